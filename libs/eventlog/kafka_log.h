@@ -1,0 +1,31 @@
+// The log on Apache Kafka, by librdkafka: brokers 2.1 to 3.9 and 4.0.1 or newer.
+//
+// Appends: one idempotent producer, acks=all; a fatal producer error is answered with a fresh producer, and what was not acknowledged
+// is reported Unavailable ("unknown"). Reads: one assigned consumer per partition that somebody reads, explicit offsets, no
+// consumer group; offsets that go backwards are dropped.
+// Kafka does not sync to disk before it acknowledges: an acknowledged record survives the loss of min.insync.replicas - 1
+// brokers, not the power loss of all of them.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "libs/base/clock.h"
+#include "libs/base/metrics.h"
+#include "libs/eventlog/log.h"
+
+namespace hub::eventlog {
+
+struct KafkaLogOptions {
+  std::string bootstrap_servers;  // host:port,host:port
+  int replication_factor = 1;     // of topics that EnsureTopics creates; min.insync.replicas = max(1, factor - 1)
+  size_t pending_bytes_max = size_t{64} << 20;
+  std::string topic_prefix;       // put in front of every topic's name; tests and shared clusters
+};
+
+// Connects and waits at most `timeout` for a broker. Unavailable: none answered; the message names the addresses, not why.
+absl::StatusOr<std::unique_ptr<Log>> OpenKafkaLog(const KafkaLogOptions& options, const base::Clock* clock,
+                                                  base::Metrics* metrics, absl::Duration timeout);
+
+}  // namespace hub::eventlog
