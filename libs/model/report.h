@@ -57,6 +57,7 @@ struct Report {
   std::string victim_phone;       // canonical; law enforcement's view only
   std::string operator_id;        // stakeholder id of the subscriber's operator
   int64_t amount_paise = 0;       // the victim's loss
+  std::string traced_with;        // kHandsetTraced: canonical number seen in the handset
   absl::Time observed_at = absl::InfinitePast();  // when the fraud happened or the fact became true
   absl::Time received_at = absl::InfinitePast();  // ingest's clock
   Correction correction;          // kCorrection

@@ -1,0 +1,74 @@
+// What the hub's topics hold besides reports and events: ticks, rules, marks, silent states, history.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "absl/time/time.h"
+#include "libs/model/event.h"
+#include "libs/model/report.h"
+#include "libs/model/rules.h"
+
+namespace hub::model {
+
+// The partition's clock: appended to `reports` by the partition's owner, forwarded to `events`.
+struct Tick {
+  absl::Time now = absl::InfinitePast();
+  uint64_t term = 0;
+};
+
+// Rules in force from this position of `reports` on.
+struct RulesUpdate {
+  Rules rules;
+};
+
+// Counters that changed without an event. Never fanned out.
+struct StateUpdate {
+  IndicatorState state;
+  int64_t reports_offset = -1;
+  uint64_t rules_version = 0;
+};
+
+// An ownership begins (complete = false), or: every state up to `reports_offset` stands before this mark (complete = true).
+struct TermMark {
+  uint64_t term = 0;
+  int64_t reports_offset = -1;
+  absl::Time clock = absl::InfinitePast();
+  uint64_t rules_version = 0;
+  uint64_t highest_tick_term = 0;
+  bool complete = false;
+};
+
+// What became of one report, or what a tick changed (report_kind kUnspecified).
+struct HistoryEntry {
+  ReportId report_id;
+  IndicatorKey key;
+  Outcome outcome = Outcome::kUnspecified;
+  HeldReason held_reason = HeldReason::kUnspecified;
+  InputKind report_kind = InputKind::kUnspecified;
+  Reporter reporter;
+  EventKind event_kind = EventKind::kUnspecified;  // kUnspecified: no event came of it
+  Level level_after = Level::kNone;
+  uint64_t version_after = 0;
+  uint32_t tenure = 1;
+  absl::Time decided_at = absl::InfinitePast();
+  Action action = Action::kUnspecified;
+  int64_t amount_paise = 0;
+  uint64_t action_version = 0;  // of the event replied to
+  bool correction = false;      // the event took something back
+  int64_t reports_offset = -1;
+  std::string list_id;
+};
+
+struct Quarantined {
+  std::string topic;
+  int32_t partition = 0;
+  int64_t offset = 0;
+  std::string reason;
+  std::string value;
+};
+
+using LogBody = std::variant<Report, RulesUpdate, Tick, Event, StateUpdate, TermMark, HistoryEntry, Quarantined>;
+
+}  // namespace hub::model
