@@ -1,0 +1,39 @@
+// How the SDK reaches a hub: address, identity, and the back-off shared by its parts.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace grpc {
+class Channel;
+}
+
+namespace hub::client {
+
+struct ConnectionOptions {
+  std::string server;        // host:port
+  std::string identity_dir;  // cert.pem, key.pem, ca.pem; empty = clear text, which only a bench's loopback hub accepts
+  std::string server_name;   // name expected in the server's certificate; empty = the host of `server`
+};
+
+// Each call makes a TCP connection of its own (channels with equal arguments would share one).
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& options);
+
+// Exponential with full jitter: the n-th pause is uniform in [0, min(cap, base * 2^n)]. A hint from the server is a lower bound.
+class Backoff {
+ public:
+  Backoff(absl::Duration base, absl::Duration cap, uint64_t seed);
+  absl::Duration Next(absl::Duration server_hint = absl::ZeroDuration());
+  void Reset();
+
+ private:
+  const absl::Duration base_;
+  const absl::Duration cap_;
+  uint64_t random_;
+  int attempt_ = 0;
+};
+
+}  // namespace hub::client

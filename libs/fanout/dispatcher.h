@@ -1,0 +1,83 @@
+// Reads `events`, matches each event once per filter class, redacts and encodes it once per class, and keeps the bytes in shared
+// segments. Sessions (session.h) read them by position: a slow session is a lagging position, not a queue.
+//
+// Step is called from one thread (the dispatcher's, or the simulation); everything else from any thread. Fencing (DESIGN.md 5 R7):
+// a record whose term is below the term in force at its position is dropped.
+// Bounds: `segment_bytes_max` over all classes (oldest segments go first; sessions behind them read the log again), `classes_max`
+// classes (Join refuses beyond), and one catch-up block cache of `catchup_bytes_max` shared by all classes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "libs/base/clock.h"
+#include "libs/base/metrics.h"
+#include "libs/eventlog/log.h"
+#include "libs/fanout/segment.h"
+#include "libs/model/filter.h"
+#include "libs/wire/wire.h"
+
+namespace hub::fanout {
+
+struct DispatcherOptions {
+  int32_t partitions = 1;
+  int64_t segment_bytes_max = int64_t{256} << 20;
+  int64_t catchup_bytes_max = int64_t{64} << 20;
+  int classes_max = 1024;
+};
+
+// Where a reader stands in one partition, with what it needs to judge what follows.
+struct PartitionPosition {
+  eventlog::Offset offset = 0;  // of the next record to look at
+  uint64_t term = 0;            // in force there
+  absl::Time tick = absl::InfinitePast();  // of the last tick before it
+};
+
+class FilterClass;  // one (filter AND entitlement, audiences)
+
+// What a reader got from one partition.
+struct Chunk {
+  Slice slice;               // empty: nothing matched in the range
+  PartitionPosition after;   // where to go on; equals `from` when there was nothing new
+  int events = 0;
+};
+
+class Dispatcher {
+ public:
+  Dispatcher(const DispatcherOptions& options, const base::Clock* clock, eventlog::Log* log, base::Metrics* metrics);
+  ~Dispatcher();
+
+  // Starts at the end of the log (older records are read on demand). Unavailable: the log can't be read.
+  absl::Status Open();
+  // Takes in what is new; true when there was anything. Errors are logged, counted and retried by the next Step.
+  bool Step();
+  // Blocks until there may be something new, at most `timeout`.
+  void WaitForNews(absl::Duration timeout);
+
+  // The class of this effective filter; shared with everybody who asks for an equal one, alive as long as somebody holds it.
+  // ResourceExhausted: too many classes.
+  absl::StatusOr<std::shared_ptr<FilterClass>> Join(const model::Filter& effective, const wire::AudienceSet& audiences);
+
+  // The next matching events of one partition from `from` on, at most about `bytes_max`. LIVE: from segments; CATCHUP: from the log, by
+  // way of blocks shared by all sessions of the class. OutOfRange: `from` is older than the log holds.
+  absl::StatusOr<Chunk> Read(const std::shared_ptr<FilterClass>& filter_class, int32_t partition,
+                             const PartitionPosition& from, size_t bytes_max);
+
+  // What has been taken in so far, per partition.
+  std::vector<PartitionPosition> Heads() const;
+  // First readable position of each partition, with the term in force there unknown (0).
+  absl::StatusOr<std::vector<PartitionPosition>> Earliest() const;
+  std::string log_id() const;
+  int32_t partitions() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hub::fanout

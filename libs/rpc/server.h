@@ -1,0 +1,63 @@
+// The gRPC server's life: credentials, limits, health, reflection, the caller of each RPC, and a drain that neither hangs nor aborts.
+//
+// Thread safety: Start and Drain from one thread; Caller from any.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "libs/access/policy.h"
+#include "libs/base/metrics.h"
+
+namespace grpc {
+class AuthContext;
+class CallbackServerContext;
+class Service;
+class ServerContextBase;
+}  // namespace grpc
+
+namespace hub::rpc {
+
+struct ServerOptions {
+  std::string address;        // host:port; port 0 = a free one
+  std::string identity_dir;   // mTLS
+  // For benches: no TLS, everybody is `insecure_principal_uri`. Refused unless the address is loopback.
+  bool insecure_for_benches = false;
+  std::string insecure_principal_uri;
+  size_t message_bytes_max = size_t{4} << 20;
+};
+
+// Resolves who calls and whether it may; every handler starts with it.
+class Gate {
+ public:
+  Gate(const access::PolicyHolder* policy, base::Metrics* metrics, const ServerOptions& options);
+  // Identity from the connection's certificate only, never from metadata. Unauthenticated or PermissionDenied otherwise; counted by
+  // reason.
+  absl::StatusOr<access::Principal> Admit(const grpc::ServerContextBase& context, absl::string_view rpc) const;
+  std::shared_ptr<const access::Policy> policy() const { return policy_->Get(); }
+
+ private:
+  const access::PolicyHolder* const policy_;
+  base::Metrics* const metrics_;
+  const ServerOptions options_;
+};
+
+class Server {
+ public:
+  // Services are borrowed and outlive the server. Health (all services SERVING) and reflection are added.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
+                                                       const std::vector<grpc::Service*>& services);
+  virtual ~Server() = default;
+  virtual int port() const = 0;
+  virtual void SetServing(bool serving) = 0;
+  // Health NOT_SERVING, then `finish_streams` (which must make every open stream finish), then shutdown with a deadline.
+  virtual void Drain(const std::function<void()>& finish_streams, absl::Duration grace) = 0;
+};
+
+}  // namespace hub::rpc
