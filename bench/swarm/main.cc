@@ -1,0 +1,56 @@
+// hub-swarm: hundreds of simulated stakeholders on one hub, and a judge of what they received.
+#include <CLI/CLI.hpp>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+
+#include "bench/swarm/swarm.h"
+
+namespace {
+hub::swarm::Swarm* running = nullptr;
+void OnSignal(int) {
+  if (running != nullptr) running->Stop();
+}
+}  // namespace
+
+int main(int argc, char** argv) {
+  hub::swarm::SwarmOptions options;
+  double run_seconds = 0, quiet_seconds = 0;
+  CLI::App app{"Many simulated stakeholders in one process; compares what each received with what it may see."};
+  app.add_option("--server", options.server, "host:port of the hub");
+  app.add_option("--identities", options.identities, "folder of <stakeholder>/<principal>/ identities; none = clear text");
+  app.add_option("--policy", options.policy_file, "policy.textproto")->required();
+  app.add_option("--auditor", options.auditor, "analyst's stream used as the reference");
+  app.add_option("--stakeholders", options.stakeholders_max, "at most so many; 0 = all");
+  app.add_option("--slice", options.slice, "this process's part, from 0");
+  app.add_option("--slices", options.slices, "number of processes")->check(CLI::PositiveNumber);
+  app.add_flag("!--no-filters", options.filters, "everybody takes all it may see");
+  app.add_option("--run-for", run_seconds, "seconds; 0 = no end");
+  app.add_option("--until-quiet", quiet_seconds, "end when nothing came for so many seconds; 0 = never");
+  app.add_option("--status-file", options.status_file, "JSON, rewritten twice a second");
+  app.add_option("--seed", options.seed, "of reconnect pauses");
+  CLI11_PARSE(app, argc, argv);
+  if (run_seconds > 0) options.run_for = absl::Seconds(run_seconds);
+  if (quiet_seconds > 0) options.until_quiet = absl::Seconds(quiet_seconds);
+
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  signal(SIGPIPE, SIG_IGN);
+
+  auto swarm = hub::swarm::Swarm::Create(options);
+  if (!swarm.ok()) {
+    std::cerr << "hub-swarm: " << swarm.status().message() << "\n";
+    return 1;
+  }
+  running = swarm->get();
+  signal(SIGTERM, OnSignal);
+  signal(SIGINT, OnSignal);
+  const absl::Status status = (*swarm)->Run();
+  std::cout << (*swarm)->Report() << std::endl;
+  if (!status.ok()) std::cerr << "hub-swarm: " << status.message() << "\n";
+  return status.ok() ? 0 : 1;
+}

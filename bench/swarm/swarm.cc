@@ -1,0 +1,487 @@
+#include "bench/swarm/swarm.h"
+
+#include <arpa/inet.h>
+#include <google/protobuf/text_format.h>
+#include <openssl/ssl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <random>
+#include <sstream>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "bench/swarm/h2_stream.h"
+#include "bench/swarm/latency.h"
+#include "bench/swarm/view.h"
+#include "bench/swarm/wire_scan.h"
+#include "fraudhub/config/v1/policy.pb.h"
+#include "fraudhub/v1/indicator.pb.h"
+#include "fraudhub/v1/subscription.pb.h"
+#include "libs/base/clock.h"
+
+namespace hub::swarm {
+namespace {
+
+namespace api = fraudhub::v1;
+namespace config = fraudhub::config::v1;
+
+constexpr char kPath[] = "/fraudhub.v1.SubscriptionService/Subscribe";
+constexpr int kConnectsPerTurn = 8;      // a storm of handshakes would measure itself
+constexpr size_t kCorrectionsKept = 64;  // newest; older ones are forgotten
+
+struct SslDeleter {
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+};
+using SslContext = std::unique_ptr<SSL_CTX, SslDeleter>;
+
+absl::StatusOr<SslContext> LoadIdentity(const std::string& folder) {
+  SslContext context(SSL_CTX_new(TLS_client_method()));
+  if (SSL_CTX_use_certificate_chain_file(context.get(), absl::StrCat(folder, "/cert.pem").c_str()) != 1 ||
+      SSL_CTX_use_PrivateKey_file(context.get(), absl::StrCat(folder, "/key.pem").c_str(), SSL_FILETYPE_PEM) != 1 ||
+      SSL_CTX_load_verify_locations(context.get(), absl::StrCat(folder, "/ca.pem").c_str(), nullptr) != 1) {
+    return absl::NotFoundError(absl::StrCat(folder, ": want cert.pem, key.pem and ca.pem (deploy/dev_pki.sh makes them)"));
+  }
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  static const unsigned char kAlpn[] = "\x02h2";
+  SSL_CTX_set_alpn_protos(context.get(), kAlpn, 3);
+  return context;
+}
+
+absl::StatusOr<sockaddr_in> ParseAddress(const std::string& server) {
+  const std::vector<std::string> parts = absl::StrSplit(server, ':');
+  int port = 0;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  const std::string host = parts[0] == "localhost" ? "127.0.0.1" : parts[0];
+  if (parts.size() != 2 || !absl::SimpleAtoi(parts[1], &port) || inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) {
+    return absl::InvalidArgumentError("--server: want an IPv4 address and a port, 127.0.0.1:7443");
+  }
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  return address;
+}
+
+// The mix: most take all they may see; every fifth institution asks for HIGH only, every seventh for phones only; odd police units
+// ask for three categories of fraud.
+api::Filter FilterFor(const config::Stakeholder& stakeholder, int index) {
+  api::Filter filter;
+  if (stakeholder.role() == api::ROLE_FINANCIAL_INSTITUTION && index % 5 == 4) {
+    filter.add_any_of()->set_level_min(api::LEVEL_HIGH);
+  } else if (stakeholder.role() == api::ROLE_FINANCIAL_INSTITUTION && index % 7 == 3) {
+    auto* clause = filter.add_any_of();
+    clause->add_types(api::IDENTIFIER_TYPE_MOBILE);
+    clause->add_types(api::IDENTIFIER_TYPE_UPI_ADDRESS);
+  } else if (stakeholder.role() == api::ROLE_LAW_ENFORCEMENT && index % 2 == 1) {
+    filter.add_any_of()->set_level_min(api::LEVEL_MEDIUM);
+    auto* clause = filter.add_any_of();
+    for (const int category : {10, 20, 30}) clause->add_categories(static_cast<api::FraudCategory>(category));
+  }
+  return filter;
+}
+
+struct Member {
+  const config::Stakeholder* stakeholder = nullptr;
+  api::Filter filter;
+  SslContext identity;
+  bool auditor = false;
+
+  std::unique_ptr<H2Stream> stream;
+  View view;
+  std::string token;
+  std::map<int32_t, int64_t> positions;
+  absl::Duration connect_at;      // monotonic, when there is no stream
+  absl::Duration acked_at;
+  bool opened = false;
+  bool ever_opened = false;
+  int attempts = 0;
+  uint64_t deliveries = 0, duplicates = 0, reconnects = 0;
+  std::string last_error;
+};
+
+// One withdrawal, seen from the first stakeholder that got it on.
+struct CorrectionSeen {
+  KeyId key = 0;
+  uint64_t version = 0;
+  int kind = 0;
+  int64_t decided_micros = 0;
+  int held_before = 0;  // members that held it flagged when the first copy came
+  int confirmed = 0;    // of them, told since
+  Latency latency;      // received by the hub -> at the stakeholder
+};
+
+bool IsWithdrawal(int kind) {
+  return kind == api::EVENT_KIND_CLEARED || kind == api::EVENT_KIND_RETRACTED || kind == api::EVENT_KIND_RESCINDED ||
+         kind == api::EVENT_KIND_LEVEL_LOWERED;
+}
+
+}  // namespace
+
+class Swarm::Impl {
+ public:
+  absl::Status Open(const SwarmOptions& options);
+  absl::Status Run();
+  void Stop() { stop_.store(true, std::memory_order_relaxed); }
+  std::string Report() const;
+
+ private:
+  absl::Status AddMember(const config::Stakeholder& stakeholder, const std::string& principal, int index, bool auditor);
+  void ConnectDue();
+  void Connect(Member* member);
+  void Break(Member* member, const absl::Status& why, absl::Duration hint);
+  void OnMessage(Member* member, absl::string_view bytes);
+  void OnEvent(Member* member, absl::string_view bytes);
+  void NoteCorrection(Member* member, KeyId key, const EventHead& head, bool held);
+  void Acknowledge(Member* member);
+  bool Settled() const;
+  void CompareViews();
+  void WriteStatus() const;
+  int Connected() const;
+
+  SwarmOptions options_;
+  base::RealClock clock_;
+  config::Policy policy_;
+  sockaddr_in server_{};
+  int epoll_ = -1;
+  std::vector<std::unique_ptr<Member>> members_;  // the auditor is the last
+  KeyTable keys_;
+  Auditor auditor_;
+  std::mt19937_64 random_;
+  std::atomic<bool> stop_{false};
+
+  absl::Duration started_;
+  int64_t started_micros_ = 0;
+  absl::Duration last_event_;
+  std::map<int32_t, int64_t> settled_at_;  // the auditor's positions after its last event
+  uint64_t deliveries_ = 0;
+  Latency latency_;
+  std::vector<CorrectionSeen> corrections_;
+  int views_compared_ = 0, views_equal_ = 0;
+  std::vector<std::string> unequal_;
+};
+
+absl::Status Swarm::Impl::Open(const SwarmOptions& options) {
+  options_ = options;
+  random_.seed(options.seed);
+  std::ifstream file(options.policy_file);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file || !google::protobuf::TextFormat::ParseFromString(text.str(), &policy_)) {
+    return absl::InvalidArgumentError(absl::StrCat("--policy ", options.policy_file, ": not a readable policy"));
+  }
+  absl::StatusOr<sockaddr_in> server = ParseAddress(options.server);
+  if (!server.ok()) return server.status();
+  server_ = *server;
+  epoll_ = epoll_create1(EPOLL_CLOEXEC);
+
+  std::vector<int> may_subscribe;
+  for (const auto& grant : policy_.grants()) {
+    for (const auto& rpc : grant.rpcs()) {
+      if (rpc == "SubscriptionService.Subscribe" && grant.role() != api::ROLE_ANALYST) may_subscribe.push_back(grant.role());
+    }
+  }
+  int index = 0, taken = 0;
+  const config::Stakeholder* auditor = nullptr;
+  const std::vector<std::string> auditor_name = absl::StrSplit(options.auditor, '/');
+  for (const auto& stakeholder : policy_.stakeholders()) {
+    if (stakeholder.id() == auditor_name[0]) auditor = &stakeholder;
+    if (std::find(may_subscribe.begin(), may_subscribe.end(), stakeholder.role()) == may_subscribe.end()) continue;
+    const int place = index++;
+    if (place % options.slices != options.slice) continue;
+    if (options.stakeholders_max > 0 && taken >= options.stakeholders_max) continue;
+    ++taken;
+    const std::string principal = stakeholder.principals().empty() ? "main" : stakeholder.principals(0).name();
+    if (absl::Status status = AddMember(stakeholder, principal, place, false); !status.ok()) return status;
+  }
+  if (auditor == nullptr || auditor_name.size() != 2) {
+    return absl::InvalidArgumentError("--auditor: want stakeholder/principal of an analyst in the policy");
+  }
+  return AddMember(*auditor, auditor_name[1], 0, true);
+}
+
+absl::Status Swarm::Impl::AddMember(const config::Stakeholder& stakeholder, const std::string& principal, int index,
+                                    bool auditor) {
+  auto member = std::make_unique<Member>();
+  member->stakeholder = &stakeholder;
+  member->auditor = auditor;
+  if (!auditor && options_.filters) member->filter = FilterFor(stakeholder, index);
+  if (!options_.identities.empty()) {
+    auto identity = LoadIdentity(absl::StrCat(options_.identities, "/", stakeholder.id(), "/", principal));
+    if (!identity.ok()) return identity.status();
+    member->identity = *std::move(identity);
+  }
+  members_.push_back(std::move(member));
+  return absl::OkStatus();
+}
+
+void Swarm::Impl::ConnectDue() {
+  int started = 0;
+  const absl::Duration now = clock_.Monotonic();
+  for (const auto& member : members_) {
+    if (member->stream != nullptr || now < member->connect_at) continue;
+    Connect(member.get());
+    if (++started >= kConnectsPerTurn) return;
+  }
+}
+
+void Swarm::Impl::Connect(Member* member) {
+  member->opened = false;
+  member->stream = std::make_unique<H2Stream>(member->identity.get(), server_, kPath,
+                                              [this, member](absl::string_view bytes) { OnMessage(member, bytes); });
+  if (absl::Status status = member->stream->Connect(); !status.ok()) {
+    Break(member, status, absl::ZeroDuration());
+    return;
+  }
+  api::SubscribeRequest request;
+  *request.mutable_open()->mutable_filter() = member->filter;
+  if (member->token.empty()) {
+    request.mutable_open()->set_start(api::STREAM_START_EARLIEST);
+  } else {
+    request.mutable_open()->set_token(member->token);
+  }
+  request.mutable_open()->set_client_id("hub-swarm");
+  member->stream->Send(request.SerializeAsString());
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT;
+  event.data.ptr = member;
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, member->stream->fd(), &event);
+}
+
+void Swarm::Impl::Break(Member* member, const absl::Status& why, absl::Duration hint) {
+  member->stream.reset();  // closing the socket takes it out of the epoll set
+  member->last_error = std::string(why.message());
+  if (member->opened) ++member->reconnects;
+  member->opened = false;
+  // Full jitter; the hub's hint is the least.
+  const double cap = std::min(5.0, 0.1 * (1 << std::min(member->attempts++, 10)));
+  const absl::Duration pause = absl::Seconds(std::uniform_real_distribution<double>(0, cap)(random_));
+  member->connect_at = clock_.Monotonic() + std::max(hint, pause);
+}
+
+void Swarm::Impl::OnMessage(Member* member, absl::string_view bytes) {
+  ScanFields(bytes, [&](int field, uint64_t, absl::string_view value) {
+    switch (field) {
+      case 1: OnEvent(member, value); break;
+      case 2: {
+        int32_t partition = 0;
+        int64_t offset = 0;
+        ScanFields(value, [&](int part, uint64_t number, absl::string_view) {
+          if (part == 1) partition = static_cast<int32_t>(number);
+          if (part == 2) offset = static_cast<int64_t>(number);
+        });
+        member->positions[partition] = offset;
+        break;
+      }
+      case 3:
+        member->opened = true;
+        member->ever_opened = true;
+        member->attempts = 0;
+        break;
+      case 4:
+      case 5:  // progress and drain: the token is field 1 of both
+        ScanFields(value, [&](int part, uint64_t, absl::string_view text) {
+          if (part == 1) member->token.assign(text.data(), text.size());
+        });
+        break;
+      default: break;
+    }
+  });
+  const absl::Duration now = clock_.Monotonic();
+  if (now - member->acked_at > absl::Milliseconds(500)) {
+    member->acked_at = now;
+    Acknowledge(member);
+  }
+}
+
+void Swarm::Impl::OnEvent(Member* member, absl::string_view bytes) {
+  EventHead head;
+  if (!ScanEvent(bytes, &head)) return;
+  const KeyId key = keys_.Intern(head.indicator_id);
+  const bool held = member->view.Holds(key);
+  if (!member->view.Apply(key, head)) {
+    ++member->duplicates;
+    return;
+  }
+  last_event_ = clock_.Monotonic();
+  if (member->auditor) {
+    api::Event event;
+    if (event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) auditor_.Apply(key, event);
+    return;
+  }
+  ++member->deliveries;
+  ++deliveries_;
+  if (head.received_micros >= started_micros_) {
+    latency_.Add(absl::Microseconds(absl::ToUnixMicros(clock_.TimeNow()) - head.received_micros));
+  }
+  if (IsWithdrawal(head.kind)) NoteCorrection(member, key, head, held);
+}
+
+void Swarm::Impl::NoteCorrection(Member* member, KeyId key, const EventHead& head, bool held) {
+  if (!held || head.received_micros < started_micros_) return;
+  auto it = std::find_if(corrections_.begin(), corrections_.end(),
+                         [&](const CorrectionSeen& c) { return c.key == key && c.version == head.version; });
+  if (it == corrections_.end()) {
+    if (corrections_.size() >= kCorrectionsKept) corrections_.erase(corrections_.begin());
+    CorrectionSeen seen;
+    seen.key = key;
+    seen.version = head.version;
+    seen.kind = head.kind;
+    seen.decided_micros = head.decided_micros;
+    seen.held_before = 1;  // this one; its view has just changed
+    for (const auto& other : members_) {
+      if (other.get() != member && !other->auditor && other->view.Holds(key)) ++seen.held_before;
+    }
+    corrections_.push_back(seen);
+    it = corrections_.end() - 1;
+  }
+  ++it->confirmed;
+  it->latency.Add(absl::Microseconds(absl::ToUnixMicros(clock_.TimeNow()) - head.received_micros));
+}
+
+void Swarm::Impl::Acknowledge(Member* member) {
+  if (member->stream == nullptr || member->positions.empty()) return;
+  api::SubscribeRequest request;
+  for (const auto& [partition, offset] : member->positions) (*request.mutable_ack()->mutable_positions())[partition] = offset;
+  member->stream->Send(request.SerializeAsString());
+}
+
+int Swarm::Impl::Connected() const {
+  return static_cast<int>(std::count_if(members_.begin(), members_.end(),
+                                        [](const auto& m) { return m->opened && !m->auditor; }));
+}
+
+// Everybody is connected and past the auditor's position of a while ago, and nothing came since.
+bool Swarm::Impl::Settled() const {
+  for (const auto& member : members_) {
+    if (!member->opened) return false;
+    for (const auto& [partition, offset] : settled_at_) {
+      const auto it = member->positions.find(partition);
+      if (it == member->positions.end() || it->second < offset) return false;
+    }
+  }
+  return true;
+}
+
+void Swarm::Impl::CompareViews() {
+  views_compared_ = views_equal_ = 0;
+  unequal_.clear();
+  for (const auto& member : members_) {
+    if (member->auditor) continue;
+    ++views_compared_;
+    const std::string problem = Compare(member->view, auditor_, ExpectedView(policy_, *member->stakeholder, member->filter));
+    if (problem.empty()) {
+      ++views_equal_;
+    } else if (unequal_.size() < 10) {
+      unequal_.push_back(absl::StrCat(member->stakeholder->id(), ": ", problem,
+                                      member->opened ? "" : absl::StrCat(" (not connected: ", member->last_error, ")")));
+    }
+  }
+}
+
+absl::Status Swarm::Impl::Run() {
+  started_ = clock_.Monotonic();
+  started_micros_ = absl::ToUnixMicros(clock_.TimeNow());
+  last_event_ = started_;
+  absl::Duration next_status = started_;
+  absl::Duration quiet_since = absl::InfiniteDuration();
+  std::vector<epoll_event> ready(256);
+  while (!stop_.load(std::memory_order_relaxed)) {
+    ConnectDue();
+    const int count = epoll_wait(epoll_, ready.data(), static_cast<int>(ready.size()), 20);
+    for (int i = 0; i < count; ++i) {
+      auto* member = static_cast<Member*>(ready[static_cast<size_t>(i)].data.ptr);
+      if (member->stream == nullptr) continue;
+      if (absl::Status status = member->stream->OnReady(); !status.ok()) {
+        Break(member, status, absl::ZeroDuration());
+        continue;
+      }
+    }
+    for (const auto& member : members_) {
+      if (member->stream == nullptr) continue;
+      epoll_event event{};
+      event.events = EPOLLIN | (member->stream->wants_write() ? static_cast<uint32_t>(EPOLLOUT) : 0u);
+      event.data.ptr = member.get();
+      epoll_ctl(epoll_, EPOLL_CTL_MOD, member->stream->fd(), &event);
+    }
+    const absl::Duration now = clock_.Monotonic();
+    if (now >= next_status) {
+      next_status = now + absl::Milliseconds(500);
+      for (const auto& member : members_) Acknowledge(member.get());
+      WriteStatus();
+      if (now - started_ >= options_.run_for) break;
+      // Quiet: fix the auditor's positions once, then wait until everybody has passed them.
+      const bool quiet = now - last_event_ >= options_.until_quiet && keys_.size() > 0;
+      if (!quiet) {
+        quiet_since = absl::InfiniteDuration();
+      } else if (quiet_since == absl::InfiniteDuration()) {
+        quiet_since = now;
+        settled_at_ = members_.back()->positions;
+      } else if (Settled()) {
+        break;
+      } else if (now - quiet_since > absl::Seconds(60)) {
+        break;  // somebody never came: the comparison will say who
+      }
+    }
+  }
+  CompareViews();
+  WriteStatus();
+  if (views_equal_ != views_compared_) {
+    std::string text = absl::StrCat("views equal: ", views_equal_, " of ", views_compared_);
+    for (const std::string& problem : unequal_) absl::StrAppend(&text, "\n  ", problem);
+    return absl::FailedPreconditionError(text);
+  }
+  return absl::OkStatus();
+}
+
+void Swarm::Impl::WriteStatus() const {
+  if (options_.status_file.empty()) return;
+  const std::string next = options_.status_file + ".next";
+  std::ofstream(next) << Report() << "\n";
+  std::rename(next.c_str(), options_.status_file.c_str());  // readers never see half a file
+}
+
+std::string Swarm::Impl::Report() const {
+  uint64_t duplicates = 0, reconnects = 0;
+  for (const auto& member : members_) {
+    duplicates += member->duplicates;
+    reconnects += member->reconnects;
+  }
+  std::string corrections;
+  for (const CorrectionSeen& seen : corrections_) {
+    absl::StrAppend(&corrections, corrections.empty() ? "" : ",",
+                    absl::StrFormat("{\"kind\":%d,\"held_by\":%d,\"confirmed\":%d,\"p50_ms\":%.1f,\"max_ms\":%.1f}", seen.kind,
+                                    seen.held_before, seen.confirmed, absl::ToDoubleMilliseconds(seen.latency.Quantile(0.5)),
+                                    absl::ToDoubleMilliseconds(seen.latency.max())));
+  }
+  return absl::StrFormat(
+      "{\"stakeholders\":%d,\"connected\":%d,\"indicators\":%d,\"deliveries\":%d,\"duplicates\":%d,\"reconnects\":%d,"
+      "\"latency_ms\":{\"count\":%d,\"p50\":%.2f,\"p99\":%.2f,\"max\":%.2f},\"views_compared\":%d,\"views_equal\":%d,"
+      "\"corrections\":[%s]}",
+      members_.empty() ? 0 : members_.size() - 1, Connected(), keys_.size(), deliveries_, duplicates, reconnects,
+      latency_.count(), absl::ToDoubleMilliseconds(latency_.Quantile(0.5)),
+      absl::ToDoubleMilliseconds(latency_.Quantile(0.99)), absl::ToDoubleMilliseconds(latency_.max()), views_compared_,
+      views_equal_, corrections);
+}
+
+Swarm::Swarm(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Swarm::~Swarm() = default;
+
+absl::StatusOr<std::unique_ptr<Swarm>> Swarm::Create(const SwarmOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  if (absl::Status status = impl->Open(options); !status.ok()) return status;
+  return std::unique_ptr<Swarm>(new Swarm(std::move(impl)));
+}
+
+absl::Status Swarm::Run() { return impl_->Run(); }
+void Swarm::Stop() { impl_->Stop(); }
+std::string Swarm::Report() const { return impl_->Report(); }
+
+}  // namespace hub::swarm

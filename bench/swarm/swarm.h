@@ -1,0 +1,50 @@
+// Many simulated stakeholders in one thread: each holds one stream, applies what it gets by the version rule, acknowledges, and comes
+// back with its token when the stream breaks. At the end each view is compared with what filter and rights say it must be.
+//
+// One extra stream, the auditor's (an analyst), sees everything: it is the reference. Not thread-safe: Run owns the thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace hub::swarm {
+
+struct SwarmOptions {
+  std::string server = "127.0.0.1:7443";
+  std::string identities;   // folder of <stakeholder>/<principal>/{cert,key,ca}.pem; empty = clear text
+  std::string policy_file;  // who there is and what each may see
+  std::string auditor = "dot-diu/analyst-2";
+  int stakeholders_max = 0;      // 0 = all that may subscribe
+  int slice = 0;                 // this process takes every slices-th stakeholder, from `slice` on
+  int slices = 1;
+  bool filters = true;           // give the stakeholders the mix of filters described in swarm.cc
+  absl::Duration run_for = absl::InfiniteDuration();
+  absl::Duration until_quiet = absl::InfiniteDuration();  // stop when no event came for so long, after the first one
+  std::string status_file;       // rewritten every half second: one JSON object
+  uint64_t seed = 1;
+};
+
+class Swarm {
+ public:
+  static absl::StatusOr<std::unique_ptr<Swarm>> Create(const SwarmOptions& options);
+  ~Swarm();
+
+  // Until run_for, until_quiet or Stop. FailedPrecondition: some view is not what it must be (the report says which).
+  absl::Status Run();
+  // From a signal handler: finish.
+  void Stop();
+  // What was seen, one JSON object: connected, deliveries, latencies, corrections, views.
+  std::string Report() const;
+
+ private:
+  class Impl;
+  explicit Swarm(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hub::swarm

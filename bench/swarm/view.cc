@@ -1,0 +1,166 @@
+#include "bench/swarm/view.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "bench/swarm/wire_scan.h"
+#include "fraudhub/config/v1/policy.pb.h"
+#include "fraudhub/v1/indicator.pb.h"
+
+namespace hub::swarm {
+
+struct Auditor::Known {
+  bool known = false;
+  uint64_t term = 0;
+  uint64_t version = 0;
+  fraudhub::v1::Indicator indicator;
+};
+
+namespace {
+
+int64_t TimestampMicros(absl::string_view bytes) {
+  int64_t micros = 0;
+  ScanFields(bytes, [&](int field, uint64_t number, absl::string_view) {
+    if (field == 1) micros += static_cast<int64_t>(number) * 1'000'000;
+    if (field == 2) micros += static_cast<int64_t>(number) / 1000;
+  });
+  return micros;
+}
+
+template <class Values, class Value>
+bool Allows(const Values& wanted, const Value& value) {
+  return wanted.empty() || std::find(wanted.begin(), wanted.end(), value) != wanted.end();
+}
+
+template <class Values, class Present>
+bool AllowsAny(const Values& wanted, const Present& present) {
+  return wanted.empty() || std::any_of(present.begin(), present.end(), [&](const auto& value) {
+           return std::find(wanted.begin(), wanted.end(), value) != wanted.end();
+         });
+}
+
+// "$self" in the policy's rows stands for the stakeholder.
+std::vector<std::string> Expand(const google::protobuf::RepeatedPtrField<std::string>& values, const std::string& self) {
+  std::vector<std::string> expanded(values.begin(), values.end());
+  for (std::string& value : expanded) {
+    if (value == "$self") value = self;
+  }
+  return expanded;
+}
+
+bool ClauseMatches(const fraudhub::v1::FilterClause& clause, const fraudhub::v1::Indicator& indicator,
+                   const std::string& self) {
+  return Allows(clause.facets(), indicator.facet()) && Allows(clause.types(), indicator.identifier().type()) &&
+         indicator.level() >= clause.level_min() && AllowsAny(clause.reasons(), indicator.reasons()) &&
+         AllowsAny(clause.categories(), indicator.categories()) &&
+         Allows(clause.circles_of_issue(), indicator.circle_of_issue()) &&
+         AllowsAny(clause.victim_states(), indicator.victim_states()) &&
+         AllowsAny(Expand(clause.handling_units(), self), indicator.handling_units()) &&
+         AllowsAny(clause.case_refs(), indicator.case_refs()) &&
+         Allows(Expand(clause.operator_ids(), self), indicator.operator_id());
+}
+
+}  // namespace
+
+bool ScanEvent(absl::string_view bytes, EventHead* head) {
+  return ScanFields(bytes, [&](int field, uint64_t number, absl::string_view value) {
+    switch (field) {
+      case 2: head->kind = static_cast<int>(number); break;
+      case 3:
+        ScanFields(value, [&](int part, uint64_t n, absl::string_view) {
+          if (part == 1) head->term = n;
+          if (part == 2) head->version = n;
+        });
+        break;
+      case 4:
+        ScanFields(value, [&](int part, uint64_t, absl::string_view text) {
+          if (part == 1) head->indicator_id = text;
+        });
+        break;
+      case 5: head->left_view = number != 0; break;
+      case 7: head->decided_micros = TimestampMicros(value); break;
+      case 8: head->received_micros = TimestampMicros(value); break;
+      default: break;
+    }
+  });
+}
+
+KeyId KeyTable::Intern(absl::string_view indicator_id) {
+  const auto it = ids_.find(indicator_id);
+  if (it != ids_.end()) return it->second;
+  const auto id = static_cast<KeyId>(ids_.size());
+  ids_.emplace(std::string(indicator_id), id);
+  return id;
+}
+
+uint64_t HeldHash(KeyId key, uint64_t version) {
+  uint64_t h = (uint64_t{key} << 32) ^ version ^ 0x9e3779b97f4a7c15ull;
+  h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ull;
+  h = (h ^ (h >> 27)) * 0x94d049bb133111ebull;
+  return h ^ (h >> 31);
+}
+
+bool View::Apply(KeyId key, const EventHead& event) {
+  if (key >= entries_.size()) entries_.resize(std::max<size_t>(key + 1, entries_.size() * 3 / 2));
+  Entry& entry = entries_[key];
+  if (event.term < entry.term || (event.term == entry.term && event.version <= entry.version)) return false;
+  if (entry.held) {
+    set_hash_ -= HeldHash(key, entry.version);
+    --held_;
+  }
+  entry = {static_cast<uint32_t>(event.term), static_cast<uint32_t>(event.version), !event.left_view};
+  if (entry.held) {
+    set_hash_ += HeldHash(key, entry.version);
+    ++held_;
+  }
+  return true;
+}
+
+Auditor::Auditor() = default;
+Auditor::~Auditor() = default;
+
+void Auditor::Apply(KeyId key, const fraudhub::v1::Event& event) {
+  if (key >= known_.size()) known_.resize(std::max<size_t>(key + 1, known_.size() * 3 / 2));
+  Known& known = known_[key];
+  if (event.version().term() < known.term ||
+      (event.version().term() == known.term && event.version().version() <= known.version)) {
+    return;
+  }
+  known = {true, event.version().term(), event.version().version(), event.indicator()};
+}
+
+ExpectedView::ExpectedView(const fraudhub::config::v1::Policy& policy,
+                           const fraudhub::config::v1::Stakeholder& stakeholder, const fraudhub::v1::Filter& filter)
+    : policy_(policy), stakeholder_(stakeholder), filter_(filter) {}
+
+bool ExpectedView::Expects(const fraudhub::v1::Indicator& indicator) const {
+  const bool wanted = filter_.any_of().empty() ||
+                      std::any_of(filter_.any_of().begin(), filter_.any_of().end(),
+                                  [&](const auto& clause) { return ClauseMatches(clause, indicator, ""); });
+  if (!wanted) return false;
+  for (const auto& grant : policy_.grants()) {
+    if (grant.role() != stakeholder_.role()) continue;
+    for (const auto& clause : grant.may_see()) {
+      if (ClauseMatches(clause, indicator, stakeholder_.id())) return true;
+    }
+  }
+  return false;
+}
+
+std::string Compare(const View& view, const Auditor& auditor, const ExpectedView& expected) {
+  size_t missing = 0, extra = 0, other = 0;
+  uint64_t hash = 0;
+  const auto& known = auditor.known();
+  for (KeyId key = 0; key < known.size(); ++key) {
+    const bool wanted = known[key].known && expected.Expects(known[key].indicator);
+    if (wanted) hash += HeldHash(key, known[key].version);
+    if (wanted && !view.Holds(key)) ++missing;
+    if (!wanted && view.Holds(key)) ++extra;
+    if (wanted && view.Holds(key) && view.version(key) != known[key].version) ++other;
+  }
+  for (KeyId key = static_cast<KeyId>(known.size()); key < view.size(); ++key) extra += view.Holds(key) ? 1 : 0;
+  if (missing == 0 && extra == 0 && other == 0 && hash == view.set_hash()) return "";
+  return absl::StrCat("missing ", missing, ", extra ", extra, ", other version ", other);
+}
+
+}  // namespace hub::swarm

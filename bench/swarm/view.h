@@ -1,0 +1,103 @@
+// What one simulated stakeholder holds, and what it should hold.
+//
+// KeyTable interns indicator ids, so that a stakeholder's view is one small entry per indicator. View follows the version rule of
+// the API. Auditor keeps the full attributes as an analyst sees them; ExpectedView evaluates filter and rights on them with code of its
+// own, straight from the policy file: it shares nothing with the hub's matching. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+
+namespace fraudhub::config::v1 {
+class Policy;
+class Stakeholder;
+}  // namespace fraudhub::config::v1
+namespace fraudhub::v1 {
+class Event;
+class Filter;
+class Indicator;
+}  // namespace fraudhub::v1
+
+namespace hub::swarm {
+
+using KeyId = uint32_t;
+
+class KeyTable {
+ public:
+  KeyId Intern(absl::string_view indicator_id);
+  size_t size() const { return ids_.size(); }
+
+ private:
+  absl::flat_hash_map<std::string, KeyId> ids_;
+};
+
+// The parts of an event that a view needs; found by scanning the bytes, not by parsing the message.
+struct EventHead {
+  absl::string_view indicator_id;
+  uint64_t term = 0;
+  uint64_t version = 0;
+  int64_t received_micros = 0;
+  int64_t decided_micros = 0;
+  int kind = 0;
+  bool left_view = false;
+};
+// False: not a well-formed event.
+bool ScanEvent(absl::string_view bytes, EventHead* head);
+
+class View {
+ public:
+  // False: an old version, dropped.
+  bool Apply(KeyId key, const EventHead& event);
+  bool Holds(KeyId key) const { return key < entries_.size() && entries_[key].held; }
+  size_t held() const { return held_; }
+  uint64_t version(KeyId key) const { return key < entries_.size() ? entries_[key].version : 0; }
+  uint64_t set_hash() const { return set_hash_; }
+  size_t size() const { return entries_.size(); }
+
+ private:
+  struct Entry {
+    uint32_t term = 0;
+    uint32_t version = 0;
+    bool held = false;
+  };
+  std::vector<Entry> entries_;
+  size_t held_ = 0;
+  uint64_t set_hash_ = 0;  // sum of the hashes of (key, version) held
+};
+
+uint64_t HeldHash(KeyId key, uint64_t version);
+
+class Auditor {
+ public:
+  Auditor();
+  ~Auditor();
+  void Apply(KeyId key, const fraudhub::v1::Event& event);
+  // Visits (key, version, attributes) of every indicator known.
+  struct Known;
+  const std::vector<Known>& known() const { return known_; }
+
+ private:
+  std::vector<Known> known_;
+};
+
+// Which indicators `stakeholder` should hold: its role's rows of the policy and its own filter.
+class ExpectedView {
+ public:
+  ExpectedView(const fraudhub::config::v1::Policy& policy, const fraudhub::config::v1::Stakeholder& stakeholder,
+               const fraudhub::v1::Filter& filter);
+  bool Expects(const fraudhub::v1::Indicator& indicator) const;
+
+ private:
+  const fraudhub::config::v1::Policy& policy_;
+  const fraudhub::config::v1::Stakeholder& stakeholder_;
+  const fraudhub::v1::Filter& filter_;
+};
+
+// Problems, empty when the view is exactly what is expected: "missing 3, extra 0, other version 1".
+std::string Compare(const View& view, const Auditor& auditor, const ExpectedView& expected);
+
+}  // namespace hub::swarm
