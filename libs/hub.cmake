@@ -77,10 +77,15 @@ function(hub_library name)
     endforeach()
   endforeach()
 
-  add_library(hub_${name} STATIC ${sources})
-  set_target_properties(hub_${name} PROPERTIES LINKER_LANGUAGE CXX)
   list(REMOVE_ITEM allowed ${name})
   list(TRANSFORM allowed PREPEND hub_)
+  if(NOT sources)  # headers only
+    add_library(hub_${name} INTERFACE)
+    target_link_libraries(hub_${name} INTERFACE ${allowed})
+    return()
+  endif()
+  add_library(hub_${name} STATIC ${sources})
+  set_target_properties(hub_${name} PROPERTIES LINKER_LANGUAGE CXX)
   target_link_libraries(hub_${name} PUBLIC ${allowed} absl::status absl::statusor absl::strings absl::time absl::span
     PRIVATE hub_flags ${arg_THIRD_PARTY})
   if(HUB_TESTS AND tests)
