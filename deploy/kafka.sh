@@ -152,7 +152,8 @@ if [[ ! -d $jars ]]; then
   part=$(mktemp -d "$jars.XXXXXX")
   trap 'rm -rf "$part"' EXIT
   mvn -q -B -f "$root/deploy/kafka/pom.xml" "-Dkafka.version=$version" dependency:copy-dependencies \
-    -DincludeScope=runtime "-DoutputDirectory=$part/jars" >&2 || fail "Maven could not fetch Kafka $version (its messages are above)"
+    -DincludeScope=runtime "-DoutputDirectory=$part/jars" >"$part/log" 2>&1 ||
+    { tail -n 20 "$part/log" >&2; fail "Maven could not fetch Kafka $version (its messages are above)"; }
   # A rename, so that the folder is complete or absent. Somebody else may have been faster: as good.
   [[ -d $jars ]] || mv -T "$part/jars" "$jars" 2>/dev/null || [[ -d $jars ]]
   rm -rf "$part"

@@ -74,9 +74,15 @@ work=$(mktemp -d "${TMPDIR:-/var/tmp}/fraudhub-fresh.XXXXXX")
 dir=$work/bookworm
 # All mounts are made in a mount namespace of the command's own (below), so none is ever visible here and even
 # kill -9 leaves none behind. --one-file-system is the second lock on that door.
+child=
 cleanup() {
   status=$?
-  trap - EXIT
+  trap - EXIT INT TERM
+  if [[ -n $child ]]; then
+    kill -KILL "$child" 2>/dev/null || true # takes everything inside with it
+    wait "$child" 2>/dev/null || true
+    sleep 0.5
+  fi
   if [[ $keep == yes && -d $dir ]]; then say "kept in $dir (the tree is in src)"; else rm -rf --one-file-system "$work"; fi
   exit "$status"
 }
@@ -159,5 +165,9 @@ unshare --mount --propagation private --pid --fork --kill-child bash -c '
   status=0
   chroot "$dir" env -i "$@" || status=$?
   exit "$status"' fresh "$dir" "${environment[@]}" \
-  bash -c 'cd /src && exec "$@"' fresh "$@" || status=$?
+  bash -c 'cd /src && exec "$@"' fresh "$@" <&0 &
+# In the background, because bash would put off a signal until a command in the foreground ends.
+child=$!
+wait "$child" || status=$?
+child=
 exit "$status"
