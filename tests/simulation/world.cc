@@ -1,0 +1,647 @@
+#include "tests/simulation/world.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "fraudhub/v1/subscription.pb.h"
+#include "libs/eventlog/topics.h"
+#include "libs/registry/decide.h"
+#include "libs/wire/wire.h"
+
+namespace hub::simulation {
+namespace {
+
+using model::IdentifierType;
+using model::InputKind;
+using model::Level;
+using model::Reason;
+using model::Role;
+
+constexpr int32_t kPartitions = 2;
+constexpr absl::Duration kLag = absl::Seconds(60);     // compaction lag of `events`
+constexpr absl::Duration kWindow = absl::Seconds(40);  // resume window, shorter than the lag as in the product
+
+const std::vector<model::Reporter>& Reporters() {
+  static const std::vector<model::Reporter> reporters = {
+      {"bank-a", "main", "group-1", Role::kFinancialInstitution}, {"bank-b", "main", "group-1", Role::kFinancialInstitution},
+      {"bank-c", "main", "group-2", Role::kFinancialInstitution}, {"police-x", "main", "police-x", Role::kLawEnforcement},
+      {"portal-1", "main", "portal-1", Role::kCitizenPortal},     {"tsp-1", "main", "tsp-1", Role::kTelecomOperator},
+      {"dot", "analyst-1", "dot", Role::kAnalyst},
+  };
+  return reporters;
+}
+
+model::Rules MakeRules(uint64_t version) {
+  model::Rules rules;
+  rules.version = version;
+  // Odd versions are stricter, so that a change of rules changes levels.
+  const Level bank = version % 2 == 1 ? Level::kMedium : Level::kHigh;
+  rules.sources = {
+      {InputKind::kFinancialFraud, Role::kLawEnforcement, Reason::kUnspecified, Level::kVeryHigh,
+       Reason::kLeaReportedCybercrime, absl::Minutes(4)},
+      {InputKind::kFinancialFraud, Role::kFinancialInstitution, Reason::kUnspecified, bank, Reason::kFinancialInstitution,
+       absl::Minutes(2)},
+      {InputKind::kSuspectedCommunication, Role::kCitizenPortal, Reason::kUnspecified, Level::kNone,
+       Reason::kCitizenReports, absl::Minutes(3)},
+      {InputKind::kDisconnected, Role::kTelecomOperator, Reason::kUnspecified, Level::kMedium, Reason::kDisconnectedDormant,
+       absl::Minutes(2)},
+  };
+  rules.corroboration = {{InputKind::kFinancialFraud, Role::kFinancialInstitution, 2, 0, Level::kHigh},
+                         {InputKind::kSuspectedCommunication, Role::kCitizenPortal, 0, 3, Level::kMedium}};
+  rules.sole_source_very_high = {Role::kLawEnforcement};
+  return rules;
+}
+
+model::Identifier IdentifierNumber(int number) {
+  if (number % 5 == 4) return {IdentifierType::kUpiAddress, absl::StrCat("5550000", 100 + number, "@testpsp")};
+  return {IdentifierType::kMobile, absl::StrCat("+915550000", 100 + number)};
+}
+
+std::vector<eventlog::TopicSpec> Topics() {
+  std::vector<eventlog::TopicSpec> topics = eventlog::HubTopics(kPartitions);
+  for (eventlog::TopicSpec& topic : topics) {
+    if (topic.name == eventlog::kEventsTopic) topic.compaction_lag = kLag;
+  }
+  return topics;
+}
+
+bool IsWithdrawal(const model::Event& event) { return model::IsCorrection(event.kind); }
+
+}  // namespace
+
+struct World::Owner {
+  int32_t partition = 0;
+  std::shared_ptr<store::MemoryDatabase> disk;
+  std::unique_ptr<LossyDatabase> lossy;
+  std::unique_ptr<registry::Processor> processor;
+  bool paused = false;  // a process that was stopped for a while, and wakes as a zombie
+};
+
+struct World::Client {
+  std::string name;
+  model::Filter filter;
+  std::function<bool(const model::Attributes&)> wants;  // the same, written independently
+  std::unique_ptr<fanout::Session> session;
+  std::string token;
+  bool stalled = false;
+  struct Held {
+    model::VersionStamp stamp;
+    bool held = false;
+  };
+  std::map<std::string, Held> view;  // by indicator id
+  std::map<int32_t, eventlog::Offset> unacked;
+};
+
+struct World::Submitted {
+  model::Report report;
+  int32_t partition = 0;
+  bool acknowledged = false;
+  bool in_flight = false;
+};
+
+World::World(uint64_t seed, Bug bug)
+    : bug_(bug),
+      random_(seed),
+      clock_(absl::FromUnixSeconds(1'800'000'000)),
+      tokeniser_(base::HmacKey("routing"), base::HmacKey("logs")),
+      sealer_(base::HmacKey("cursors"), 1),
+      observed_(kPartitions, 0),
+      term_in_force_(kPartitions, 0) {
+  eventlog::MemoryLogOptions options;
+  options.manual_pump = true;
+  options.fate = [this](const eventlog::TopicPartition&, const eventlog::Record&) {
+    eventlog::AppendFate fate;
+    fate.delay_pumps = Draw(4);
+    if (calm_) return fate;
+    const int dice = Draw(100);
+    if (dice < 3) {
+      fate.kind = eventlog::AppendFate::Kind::kLost;
+      ++fired_["append lost"];
+    } else if (dice < 6) {
+      fate.kind = eventlog::AppendFate::Kind::kUnacknowledged;
+      ++fired_["append unacknowledged"];
+    } else if (dice < 8) {
+      fate.kind = eventlog::AppendFate::Kind::kDuplicated;
+      ++fired_["append duplicated"];
+    }
+    return fate;
+  };
+  log_ = std::make_unique<eventlog::MemoryLog>(&clock_, options);
+  if (!log_->EnsureTopics(Topics()).ok()) Fail("topics");
+
+  LogView::Swallow swallow;
+  if (bug_ == Bug::kStateNotRepaired) {
+    swallow = [](const eventlog::TopicPartition& at, const eventlog::Record& record) {
+      if (at.topic != eventlog::kEventsTopic) return false;
+      auto decoded = wire::DecodeRecord(record.value);
+      return decoded.ok() && std::holds_alternative<model::StateUpdate>(decoded->body);
+    };
+  }
+  registry_log_ = std::make_unique<LogView>(log_.get(), nullptr, swallow);
+  LogView::Alter alter;
+  if (bug_ == Bug::kLeftViewForgotten || bug_ == Bug::kWithdrawalDropped || bug_ == Bug::kFencedRecordBelieved) {
+    alter = [this](const eventlog::TopicPartition& at, eventlog::StoredRecord* record) {
+      if (at.topic != eventlog::kEventsTopic) return true;
+      auto decoded = wire::DecodeRecord(record->value);
+      if (!decoded.ok()) return true;
+      if (bug_ == Bug::kFencedRecordBelieved) {
+        // What a reader without the fencing rule would take the record for.
+        if (!std::holds_alternative<model::TermMark>(decoded->body)) {
+          uint64_t& highest = highest_owner_term_[at.partition];
+          record->value = wire::Restamp(record->value, std::max(highest, decoded->header.term));
+        } else {
+          highest_owner_term_[at.partition] = std::max(highest_owner_term_[at.partition], decoded->header.term);
+        }
+        return true;
+      }
+      auto* event = std::get_if<model::Event>(&decoded->body);
+      if (event == nullptr) return true;
+      if (bug_ == Bug::kLeftViewForgotten && event->previous.has_value()) {
+        event->previous.reset();
+        record->value = wire::EncodeRecord(decoded->header, decoded->body);
+      }
+      if (bug_ == Bug::kWithdrawalDropped && IsWithdrawal(*event)) {
+        const auto range = log_->Offsets(at);
+        return range.ok() && record->offset + 20 > range->end;
+      }
+      return true;
+    };
+  }
+  fanout_log_ = std::make_unique<LogView>(log_.get(), alter, nullptr);
+
+  ChangeRules();
+  for (int32_t partition = 0; partition < kPartitions; ++partition) StartOwner(partition);
+  RestartDispatcher();
+  auto add = [this](const std::string& name, model::FilterClause clause, std::function<bool(const model::Attributes&)> wants) {
+    auto client = std::make_unique<Client>();
+    client->name = name;
+    client->filter = model::Filter::AnyOf({std::move(clause)});
+    client->wants = std::move(wants);
+    clients_.push_back(std::move(client));
+  };
+  add("everything", {}, [](const model::Attributes&) { return true; });
+  add("medium and up", {.level_min = Level::kMedium}, [](const model::Attributes& a) { return a.level >= Level::kMedium; });
+  add("high mobiles", {.types = {IdentifierType::kMobile}, .level_min = Level::kHigh}, [](const model::Attributes& a) {
+    return a.type == IdentifierType::kMobile && a.level >= Level::kHigh;
+  });
+  add("lea reasons", {.reasons = {Reason::kLeaReportedCybercrime}}, [](const model::Attributes& a) {
+    return std::count(a.reasons.begin(), a.reasons.end(), Reason::kLeaReportedCybercrime) > 0;
+  });
+}
+
+World::~World() = default;
+
+void World::Fail(const std::string& what) {
+  if (failure_.empty()) failure_ = what;
+}
+
+void World::StartOwner(int32_t partition) {
+  auto owner = std::make_unique<Owner>();
+  owner->partition = partition;
+  owner->disk = std::make_shared<store::MemoryDatabase>(registry::ProcessorTables().size());
+  owners_.push_back(std::move(owner));
+  CrashOwner(owners_.back().get());
+}
+
+// Ends the owner's process, loses what was not synced, and starts it again on the same disk.
+void World::CrashOwner(Owner* owner) {
+  owner->processor.reset();
+  owner->disk->Crash();
+  store::Database* disk = owner->disk.get();
+  if (bug_ == Bug::kDedupeWriteSkipped) {
+    const auto tables = registry::ProcessorTables();
+    const auto ids = std::find_if(tables.begin(), tables.end(),
+                                  [](const store::TableSpec& t) { return t.name.find("ids") != std::string::npos; });
+    owner->lossy = std::make_unique<LossyDatabase>(disk, static_cast<store::TableId>(ids - tables.begin()));
+    disk = owner->lossy.get();
+  }
+  registry::ProcessorOptions options;
+  options.partition = owner->partition;
+  options.batch_records_max = 8;
+  options.tick_interval = absl::Seconds(1);
+  options.state_flush_interval = absl::Seconds(3);
+  options.mark_interval = absl::Seconds(10);
+  options.outbox_in_flight_max = 16;
+  owner->processor = std::make_unique<registry::Processor>(options, &clock_, registry_log_.get(), disk, 0, &tokeniser_, &metrics_);
+  owner->paused = false;
+}
+
+void World::StepOwners() {
+  for (const auto& owner : owners_) {
+    if (owner->paused || (!calm_ && Draw(3) == 0)) continue;
+    (void)owner->processor->Step();
+  }
+  // A deposed owner's process ends; the highest term of each partition stays.
+  std::erase_if(owners_, [this](const std::unique_ptr<Owner>& owner) {
+    if (owner->processor->Status().phase != registry::ProcessorPhase::kDeposed) return false;
+    ++fired_["owner deposed"];
+    return true;
+  });
+  for (int32_t partition = 0; partition < kPartitions; ++partition) {
+    const bool owned = std::any_of(owners_.begin(), owners_.end(),
+                                   [&](const auto& owner) { return owner->partition == partition && !owner->paused; });
+    if (!owned) StartOwner(partition);
+  }
+}
+
+void World::ChangeRules() {
+  ++rules_version_;
+  for (int32_t partition = 0; partition < kPartitions; ++partition) {
+    const std::string bytes = wire::EncodeRecord({}, model::RulesUpdate{MakeRules(rules_version_)});
+    log_->Append({eventlog::kReportsTopic, partition}, {"rules", bytes}, [](absl::StatusOr<eventlog::Offset>) {});
+  }
+}
+
+void World::Submit(bool again) {
+  if (again && !submitted_.empty()) {
+    const size_t index = static_cast<size_t>(Draw(static_cast<int>(submitted_.size())));
+    if (Draw(6) == 0) {
+      // The same id with another body: a conflict, which must not count.
+      Submitted conflict = submitted_[index];
+      conflict.report.category = 90;
+      conflict.acknowledged = false;
+      conflict.in_flight = false;
+      submitted_.push_back(conflict);
+      AppendReport(submitted_.size() - 1);
+      ++fired_["conflict"];
+    } else {
+      AppendReport(index);
+      ++fired_["report again"];
+    }
+    return;
+  }
+  Submitted submitted;
+  model::Report& report = submitted.report;
+  report.id = model::MakeTimeBasedId(clock_.TimeNow(), absl::StrCat(random_(), "-", random_()).substr(0, 10));
+  report.identifier = IdentifierNumber(Draw(8));
+  report.reporter = Reporters()[static_cast<size_t>(Draw(static_cast<int>(Reporters().size())))];
+  report.observed_at = clock_.TimeNow() - absl::Seconds(Draw(60));
+  report.received_at = clock_.TimeNow();
+  switch (report.reporter.role) {
+    case Role::kTelecomOperator:
+      report.kind = Draw(4) == 0 ? InputKind::kReverified : InputKind::kDisconnected;
+      report.operator_id = "tsp-1";
+      if (report.identifier.type != IdentifierType::kMobile) report.identifier = IdentifierNumber(0);
+      break;
+    case Role::kCitizenPortal:
+      report.kind = InputKind::kSuspectedCommunication;
+      report.citizen_pseudonym = absl::StrCat("citizen-", Draw(6));
+      break;
+    case Role::kAnalyst:
+      report.kind = InputKind::kCorrection;
+      report.correction.kind = Draw(2) == 0 ? model::CorrectionKind::kCleared : model::CorrectionKind::kSetLevel;
+      if (report.correction.kind == model::CorrectionKind::kSetLevel) report.correction.level = Level::kMedium;
+      break;
+    default:
+      report.kind = Draw(6) == 0 ? InputKind::kCorrection : InputKind::kFinancialFraud;
+      if (report.kind == InputKind::kCorrection) report.correction.kind = model::CorrectionKind::kRetracted;
+      report.category = Draw(3) == 0 ? 20 : 0;
+      break;
+  }
+  const model::RoutingToken token = tokeniser_.Routing(report.identifier);
+  submitted.partition = eventlog::PartitionOf(
+      absl::string_view(reinterpret_cast<const char*>(token.data()), token.size()), kPartitions);
+  submitted_.push_back(submitted);
+  AppendReport(submitted_.size() - 1);
+}
+
+void World::AppendReport(size_t index) {
+  Submitted& submitted = submitted_[index];
+  submitted.in_flight = true;
+  log_->Append({eventlog::kReportsTopic, submitted.partition}, {"", wire::EncodeRecord({}, submitted.report)},
+               [this, index](absl::StatusOr<eventlog::Offset> offset) {
+                 submitted_[index].in_flight = false;
+                 if (offset.ok()) submitted_[index].acknowledged = true;
+               });
+}
+
+void World::RestartDispatcher() {
+  for (const auto& client : clients_) client->session.reset();
+  fanout::DispatcherOptions options;
+  options.partitions = kPartitions;
+  options.segment_bytes_max = 64 * 1024;  // small, so that lagging readers fall out of memory
+  options.catchup_bytes_max = 64 * 1024;
+  dispatcher_ = std::make_unique<fanout::Dispatcher>(options, &clock_, fanout_log_.get(), &metrics_);
+  if (!dispatcher_->Open().ok()) Fail("the dispatcher doesn't open");
+}
+
+void World::OpenStream(Client* client) {
+  auto joined = dispatcher_->Join(client->filter, wire::AudienceSet({model::FieldAudience::kAnalyst}));
+  if (!joined.ok()) return Fail(absl::StrCat("join: ", joined.status().message()));
+  fanout::SessionOptions options;
+  options.stakeholder = client->name;
+  options.message_bytes_max = 2000;
+  options.unacked_bytes_max = 16 * 1024;
+  options.window = kWindow;
+  options.idle_progress_interval = absl::Seconds(2);
+  absl::StatusOr<std::unique_ptr<fanout::Session>> session = absl::NotFoundError("no token");
+  if (!client->token.empty()) {
+    std::string token = client->token;
+    if (bug_ == Bug::kResumeOffByOne) {
+      auto cursor = sealer_.Open(token, client->name);
+      if (cursor.ok()) {
+        for (auto& position : cursor->positions) {
+          const auto range = log_->Offsets({eventlog::kEventsTopic, position.partition});
+          if (range.ok() && position.offset < range->end) ++position.offset;
+        }
+        token = sealer_.Seal(*cursor, client->name);
+      }
+    }
+    session = fanout::Session::Resume(dispatcher_.get(), &clock_, &sealer_, options, *joined, client->filter.Fingerprint(), token);
+    if (session.ok()) ++fired_["resumed"];
+  }
+  if (!session.ok()) {
+    // Nothing to resume from, or too old: afresh.
+    if (!client->token.empty()) ++fired_["cursor refused"];
+    client->token.clear();
+    client->view.clear();
+    session = fanout::Session::Start(dispatcher_.get(), &clock_, &sealer_, options, *joined, client->filter.Fingerprint(),
+                                     fanout::SessionStart::kEarliest);
+  }
+  if (!session.ok()) return Fail(absl::StrCat("stream: ", session.status().message()));
+  client->session = *std::move(session);
+  client->unacked.clear();
+}
+
+void World::OnEvent(Client* client, absl::string_view bytes) {
+  fraudhub::v1::Event event;
+  if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return Fail("an event doesn't parse");
+  const model::VersionStamp stamp{event.version().term(), event.version().version(), event.version().reports_offset()};
+  Client::Held& held = client->view[event.indicator().indicator_id()];
+  if (held.stamp.version != 0 && stamp <= held.stamp) return;
+  held = {stamp, !event.left_view()};
+}
+
+void World::StepClient(Client* client) {
+  if (client->stalled && !calm_) return;
+  if (client->session == nullptr) OpenStream(client);
+  if (client->session == nullptr) return;
+  auto message = client->session->Next();
+  if (!message.ok()) {
+    client->session.reset();
+    client->token.clear();  // CursorTooOld while reading: afresh
+    client->view.clear();
+    ++fired_["stream ended"];
+    return;
+  }
+  if (message->empty()) return;
+  std::string bytes;
+  for (const fanout::Slice& slice : message->slices) absl::StrAppend(&bytes, slice.bytes);
+  if (!calm_ && Draw(60) == 0) {
+    // Lost on the way: the connection broke with the message in it.
+    client->session.reset();
+    ++fired_["message lost"];
+    return;
+  }
+  fraudhub::v1::SubscribeResponse response;
+  if (!response.ParseFromString(bytes)) return Fail("a batch doesn't parse");
+  for (const auto& event : response.events()) OnEvent(client, event.SerializeAsString());
+  for (const auto& [partition, offset] : response.positions()) client->unacked[partition] = offset;
+  if (response.has_progress()) client->token = response.progress().token();
+  if (Draw(3) == 0 || calm_) {
+    if (absl::Status status = client->session->OnAck(client->unacked); !status.ok()) {
+      Fail(absl::StrCat("ack: ", status.message()));
+    }
+  }
+}
+
+// Reads `events` as every reader must (R7, R8), and checks what must hold at every step.
+void World::Observe() {
+  for (int32_t partition = 0; partition < kPartitions; ++partition) {
+    const eventlog::TopicPartition at{eventlog::kEventsTopic, partition};
+    eventlog::ReadLimits limits;
+    auto result = log_->Read(at, observed_[static_cast<size_t>(partition)], limits);
+    if (!result.ok()) return Fail(absl::StrCat("observer: ", result.status().message()));
+    uint64_t& in_force = term_in_force_[static_cast<size_t>(partition)];
+    for (const eventlog::StoredRecord& record : result->records) {
+      auto decoded = wire::DecodeRecord(record.value);
+      if (!decoded.ok()) return Fail("an event record doesn't decode");
+      const uint64_t term = decoded->header.term;
+      if (std::holds_alternative<model::TermMark>(decoded->body)) {
+        if (term > in_force) in_force = term;
+        continue;
+      }
+      if (term < in_force) {
+        ++fired_["record fenced"];
+        continue;
+      }
+      const model::IndicatorState* state = nullptr;
+      int64_t reports_offset = -1;
+      bool is_event = false;
+      if (auto* event = std::get_if<model::Event>(&decoded->body)) {
+        state = &event->state;
+        reports_offset = event->reports_offset;
+        is_event = true;
+      } else if (auto* update = std::get_if<model::StateUpdate>(&decoded->body)) {
+        state = &update->state;
+        reports_offset = update->reports_offset;
+      }
+      if (state == nullptr) continue;
+      Seen& seen = truth_[model::IndicatorIdText(state->key)];
+      const model::VersionStamp stamp{term, state->version, reports_offset};
+      if (seen.stamp.version != 0 && stamp <= seen.stamp) continue;
+      if (is_event && state->version > seen.last_event_version + 1) {
+        return Fail(absl::StrCat("versions are not dense: ", seen.last_event_version, " then ", state->version));
+      }
+      seen = {stamp, *state, std::max(seen.last_event_version, state->version)};
+    }
+    observed_[static_cast<size_t>(partition)] = result->next;
+  }
+}
+
+void World::Act() {
+  const int dice = Draw(1000);
+  if (dice < 220) {
+    Submit(false);
+  } else if (dice < 270) {
+    Submit(true);
+  } else if (dice < 470) {
+    StepOwners();
+  } else if (dice < 640) {
+    log_->Pump();
+  } else if (dice < 740) {
+    (void)dispatcher_->Step();
+  } else if (dice < 900) {
+    StepClient(clients_[static_cast<size_t>(Draw(static_cast<int>(clients_.size())))].get());
+  } else if (dice < 960) {
+    clock_.Advance(absl::Milliseconds(Draw(2500)));
+  } else if (dice < 968) {
+    clients_[static_cast<size_t>(Draw(static_cast<int>(clients_.size())))]->session.reset();
+    ++fired_["reconnect"];
+  } else if (dice < 974) {
+    Client* client = clients_[static_cast<size_t>(Draw(static_cast<int>(clients_.size())))].get();
+    client->stalled = !client->stalled;
+    ++fired_["stall"];
+  } else if (dice < 980) {
+    CrashOwner(owners_[static_cast<size_t>(Draw(static_cast<int>(owners_.size())))].get());
+    ++fired_["owner crashed"];
+  } else if (dice < 983) {
+    // Its lease ran out, somebody else takes over with an empty disk; later it wakes and believes it still owns.
+    Owner* owner = owners_[static_cast<size_t>(Draw(static_cast<int>(owners_.size())))].get();
+    owner->paused = !owner->paused;
+    ++fired_["owner paused"];
+  } else if (dice < 985 && owners_.size() < 5) {
+    StartOwner(Draw(kPartitions));
+    ++fired_["second owner"];
+  } else if (dice < 988) {
+    RestartDispatcher();
+    ++fired_["dispatcher crashed"];
+  } else if (dice < 995) {
+    Observe();  // the observer must not lose what compaction removes
+    log_->Clean();
+    ++fired_["compaction"];
+  } else if (dice < 998) {
+    ChangeRules();
+    ++fired_["rules changed"];
+  }
+}
+
+void World::Quiesce() {
+  calm_ = true;
+  // One owner per partition stays: the newest. The others' processes are gone.
+  for (int32_t partition = 0; partition < kPartitions; ++partition) {
+    std::vector<Owner*> of_partition;
+    for (const auto& owner : owners_) {
+      if (owner->partition == partition) of_partition.push_back(owner.get());
+    }
+    for (size_t i = 0; i + 1 < of_partition.size(); ++i) {
+      Owner* gone = of_partition[i];
+      std::erase_if(owners_, [&](const auto& owner) { return owner.get() == gone; });
+    }
+    if (!of_partition.empty()) of_partition.back()->paused = false;
+  }
+  // Reporters see each report through; nothing is lost any more.
+  for (int round = 0; round < 60; ++round) {
+    for (size_t i = 0; i < submitted_.size(); ++i) {
+      if (!submitted_[i].acknowledged && !submitted_[i].in_flight) AppendReport(i);
+    }
+    for (int i = 0; i < 40; ++i) {
+      StepOwners();
+      log_->Pump();
+      (void)dispatcher_->Step();
+      for (const auto& client : clients_) StepClient(client.get());
+      Observe();
+    }
+    clock_.Advance(absl::Milliseconds(500));
+  }
+}
+
+// The registry's state must be what a replay of the log gives: every acknowledged report once, in log order.
+std::string World::CheckAgainstReplay() {
+  struct Group {
+    registry::FacetStates states;
+    model::RoutingToken token{};
+  };
+  std::map<std::string, Group> groups;
+  std::set<std::pair<std::string, std::string>> ids;
+  for (int32_t partition = 0; partition < kPartitions; ++partition) {
+    model::Rules rules;
+    absl::Time now = absl::InfinitePast();
+    uint64_t tick_term = 0;
+    eventlog::Offset next = 0;
+    const eventlog::Offset end = owners_.empty() ? 0 : [&] {
+      for (const auto& owner : owners_) {
+        if (owner->partition == partition) return owner->processor->Status().reports_next;
+      }
+      return int64_t{0};
+    }();
+    while (next < end) {
+      auto result = log_->Read({eventlog::kReportsTopic, partition}, next, {});
+      if (!result.ok()) return absl::StrCat("replay: ", result.status().message());
+      for (const eventlog::StoredRecord& record : result->records) {
+        if (record.offset >= end) break;
+        auto decoded = wire::DecodeRecord(record.value);
+        if (!decoded.ok()) return "replay: a report doesn't decode";
+        if (auto* update = std::get_if<model::RulesUpdate>(&decoded->body)) {
+          if (update->rules.version > rules.version) rules = update->rules;
+        } else if (auto* tick = std::get_if<model::Tick>(&decoded->body)) {
+          if (tick->term < tick_term || tick->now <= now) continue;
+          tick_term = tick->term;
+          now = tick->now;
+          for (auto& [canonical, group] : groups) {
+            if (group.token[7] % kPartitions != partition % kPartitions) continue;
+            const registry::DecisionContext context{&rules, now, record.offset};
+            while (group.states.risk.has_value() && group.states.risk->next_check_at <= now) {
+              const absl::Time before = group.states.risk->next_check_at;
+              group.states = registry::DecideLapse(context, group.states).states;
+              if (group.states.risk->next_check_at == before) break;
+            }
+          }
+        } else if (auto* report = std::get_if<model::Report>(&decoded->body)) {
+          const std::string id = model::ToText(report->id);
+          if (!ids.insert({report->reporter.stakeholder, id}).second) continue;
+          Group& group = groups[report->identifier.canonical];
+          group.token = tokeniser_.Routing(report->identifier);
+          const registry::DecisionContext context{&rules, now, record.offset};
+          group.states = registry::Decide(context, group.states, group.token, *report).states;
+        }
+      }
+      if (result->next == next) break;
+      next = result->next;
+    }
+  }
+  for (const auto& [canonical, group] : groups) {
+    for (const auto* facet : {&group.states.risk, &group.states.connection, &group.states.trace}) {
+      if (!facet->has_value()) continue;
+      const model::IndicatorState& expected = **facet;
+      const auto seen = truth_.find(model::IndicatorIdText(expected.key));
+      if (seen == truth_.end()) return "an indicator that the replay knows never reached the log of events";
+      const model::IndicatorState& state = seen->second.state;
+      if (state.attributes.level != expected.attributes.level) {
+        return absl::StrCat("level ", model::Name(state.attributes.level), ", a replay gives ",
+                            model::Name(expected.attributes.level));
+      }
+      if (state.report_count != expected.report_count) {
+        return absl::StrCat("report count ", state.report_count, ", a replay gives ", expected.report_count);
+      }
+      if (state.version != expected.version) {
+        return absl::StrCat("version ", state.version, ", a replay gives ", expected.version);
+      }
+      if (!(state.attributes == expected.attributes)) return "attributes differ from a replay's";
+    }
+  }
+  return "";
+}
+
+std::string World::CheckViews() {
+  for (const auto& client : clients_) {
+    size_t missing = 0, extra = 0, other = 0;
+    for (const auto& [id, seen] : truth_) {
+      const bool wanted = client->wants(seen.state.attributes) && seen.last_event_version > 0;
+      const auto it = client->view.find(id);
+      const bool held = it != client->view.end() && it->second.held;
+      if (wanted && !held) ++missing;
+      if (!wanted && held) ++extra;
+      if (wanted && held && it->second.stamp.version != seen.state.version) ++other;
+    }
+    if (missing + extra + other > 0) {
+      return absl::StrCat("view of \"", client->name, "\": missing ", missing, ", extra ", extra, ", other version ", other);
+    }
+  }
+  return "";
+}
+
+std::string World::Check() {
+  for (const Submitted& submitted : submitted_) {
+    if (!submitted.acknowledged) return "a report never got through";
+  }
+  for (const auto& owner : owners_) {
+    const auto status = owner->processor->Status();
+    if (status.phase != registry::ProcessorPhase::kRunning) return "an owner never came to run";
+    // The owner ticks for ever; all but its own newest ticks must have been read.
+    if (status.reports_next + 4 < status.reports_end) return "an owner never caught up";
+  }
+  if (std::string problem = CheckAgainstReplay(); !problem.empty()) return problem;
+  return CheckViews();
+}
+
+std::string World::Run(int steps) {
+  for (int i = 0; i < steps && failure_.empty(); ++i) Act();
+  if (failure_.empty()) Quiesce();
+  if (failure_.empty()) failure_ = Check();
+  return failure_;
+}
+
+}  // namespace hub::simulation

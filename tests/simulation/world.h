@@ -1,0 +1,98 @@
+// A whole hub in one thread: reporters, registry owners, a dispatcher, streams and clients over one memory log, under a seeded fault plan.
+//
+// The very code of the product runs; only Clock, Log and Database are replaced. Everything that happens is drawn from one seed, so a
+// failing seed replays. Invariants are checked while it runs and, after the faults have ended and everything has drained, on the
+// final state (Check).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "libs/base/clock.h"
+#include "libs/base/metrics.h"
+#include "libs/eventlog/memory_log.h"
+#include "libs/fanout/dispatcher.h"
+#include "libs/fanout/session.h"
+#include "libs/model/records.h"
+#include "libs/model/token.h"
+#include "libs/registry/processor.h"
+#include "libs/store/database.h"
+#include "libs/wire/cursor_token.h"
+#include "tests/simulation/faulty_seams.h"
+
+namespace hub::simulation {
+
+class World {
+ public:
+  World(uint64_t seed, Bug bug);
+  ~World();
+
+  // Random actions and faults, then quiet, then the final checks. Empty: every invariant held; else what broke first.
+  std::string Run(int steps);
+
+  // How often each fault really happened: a run without faults proves nothing.
+  const std::map<std::string, int>& fired() const { return fired_; }
+
+ private:
+  struct Owner;
+  struct Client;
+  struct Submitted;
+
+  void Act();
+  void Submit(bool again);
+  void AppendReport(size_t index);
+  void ChangeRules();
+  void StartOwner(int32_t partition);
+  void CrashOwner(Owner* owner);
+  void StepOwners();
+  void RestartDispatcher();
+  void StepClient(Client* client);
+  void OpenStream(Client* client);
+  void OnEvent(Client* client, absl::string_view bytes);
+  void Observe();
+  void Quiesce();
+  std::string Check();
+  std::string CheckAgainstReplay();
+  std::string CheckViews();
+  int Draw(int below) { return static_cast<int>(random_() % static_cast<uint64_t>(below)); }
+  void Fail(const std::string& what);
+
+  const Bug bug_;
+  std::mt19937_64 random_;
+  base::ManualClock clock_;
+  base::Metrics metrics_;
+  std::unique_ptr<eventlog::MemoryLog> log_;
+  std::unique_ptr<LogView> registry_log_;  // as the registry's owners see it
+  std::unique_ptr<LogView> fanout_log_;    // as the dispatcher sees it
+  model::Tokeniser tokeniser_;
+  wire::CursorSealer sealer_;
+  bool calm_ = false;  // no more faults
+
+  std::vector<Submitted> submitted_;
+  uint64_t rules_version_ = 0;
+  std::vector<std::unique_ptr<Owner>> owners_;
+  std::unique_ptr<fanout::Dispatcher> dispatcher_;
+  std::vector<std::unique_ptr<Client>> clients_;
+
+  // What an observer that never misses a record believes (R7, R8): the newest accepted state per indicator.
+  struct Seen {
+    model::VersionStamp stamp;
+    model::IndicatorState state;
+    uint64_t last_event_version = 0;
+  };
+  std::map<std::string, Seen> truth_;
+  std::vector<eventlog::Offset> observed_;
+  std::vector<uint64_t> term_in_force_;
+  std::map<int32_t, uint64_t> highest_owner_term_;
+
+  std::map<std::string, int> fired_;
+  std::string failure_;
+};
+
+}  // namespace hub::simulation
