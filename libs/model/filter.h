@@ -5,6 +5,7 @@
 // filters equal bytes and fingerprints. Thread safety: immutable after construction.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -29,8 +30,11 @@ struct FilterClause {
   std::vector<std::string> handling_units;
   std::vector<std::string> case_refs;
   std::vector<std::string> operator_ids;
+  // What And can't merge: two lists about one attribute that holds several values ("any of A" and "any of B"). Every one must match.
+  // Empty in what users write.
+  std::vector<FilterClause> also;
   friend bool operator==(const FilterClause&, const FilterClause&) = default;
-  friend auto operator<=>(const FilterClause&, const FilterClause&) = default;
+  friend std::strong_ordering operator<=>(const FilterClause&, const FilterClause&) = default;
 };
 
 class Filter {
