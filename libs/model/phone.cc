@@ -48,16 +48,15 @@ absl::StatusOr<std::string> NationalDigits(std::string digits, bool plus) {
   absl::string_view rest = digits;
   if (plus) {
     if (!absl::ConsumePrefix(&rest, "91")) return RefuseValue(RefusalCode::kBadFormat, "want an Indian number, +91");
-    absl::ConsumePrefix(&rest, rest.size() == 11 ? "0" : "-");  // "+91 0 ..." is often written
-  } else if (rest.size() == 14 && absl::StartsWith(rest, "0091")) {
+  } else if (rest.size() >= 14 && absl::StartsWith(rest, "0091")) {
     rest.remove_prefix(4);
-  } else if (rest.size() == 12 && absl::StartsWith(rest, "91")) {
+  } else if (rest.size() >= 12 && absl::StartsWith(rest, "91")) {
     rest.remove_prefix(2);
-  } else if (rest.size() == 11 && rest[0] == '0') {
-    rest.remove_prefix(1);
-  } else if (rest.size() == 13 && absl::StartsWith(rest, "091")) {
+  } else if (rest.size() >= 13 && absl::StartsWith(rest, "091")) {
     rest.remove_prefix(3);
   }
+  // The trunk prefix; after +91 it is often written too.
+  if (rest.size() == 11 && rest[0] == '0') rest.remove_prefix(1);
   if (rest.size() < 10) return RefuseValue(RefusalCode::kTooShort, "want ten digits");
   if (rest.size() > 10) return RefuseValue(RefusalCode::kTooLong, "want ten digits");
   return std::string(rest);

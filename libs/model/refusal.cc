@@ -1,93 +1,104 @@
 #include "libs/model/refusal.h"
 
+#include "absl/status/status.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 
 namespace hub::model {
 namespace {
 
-constexpr char kPayload[] = "type.fraudhub.v1/Refusal";  // "code\nfield"
+using absl::StatusCode;
 
-struct Entry {
+struct Row {
   RefusalCode code;
   absl::string_view name;
-  absl::StatusCode status;
+  StatusCode status = StatusCode::kInvalidArgument;
 };
 
-constexpr absl::StatusCode kBad = absl::StatusCode::kInvalidArgument;
-constexpr Entry kTable[] = {
-    {RefusalCode::kEmpty, "EMPTY", kBad},
-    {RefusalCode::kTooShort, "TOO_SHORT", kBad},
-    {RefusalCode::kTooLong, "TOO_LONG", kBad},
-    {RefusalCode::kBadCharacter, "BAD_CHARACTER", kBad},
-    {RefusalCode::kBadLeadingDigit, "BAD_LEADING_DIGIT", kBad},
-    {RefusalCode::kBadCheckDigit, "BAD_CHECK_DIGIT", kBad},
-    {RefusalCode::kBadFormat, "BAD_FORMAT", kBad},
-    {RefusalCode::kAmbiguousIdentifier, "AMBIGUOUS_IDENTIFIER", kBad},
-    {RefusalCode::kSensitiveIdentifierRefused, "SENSITIVE_IDENTIFIER_REFUSED", kBad},
-    {RefusalCode::kTestRangeRefused, "TEST_RANGE_REFUSED", kBad},
-    {RefusalCode::kUnknownType, "UNKNOWN_TYPE", kBad},
-    {RefusalCode::kMissing, "MISSING", kBad},
-    {RefusalCode::kOutOfRange, "OUT_OF_RANGE", kBad},
-    {RefusalCode::kBadReportId, "BAD_REPORT_ID", kBad},
-    {RefusalCode::kFromTheFuture, "FROM_THE_FUTURE", kBad},
-    {RefusalCode::kTooOld, "TOO_OLD", kBad},
-    {RefusalCode::kKindNotForType, "KIND_NOT_FOR_TYPE", kBad},
-    {RefusalCode::kNotEntitled, "NOT_ENTITLED", absl::StatusCode::kPermissionDenied},
-    {RefusalCode::kTooManyItems, "TOO_MANY_ITEMS", kBad},
-    {RefusalCode::kUnknownEvent, "UNKNOWN_EVENT", kBad},
-    {RefusalCode::kMessageTooLarge, "MESSAGE_TOO_LARGE", kBad},
-    {RefusalCode::kQuotaExceeded, "QUOTA_EXCEEDED", absl::StatusCode::kResourceExhausted},
-    {RefusalCode::kOverloaded, "OVERLOADED", absl::StatusCode::kResourceExhausted},
-    {RefusalCode::kStorageFull, "STORAGE_FULL", absl::StatusCode::kResourceExhausted},
-    {RefusalCode::kCursorInvalid, "CURSOR_INVALID", kBad},
-    {RefusalCode::kCursorTooOld, "CURSOR_TOO_OLD", absl::StatusCode::kFailedPrecondition},
-    {RefusalCode::kLogChanged, "LOG_CHANGED", absl::StatusCode::kFailedPrecondition},
-    {RefusalCode::kFilterChanged, "FILTER_CHANGED", absl::StatusCode::kFailedPrecondition},
-    {RefusalCode::kFilterTooLarge, "FILTER_TOO_LARGE", kBad},
-    {RefusalCode::kFilterMatchesNothing, "FILTER_MATCHES_NOTHING", absl::StatusCode::kPermissionDenied},
-    {RefusalCode::kUnauthenticated, "UNAUTHENTICATED", absl::StatusCode::kUnauthenticated},
+constexpr Row kRows[] = {
+    {RefusalCode::kEmpty, "EMPTY"},
+    {RefusalCode::kTooShort, "TOO_SHORT"},
+    {RefusalCode::kTooLong, "TOO_LONG"},
+    {RefusalCode::kBadCharacter, "BAD_CHARACTER"},
+    {RefusalCode::kBadLeadingDigit, "BAD_LEADING_DIGIT"},
+    {RefusalCode::kBadCheckDigit, "BAD_CHECK_DIGIT"},
+    {RefusalCode::kBadFormat, "BAD_FORMAT"},
+    {RefusalCode::kAmbiguousIdentifier, "AMBIGUOUS_IDENTIFIER"},
+    {RefusalCode::kSensitiveIdentifierRefused, "SENSITIVE_IDENTIFIER_REFUSED"},
+    {RefusalCode::kTestRangeRefused, "TEST_RANGE_REFUSED"},
+    {RefusalCode::kUnknownType, "UNKNOWN_TYPE"},
+    {RefusalCode::kMissing, "MISSING"},
+    {RefusalCode::kOutOfRange, "OUT_OF_RANGE"},
+    {RefusalCode::kBadReportId, "BAD_REPORT_ID"},
+    {RefusalCode::kFromTheFuture, "FROM_THE_FUTURE"},
+    {RefusalCode::kTooOld, "TOO_OLD"},
+    {RefusalCode::kKindNotForType, "KIND_NOT_FOR_TYPE"},
+    {RefusalCode::kNotEntitled, "NOT_ENTITLED", StatusCode::kPermissionDenied},
+    {RefusalCode::kTooManyItems, "TOO_MANY_ITEMS"},
+    {RefusalCode::kUnknownEvent, "UNKNOWN_EVENT"},
+    {RefusalCode::kMessageTooLarge, "MESSAGE_TOO_LARGE"},  // not ResourceExhausted: trying again won't help
+    {RefusalCode::kQuotaExceeded, "QUOTA_EXCEEDED", StatusCode::kResourceExhausted},
+    {RefusalCode::kOverloaded, "OVERLOADED", StatusCode::kResourceExhausted},
+    {RefusalCode::kStorageFull, "STORAGE_FULL", StatusCode::kResourceExhausted},
+    {RefusalCode::kCursorInvalid, "CURSOR_INVALID"},
+    {RefusalCode::kCursorTooOld, "CURSOR_TOO_OLD", StatusCode::kFailedPrecondition},
+    {RefusalCode::kLogChanged, "LOG_CHANGED", StatusCode::kFailedPrecondition},
+    {RefusalCode::kFilterChanged, "FILTER_CHANGED", StatusCode::kFailedPrecondition},
+    {RefusalCode::kFilterTooLarge, "FILTER_TOO_LARGE"},
+    {RefusalCode::kFilterMatchesNothing, "FILTER_MATCHES_NOTHING"},
+    {RefusalCode::kUnauthenticated, "UNAUTHENTICATED", StatusCode::kUnauthenticated},
 };
 
-const Entry* Find(RefusalCode code) {
-  for (const Entry& entry : kTable) {
-    if (entry.code == code) return &entry;
+constexpr Row kNoRow = {RefusalCode::kUnspecified, "UNSPECIFIED"};
+
+const Row& RowOf(RefusalCode code) {
+  for (const Row& row : kRows) {
+    if (row.code == code) return row;
   }
-  return nullptr;
+  return kNoRow;
+}
+
+// The payload: "<code> <length of field> <field><message>". It never leaves the process.
+constexpr absl::string_view kPayloadUrl = "fraudhub.model/refusal";
+
+bool TakeNumber(absl::string_view* text, uint32_t* number) {
+  const size_t space = text->find(' ');
+  if (space == absl::string_view::npos || !absl::SimpleAtoi(text->substr(0, space), number)) return false;
+  text->remove_prefix(space + 1);
+  return true;
 }
 
 }  // namespace
 
-absl::string_view Name(RefusalCode code) {
-  const Entry* entry = Find(code);
-  return entry == nullptr ? "UNSPECIFIED" : entry->name;
-}
+absl::string_view Name(RefusalCode code) { return RowOf(code).name; }
 
 absl::Status Refuse(RefusalCode code, absl::string_view field, absl::string_view message) {
-  const Entry* entry = Find(code);
-  absl::Status status(entry == nullptr ? absl::StatusCode::kInvalidArgument : entry->status,
-                      field.empty() ? std::string(message) : absl::StrCat(field, ": ", message));
-  status.SetPayload(kPayload, absl::Cord(absl::StrCat(static_cast<int>(code), "\n", field, "\n", message)));
+  const Row& row = RowOf(code);
+  absl::Status status(row.status, field.empty() ? absl::StrCat(row.name, ": ", message)
+                                                : absl::StrCat(row.name, ": ", field, ": ", message));
+  status.SetPayload(kPayloadUrl, absl::Cord(absl::StrCat(static_cast<uint32_t>(code), " ", field.size(), " ", field, message)));
   return status;
 }
 
 std::optional<Refusal> RefusalOf(const absl::Status& status) {
-  const absl::optional<absl::Cord> payload = status.GetPayload(kPayload);
+  const absl::optional<absl::Cord> payload = status.GetPayload(kPayloadUrl);
   if (!payload.has_value()) return std::nullopt;
-  const std::string text(*payload);
-  const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits('\n', 2));
-  int code = 0;
-  if (parts.size() != 3 || !absl::SimpleAtoi(parts[0], &code)) return std::nullopt;
-  return Refusal{static_cast<RefusalCode>(code), parts[1], parts[2]};
+  const std::string bytes(*payload);
+  absl::string_view rest = bytes;
+  uint32_t code = 0;
+  uint32_t field_size = 0;
+  if (!TakeNumber(&rest, &code) || !TakeNumber(&rest, &field_size) || field_size > rest.size()) return std::nullopt;
+  return Refusal{static_cast<RefusalCode>(code), std::string(rest.substr(0, field_size)), std::string(rest.substr(field_size))};
 }
 
 absl::Status WithFieldPrefix(const absl::Status& status, absl::string_view prefix) {
   const std::optional<Refusal> refusal = RefusalOf(status);
-  if (!refusal.has_value()) return status;
-  return Refuse(refusal->code, refusal->field.empty() ? std::string(prefix) : absl::StrCat(prefix, ".", refusal->field),
-                refusal->message);
+  if (!refusal.has_value() || prefix.empty()) return status;
+  if (refusal->field.empty()) return Refuse(refusal->code, prefix, refusal->message);
+  // "items" + "[3]" needs no dot.
+  const absl::string_view dot = refusal->field.front() == '[' ? "" : ".";
+  return Refuse(refusal->code, absl::StrCat(prefix, dot, refusal->field), refusal->message);
 }
 
 }  // namespace hub::model

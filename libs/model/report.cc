@@ -5,58 +5,65 @@
 namespace hub::model {
 namespace {
 
-// Length-prefixed, so that no two different bodies give the same bytes. Frozen: stored hashes are compared with new ones.
-class Encoder {
+// An unambiguous encoding: numbers as 8 bytes big-endian, strings with their length in front, always every field, always in the
+// same order. Its hash is stored with every report for as long as duplicates are recognised: FROZEN. A new field of Report goes
+// to the end and is written only when it is set, so that reports without it keep their hash.
+class BodyWriter {
  public:
-  Encoder& Add(absl::string_view text) {
-    Add(static_cast<int64_t>(text.size()));
-    bytes_.append(text.data(), text.size());
-    return *this;
+  void Number(int64_t value) {
+    for (int shift = 56; shift >= 0; shift -= 8) bytes_.push_back(static_cast<char>(static_cast<uint64_t>(value) >> shift));
   }
-  Encoder& Add(int64_t number) {
-    for (int shift = 56; shift >= 0; shift -= 8) bytes_.push_back(static_cast<char>(static_cast<uint64_t>(number) >> shift));
-    return *this;
+  template <typename E>
+  void Word(E value) {
+    Number(static_cast<int64_t>(value));
   }
-  Encoder& Add(absl::Time time) { return Add(absl::ToUnixMicros(time)); }
+  void Text(absl::string_view value) {
+    Number(static_cast<int64_t>(value.size()));
+    bytes_.append(value.data(), value.size());
+  }
+  // Nanoseconds since 1970; infinite times are the ends of the range.
+  void Time(absl::Time value) { Number(absl::ToUnixNanos(value)); }
   const std::string& bytes() const { return bytes_; }
 
  private:
   std::string bytes_;
 };
 
+constexpr size_t kBodyHashBytes = 16;
+
 }  // namespace
 
 std::string BodyHash(const Report& report) {
-  Encoder body;
-  body.Add(static_cast<int64_t>(report.kind))
-      .Add(static_cast<int64_t>(report.identifier.type))
-      .Add(report.identifier.canonical)
-      .Add(static_cast<int64_t>(report.line_kind))
-      .Add(report.citizen_pseudonym)
-      .Add(report.list_id)
-      .Add(static_cast<int64_t>(report.reason))
-      .Add(static_cast<int64_t>(report.category))
-      .Add(report.circle_of_issue)
-      .Add(report.victim_state)
-      .Add(report.suspect_state)
-      .Add(report.handling_unit)
-      .Add(report.case_ref)
-      .Add(report.victim_phone)
-      .Add(report.operator_id)
-      .Add(report.amount_paise)
-      .Add(report.traced_with)
-      .Add(report.observed_at)
-      .Add(static_cast<int64_t>(report.correction.kind))
-      .Add(static_cast<int64_t>(report.correction.level))
-      .Add(static_cast<int64_t>(report.correction.override_protected))
-      .Add(report.correction.note_code)
-      .Add(ToBytes(report.action.in_reply_to.key))
-      .Add(static_cast<int64_t>(report.action.in_reply_to.version))
-      .Add(static_cast<int64_t>(report.action.action))
-      .Add(report.action.amount_paise)
-      .Add(report.action.acted_at);
+  BodyWriter body;
+  body.Word(report.kind);
+  body.Word(report.identifier.type);
+  body.Text(report.identifier.canonical);
+  body.Word(report.line_kind);
+  body.Text(report.citizen_pseudonym);
+  body.Text(report.list_id);
+  body.Word(report.reason);
+  body.Number(report.category);
+  body.Text(report.circle_of_issue);
+  body.Text(report.victim_state);
+  body.Text(report.suspect_state);
+  body.Text(report.handling_unit);
+  body.Text(report.case_ref);
+  body.Text(report.victim_phone);
+  body.Text(report.operator_id);
+  body.Number(report.amount_paise);
+  body.Text(report.traced_with);
+  body.Time(report.observed_at);
+  body.Word(report.correction.kind);
+  body.Word(report.correction.level);
+  body.Number(report.correction.override_protected ? 1 : 0);
+  body.Text(report.correction.note_code);
+  body.Text(ToBytes(report.action.in_reply_to.key));
+  body.Number(static_cast<int64_t>(report.action.in_reply_to.version));
+  body.Word(report.action.action);
+  body.Number(report.action.amount_paise);
+  body.Time(report.action.acted_at);
   const base::Digest digest = base::Sha256(body.bytes());
-  return std::string(reinterpret_cast<const char*>(digest.data()), 16);
+  return std::string(digest.begin(), digest.begin() + kBodyHashBytes);
 }
 
 }  // namespace hub::model

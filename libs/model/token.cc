@@ -3,108 +3,134 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
+#include "libs/model/base32.h"
 #include "libs/model/refusal.h"
 
 namespace hub::model {
 namespace {
 
-constexpr char kAlphabet[] = "abcdefghijklmnopqrstuvwxyz234567";  // RFC 4648 base32, lower case
-constexpr size_t kKeyBytes = 17;
-
-std::string Encode32(absl::string_view bytes) {
-  std::string text;
-  uint32_t window = 0;
-  int bits = 0;
-  for (const char c : bytes) {
-    window = (window << 8) | static_cast<uint8_t>(c);
-    for (bits += 8; bits >= 5; bits -= 5) text.push_back(kAlphabet[(window >> (bits - 5)) & 31]);
-  }
-  if (bits > 0) text.push_back(kAlphabet[(window << (5 - bits)) & 31]);
-  return text;
-}
-
-// False for foreign characters and for left-over bits that are not zero: one value has one text.
-bool Decode32(absl::string_view text, std::string* bytes) {
-  uint32_t window = 0;
-  int bits = 0;
-  for (const char c : text) {
-    const char* at = std::find(kAlphabet, kAlphabet + 32, c);
-    if (at == kAlphabet + 32) return false;
-    window = (window << 5) | static_cast<uint32_t>(at - kAlphabet);
-    bits += 5;
-    if (bits >= 8) {
-      bits -= 8;
-      bytes->push_back(static_cast<char>(window >> bits));
-    }
-  }
-  return bits < 5 && (window & ((1u << bits) - 1)) == 0;
-}
+constexpr size_t kKeyBytes = 17;             // routing token || facet
+constexpr size_t kEventIdBytes = kKeyBytes + 8;  // || version, big-endian
+constexpr size_t kLogTokenBytes = 8;         // 12 base32 characters show 60 of these 64 bits
+constexpr absl::string_view kIndicatorPrefix = "ind_";
+constexpr absl::string_view kEventPrefix = "evt_";
+constexpr absl::string_view kBase32 = "abcdefghijklmnopqrstuvwxyz234567";
 
 base::Digest MacOf(const base::HmacKey& key, const Identifier& identifier) {
-  return key.Mac(absl::StrCat(std::string(1, static_cast<char>(identifier.type)), identifier.canonical));
+  std::string bytes;
+  bytes.reserve(1 + identifier.canonical.size());
+  bytes.push_back(static_cast<char>(identifier.type));
+  bytes.append(identifier.canonical);
+  return key.Mac(bytes);
+}
+
+int Base32Value(char c) {
+  if (c >= 'a' && c <= 'z') return c - 'a';
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= '2' && c <= '7') return c - '2' + 26;
+  return -1;
+}
+
+bool KeyFrom(absl::string_view bytes, IndicatorKey* key) {
+  if (bytes.size() != kKeyBytes) return false;
+  const uint8_t facet = static_cast<uint8_t>(bytes.back());
+  if (facet < static_cast<uint8_t>(Facet::kRisk) || facet > static_cast<uint8_t>(Facet::kTrace)) return false;
+  std::copy_n(bytes.begin(), key->token.size(), key->token.begin());
+  key->facet = static_cast<Facet>(facet);
+  return true;
 }
 
 }  // namespace
 
+std::string Base32Lower(absl::string_view bytes) {
+  std::string text;
+  text.reserve((bytes.size() * 8 + 4) / 5);
+  uint32_t bits = 0;
+  int count = 0;
+  for (const char c : bytes) {
+    bits = bits << 8 | static_cast<uint8_t>(c);
+    for (count += 8; count >= 5; count -= 5) text.push_back(kBase32[bits >> (count - 5) & 31]);
+    bits &= (1u << count) - 1;
+  }
+  if (count > 0) text.push_back(kBase32[bits << (5 - count) & 31]);
+  return text;
+}
+
+bool Base32Decode(absl::string_view text, std::string* bytes) {
+  bytes->clear();
+  uint32_t bits = 0;
+  int count = 0;
+  for (const char c : text) {
+    const int value = Base32Value(c);
+    if (value < 0) return false;
+    bits = bits << 5 | static_cast<uint32_t>(value);
+    count += 5;
+    if (count >= 8) {
+      count -= 8;
+      bytes->push_back(static_cast<char>(bits >> count));
+      bits &= (1u << count) - 1;
+    }
+  }
+  return count < 5 && bits == 0;
+}
+
 Tokeniser::Tokeniser(base::HmacKey routing, base::HmacKey log) : routing_(std::move(routing)), log_(std::move(log)) {}
 
 RoutingToken Tokeniser::Routing(const Identifier& identifier) const {
-  const base::Digest digest = MacOf(routing_, identifier);
+  const base::Digest mac = MacOf(routing_, identifier);
   RoutingToken token;
-  std::copy(digest.begin(), digest.begin() + token.size(), token.begin());
+  std::copy_n(mac.begin(), token.size(), token.begin());
   return token;
 }
 
 std::string Tokeniser::ForLogs(const Identifier& identifier) const {
-  const base::Digest digest = MacOf(log_, identifier);
-  return absl::StrCat("t:", Encode32(absl::string_view(reinterpret_cast<const char*>(digest.data()), 8)).substr(0, 12));
+  const base::Digest mac = MacOf(log_, identifier);
+  const std::string text = Base32Lower(absl::string_view(reinterpret_cast<const char*>(mac.data()), kLogTokenBytes));
+  return absl::StrCat("t:", absl::string_view(text).substr(0, 12));
 }
 
 std::string ToBytes(const IndicatorKey& key) {
-  std::string bytes(reinterpret_cast<const char*>(key.token.data()), key.token.size());
+  std::string bytes(key.token.begin(), key.token.end());
   bytes.push_back(static_cast<char>(key.facet));
   return bytes;
 }
 
 absl::StatusOr<IndicatorKey> IndicatorKeyFromBytes(absl::string_view bytes) {
-  if (bytes.size() != kKeyBytes || bytes[16] < 1 || bytes[16] > 3) return absl::DataLossError("not the key of an indicator");
   IndicatorKey key;
-  std::copy(bytes.begin(), bytes.begin() + 16, key.token.begin());
-  key.facet = static_cast<Facet>(bytes[16]);
+  if (!KeyFrom(bytes, &key)) return absl::InvalidArgumentError("indicator key: want a 16-byte token and a facet");
   return key;
 }
 
-std::string IndicatorIdText(const IndicatorKey& key) { return absl::StrCat("ind_", Encode32(ToBytes(key))); }
+std::string IndicatorIdText(const IndicatorKey& key) { return absl::StrCat(kIndicatorPrefix, Base32Lower(ToBytes(key))); }
 
 std::string EventIdText(const IndicatorKey& key, uint64_t version) {
   std::string bytes = ToBytes(key);
   for (int shift = 56; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(version >> shift));
-  return absl::StrCat("evt_", Encode32(bytes));
+  return absl::StrCat(kEventPrefix, Base32Lower(bytes));
 }
 
 absl::StatusOr<EventId> ParseEventId(absl::string_view text) {
-  const absl::Status bad = Refuse(RefusalCode::kUnknownEvent, "", "want the id of an event, evt_...");
-  std::string bytes;
-  if (text.size() > 64 || !absl::ConsumePrefix(&text, "evt_") || !Decode32(text, &bytes) || bytes.size() != kKeyBytes + 8) {
-    return bad;
-  }
-  absl::StatusOr<IndicatorKey> key = IndicatorKeyFromBytes(absl::string_view(bytes).substr(0, kKeyBytes));
-  if (!key.ok()) return bad;
   EventId id;
-  id.key = *key;
-  for (size_t i = kKeyBytes; i < bytes.size(); ++i) id.version = (id.version << 8) | static_cast<uint8_t>(bytes[i]);
-  return id;
+  std::string bytes;
+  if (absl::StartsWithIgnoreCase(text, kEventPrefix) && text.size() <= 64 &&
+      Base32Decode(text.substr(kEventPrefix.size()), &bytes) && bytes.size() == kEventIdBytes &&
+      KeyFrom(absl::string_view(bytes).substr(0, kKeyBytes), &id.key)) {
+    for (const char c : absl::string_view(bytes).substr(kKeyBytes)) id.version = id.version << 8 | static_cast<uint8_t>(c);
+    if (id.version > 0) return id;  // versions are dense from 1
+  }
+  return Refuse(RefusalCode::kUnknownEvent, "", "want an event's id as the hub sent it (evt_...)");
 }
 
 absl::StatusOr<IndicatorKey> ParseIndicatorId(absl::string_view text) {
-  const absl::Status bad = Refuse(RefusalCode::kBadFormat, "", "want the id of an indicator, ind_...");
+  IndicatorKey key;
   std::string bytes;
-  if (text.size() > 64 || !absl::ConsumePrefix(&text, "ind_") || !Decode32(text, &bytes)) return bad;
-  absl::StatusOr<IndicatorKey> key = IndicatorKeyFromBytes(bytes);
-  if (!key.ok()) return bad;
-  return key;
+  if (absl::StartsWithIgnoreCase(text, kIndicatorPrefix) && text.size() <= 64 &&
+      Base32Decode(text.substr(kIndicatorPrefix.size()), &bytes) && KeyFrom(bytes, &key)) {
+    return key;
+  }
+  return Refuse(RefusalCode::kBadFormat, "", "want an indicator's id as the hub sent it (ind_...)");
 }
 
 }  // namespace hub::model

@@ -1,6 +1,5 @@
 #include "libs/model/vocabulary.h"
 
-#include <algorithm>
 #include <iterator>
 
 #include "absl/strings/match.h"
@@ -8,59 +7,192 @@
 namespace hub::model {
 namespace {
 
-// One table per enum: a name's place is its number.
-constexpr absl::string_view kTypes[] = {
-    "UNSPECIFIED", "MOBILE",      "LANDLINE",     "MACHINE",    "FOREIGN_PHONE", "SERVICE_1600", "PROMOTIONAL_140", "TOLL_FREE",
-    "IMEI",        "IMSI",        "ICCID",        "UPI_ADDRESS", "BANK_ACCOUNT", "SMS_HEADER",   "URL",             "WHATSAPP",
-    "TELEGRAM",    "EMAIL",       "APP",          "IP_ADDRESS", "POINT_OF_SALE", "HELPLINE"};
-constexpr absl::string_view kLineKinds[] = {"UNSPECIFIED", "MOBILE", "FIXED", "UNKNOWN"};
-constexpr absl::string_view kFacets[] = {"UNSPECIFIED", "RISK", "CONNECTION", "TRACE"};
-constexpr absl::string_view kLevels[] = {"UNSPECIFIED", "NONE", "MEDIUM", "HIGH", "VERY_HIGH"};
-constexpr absl::string_view kReasons[] = {
-    "UNSPECIFIED",          "LEA_REPORTED_CYBERCRIME", "FORGED_DOCUMENTS",  "FAILED_REVERIFICATION", "DISCONNECTED_DORMANT",
-    "TSP_INTERNAL_ANALYSIS", "OTHER_STAKEHOLDER",      "OVER_LIMIT_PER_PERSON", "NOT_MY_NUMBER",     "SURRENDERED",
-    "IMEI_BLOCKLIST",       "POS_BLACKLIST",           "ORDER_PUBLIC_INTEREST", "CITIZEN_REPORTS",   "FINANCIAL_INSTITUTION",
-    "REVOCATION_LIST",      "ANALYST_DECISION"};
-constexpr absl::string_view kInputKinds[] = {
-    "UNSPECIFIED",    "SUSPECTED_COMMUNICATION", "FINANCIAL_FRAUD", "NOT_MY_CONNECTION", "HANDSET_LOST",
-    "HANDSET_FOUND",  "HANDSET_TRACED",          "DISCONNECTED",    "REVERIFIED",        "TENURE_CLOSED",
-    "SPOOFED_CLI",    "ACTION_TAKEN",            "CORRECTION"};
-constexpr absl::string_view kEventKinds[] = {
-    "UNSPECIFIED", "REPORTED",  "FLAGGED", "LEVEL_RAISED",  "LEVEL_LOWERED",   "DETAILS_CHANGED",   "CLEARED",        "RETRACTED",
-    "RESCINDED",   "EXPIRED",   "TENURE_CLOSED", "HANDSET_BLOCKED", "HANDSET_UNBLOCKED", "HANDSET_TRACED",
-    "REVERIFICATION_REQUESTED", "REVERIFIED"};
-constexpr absl::string_view kCorrections[] = {"UNSPECIFIED", "CLEARED", "RETRACTED", "RESCINDED", "SET_LEVEL"};
-constexpr absl::string_view kRoles[] = {"UNSPECIFIED",            "FINANCIAL_INSTITUTION", "TELECOM_OPERATOR",
-                                        "LAW_ENFORCEMENT",        "FINANCIAL_INTELLIGENCE", "REGULATOR",
-                                        "PLATFORM",               "CITIZEN_PORTAL",        "ANALYST"};
-constexpr absl::string_view kOutcomes[] = {"UNSPECIFIED", "MERGED", "DUPLICATE", "CONFLICT", "HELD"};
-constexpr absl::string_view kHeldReasons[] = {"UNSPECIFIED",        "PROTECTED_IDENTIFIER",    "CLOSED_TENURE",
-                                              "NOTHING_TO_CORRECT", "AWAITING_SECOND_ANALYST", "SPOOFED_NUMBER",
-                                              "TOO_OLD"};
-constexpr absl::string_view kActions[] = {
-    "UNSPECIFIED",    "TRANSACTION_ALERTED", "TRANSACTION_DELAYED", "TRANSACTION_DECLINED", "ACCOUNT_FROZEN",
-    "LIEN_MARKED",    "ENHANCED_MONITORING", "NO_CUSTOMER_FOUND",   "FALSE_POSITIVE",       "REVERIFY_REQUESTED",
-    "DISCONNECTED",   "HANDSET_BLOCKED",     "HANDSET_UNBLOCKED",   "ACCOUNT_DISENGAGED",   "CONTENT_REMOVED",
-    "CASE_LINKED",    "NO_FURTHER_ACTION"};
+template <typename E>
+struct Word {
+  E value;
+  absl::string_view name;
+};
 
-static_assert(std::size(kTypes) == kIdentifierTypeMax + 1);
-static_assert(std::size(kReasons) == kReasonMax + 1);
-static_assert(std::size(kInputKinds) == kInputKindMax + 1);
-static_assert(std::size(kEventKinds) == kEventKindMax + 1);
-static_assert(std::size(kRoles) == kRoleMax + 1);
-static_assert(std::size(kActions) == kActionMax + 1);
+constexpr absl::string_view kUnspecifiedName = "UNSPECIFIED";
 
-template <size_t n, class Enum>
-absl::string_view NameIn(const absl::string_view (&table)[n], Enum value) {
-  const auto number = static_cast<size_t>(value);
-  return number < n ? table[number] : table[0];
+// One table per enum: the only place that knows its words.
+constexpr Word<IdentifierType> kIdentifierTypes[] = {
+    {IdentifierType::kMobile, "MOBILE"},
+    {IdentifierType::kLandline, "LANDLINE"},
+    {IdentifierType::kMachine, "MACHINE"},
+    {IdentifierType::kForeignPhone, "FOREIGN_PHONE"},
+    {IdentifierType::kService1600, "SERVICE_1600"},
+    {IdentifierType::kPromotional140, "PROMOTIONAL_140"},
+    {IdentifierType::kTollFree, "TOLL_FREE"},
+    {IdentifierType::kImei, "IMEI"},
+    {IdentifierType::kImsi, "IMSI"},
+    {IdentifierType::kIccid, "ICCID"},
+    {IdentifierType::kUpiAddress, "UPI_ADDRESS"},
+    {IdentifierType::kBankAccount, "BANK_ACCOUNT"},
+    {IdentifierType::kSmsHeader, "SMS_HEADER"},
+    {IdentifierType::kUrl, "URL"},
+    {IdentifierType::kWhatsApp, "WHATSAPP"},
+    {IdentifierType::kTelegram, "TELEGRAM"},
+    {IdentifierType::kEmail, "EMAIL"},
+    {IdentifierType::kApp, "APP"},
+    {IdentifierType::kIpAddress, "IP_ADDRESS"},
+    {IdentifierType::kPointOfSale, "POINT_OF_SALE"},
+    {IdentifierType::kHelpline, "HELPLINE"},
+};
+static_assert(std::size(kIdentifierTypes) == kIdentifierTypeMax);
+
+constexpr Word<LineKind> kLineKinds[] = {
+    {LineKind::kMobile, "MOBILE"},
+    {LineKind::kFixed, "FIXED"},
+    {LineKind::kUnknown, "UNKNOWN"},
+};
+
+constexpr Word<Facet> kFacets[] = {
+    {Facet::kRisk, "RISK"},
+    {Facet::kConnection, "CONNECTION"},
+    {Facet::kTrace, "TRACE"},
+};
+
+constexpr Word<Level> kLevels[] = {
+    {Level::kNone, "NONE"},
+    {Level::kMedium, "MEDIUM"},
+    {Level::kHigh, "HIGH"},
+    {Level::kVeryHigh, "VERY_HIGH"},
+};
+
+constexpr Word<Reason> kReasons[] = {
+    {Reason::kLeaReportedCybercrime, "LEA_REPORTED_CYBERCRIME"},
+    {Reason::kForgedDocuments, "FORGED_DOCUMENTS"},
+    {Reason::kFailedReverification, "FAILED_REVERIFICATION"},
+    {Reason::kDisconnectedDormant, "DISCONNECTED_DORMANT"},
+    {Reason::kTspInternalAnalysis, "TSP_INTERNAL_ANALYSIS"},
+    {Reason::kOtherStakeholder, "OTHER_STAKEHOLDER"},
+    {Reason::kOverLimitPerPerson, "OVER_LIMIT_PER_PERSON"},
+    {Reason::kNotMyNumber, "NOT_MY_NUMBER"},
+    {Reason::kSurrendered, "SURRENDERED"},
+    {Reason::kImeiBlocklist, "IMEI_BLOCKLIST"},
+    {Reason::kPosBlacklist, "POS_BLACKLIST"},
+    {Reason::kOrderPublicInterest, "ORDER_PUBLIC_INTEREST"},
+    {Reason::kCitizenReports, "CITIZEN_REPORTS"},
+    {Reason::kFinancialInstitution, "FINANCIAL_INSTITUTION"},
+    {Reason::kRevocationList, "REVOCATION_LIST"},
+    {Reason::kAnalystDecision, "ANALYST_DECISION"},
+};
+static_assert(std::size(kReasons) == kReasonMax);
+
+constexpr Word<InputKind> kInputKinds[] = {
+    {InputKind::kSuspectedCommunication, "SUSPECTED_COMMUNICATION"},
+    {InputKind::kFinancialFraud, "FINANCIAL_FRAUD"},
+    {InputKind::kNotMyConnection, "NOT_MY_CONNECTION"},
+    {InputKind::kHandsetLost, "HANDSET_LOST"},
+    {InputKind::kHandsetFound, "HANDSET_FOUND"},
+    {InputKind::kHandsetTraced, "HANDSET_TRACED"},
+    {InputKind::kDisconnected, "DISCONNECTED"},
+    {InputKind::kReverified, "REVERIFIED"},
+    {InputKind::kTenureClosed, "TENURE_CLOSED"},
+    {InputKind::kSpoofedCli, "SPOOFED_CLI"},
+    {InputKind::kActionTaken, "ACTION_TAKEN"},
+    {InputKind::kCorrection, "CORRECTION"},
+};
+static_assert(std::size(kInputKinds) == kInputKindMax);
+
+constexpr Word<EventKind> kEventKinds[] = {
+    {EventKind::kReported, "REPORTED"},
+    {EventKind::kFlagged, "FLAGGED"},
+    {EventKind::kLevelRaised, "LEVEL_RAISED"},
+    {EventKind::kLevelLowered, "LEVEL_LOWERED"},
+    {EventKind::kDetailsChanged, "DETAILS_CHANGED"},
+    {EventKind::kCleared, "CLEARED"},
+    {EventKind::kRetracted, "RETRACTED"},
+    {EventKind::kRescinded, "RESCINDED"},
+    {EventKind::kExpired, "EXPIRED"},
+    {EventKind::kTenureClosed, "TENURE_CLOSED"},
+    {EventKind::kHandsetBlocked, "HANDSET_BLOCKED"},
+    {EventKind::kHandsetUnblocked, "HANDSET_UNBLOCKED"},
+    {EventKind::kHandsetTraced, "HANDSET_TRACED"},
+    {EventKind::kReverificationRequested, "REVERIFICATION_REQUESTED"},
+    {EventKind::kReverified, "REVERIFIED"},
+};
+static_assert(std::size(kEventKinds) == kEventKindMax);
+
+constexpr Word<CorrectionKind> kCorrectionKinds[] = {
+    {CorrectionKind::kCleared, "CLEARED"},
+    {CorrectionKind::kRetracted, "RETRACTED"},
+    {CorrectionKind::kRescinded, "RESCINDED"},
+    {CorrectionKind::kSetLevel, "SET_LEVEL"},
+};
+
+constexpr Word<Role> kRoles[] = {
+    {Role::kFinancialInstitution, "FINANCIAL_INSTITUTION"},
+    {Role::kTelecomOperator, "TELECOM_OPERATOR"},
+    {Role::kLawEnforcement, "LAW_ENFORCEMENT"},
+    {Role::kFinancialIntelligence, "FINANCIAL_INTELLIGENCE"},
+    {Role::kRegulator, "REGULATOR"},
+    {Role::kPlatform, "PLATFORM"},
+    {Role::kCitizenPortal, "CITIZEN_PORTAL"},
+    {Role::kAnalyst, "ANALYST"},
+};
+static_assert(std::size(kRoles) == kRoleMax);
+
+constexpr Word<Outcome> kOutcomes[] = {
+    {Outcome::kMerged, "MERGED"},
+    {Outcome::kDuplicate, "DUPLICATE"},
+    {Outcome::kConflict, "CONFLICT"},
+    {Outcome::kHeld, "HELD"},
+};
+
+constexpr Word<HeldReason> kHeldReasons[] = {
+    {HeldReason::kProtectedIdentifier, "PROTECTED_IDENTIFIER"},
+    {HeldReason::kClosedTenure, "CLOSED_TENURE"},
+    {HeldReason::kNothingToCorrect, "NOTHING_TO_CORRECT"},
+    {HeldReason::kAwaitingSecondAnalyst, "AWAITING_SECOND_ANALYST"},
+    {HeldReason::kSpoofedNumber, "SPOOFED_NUMBER"},
+    {HeldReason::kTooOld, "TOO_OLD"},
+};
+
+constexpr Word<Action> kActions[] = {
+    {Action::kTransactionAlerted, "TRANSACTION_ALERTED"},
+    {Action::kTransactionDelayed, "TRANSACTION_DELAYED"},
+    {Action::kTransactionDeclined, "TRANSACTION_DECLINED"},
+    {Action::kAccountFrozen, "ACCOUNT_FROZEN"},
+    {Action::kLienMarked, "LIEN_MARKED"},
+    {Action::kEnhancedMonitoring, "ENHANCED_MONITORING"},
+    {Action::kNoCustomerFound, "NO_CUSTOMER_FOUND"},
+    {Action::kFalsePositive, "FALSE_POSITIVE"},
+    {Action::kReverifyRequested, "REVERIFY_REQUESTED"},
+    {Action::kDisconnected, "DISCONNECTED"},
+    {Action::kHandsetBlocked, "HANDSET_BLOCKED"},
+    {Action::kHandsetUnblocked, "HANDSET_UNBLOCKED"},
+    {Action::kAccountDisengaged, "ACCOUNT_DISENGAGED"},
+    {Action::kContentRemoved, "CONTENT_REMOVED"},
+    {Action::kCaseLinked, "CASE_LINKED"},
+    {Action::kNoFurtherAction, "NO_FURTHER_ACTION"},
+};
+static_assert(std::size(kActions) == kActionMax);
+
+// Rows stand in the order of their numbers from 1 on, so that a name is found by index.
+template <typename E, size_t N>
+constexpr bool InOrder(const Word<E> (&table)[N]) {
+  for (size_t i = 0; i < N; ++i) {
+    if (static_cast<size_t>(table[i].value) != i + 1) return false;
+  }
+  return true;
+}
+static_assert(InOrder(kIdentifierTypes) && InOrder(kLineKinds) && InOrder(kFacets) && InOrder(kLevels) &&
+              InOrder(kReasons) && InOrder(kInputKinds) && InOrder(kEventKinds) && InOrder(kCorrectionKinds) &&
+              InOrder(kRoles) && InOrder(kOutcomes) && InOrder(kHeldReasons) && InOrder(kActions));
+
+template <typename E, size_t N>
+absl::string_view NameIn(const Word<E> (&table)[N], E value) {
+  const size_t index = static_cast<size_t>(value);
+  return index >= 1 && index <= N ? table[index - 1].name : kUnspecifiedName;
 }
 
-template <size_t n, class Enum>
-bool ParseIn(const absl::string_view (&table)[n], absl::string_view name, Enum* value) {
-  for (size_t number = 1; number < n; ++number) {
-    if (absl::EqualsIgnoreCase(table[number], name)) {
-      *value = static_cast<Enum>(number);
+template <typename E, size_t N>
+bool ParseIn(const Word<E> (&table)[N], absl::string_view name, E* value) {
+  for (const Word<E>& word : table) {
+    if (absl::EqualsIgnoreCase(word.name, name)) {
+      *value = word.value;
       return true;
     }
   }
@@ -84,26 +216,26 @@ bool IsCorrection(EventKind kind) {
   }
 }
 
-absl::string_view Name(IdentifierType v) { return NameIn(kTypes, v); }
+absl::string_view Name(IdentifierType v) { return NameIn(kIdentifierTypes, v); }
 absl::string_view Name(Facet v) { return NameIn(kFacets, v); }
 absl::string_view Name(Level v) { return NameIn(kLevels, v); }
 absl::string_view Name(Reason v) { return NameIn(kReasons, v); }
 absl::string_view Name(InputKind v) { return NameIn(kInputKinds, v); }
 absl::string_view Name(EventKind v) { return NameIn(kEventKinds, v); }
-absl::string_view Name(CorrectionKind v) { return NameIn(kCorrections, v); }
+absl::string_view Name(CorrectionKind v) { return NameIn(kCorrectionKinds, v); }
 absl::string_view Name(Role v) { return NameIn(kRoles, v); }
 absl::string_view Name(Outcome v) { return NameIn(kOutcomes, v); }
 absl::string_view Name(HeldReason v) { return NameIn(kHeldReasons, v); }
 absl::string_view Name(Action v) { return NameIn(kActions, v); }
 absl::string_view Name(LineKind v) { return NameIn(kLineKinds, v); }
 
-bool Parse(absl::string_view name, IdentifierType* v) { return ParseIn(kTypes, name, v); }
+bool Parse(absl::string_view name, IdentifierType* v) { return ParseIn(kIdentifierTypes, name, v); }
 bool Parse(absl::string_view name, Facet* v) { return ParseIn(kFacets, name, v); }
 bool Parse(absl::string_view name, Level* v) { return ParseIn(kLevels, name, v); }
 bool Parse(absl::string_view name, Reason* v) { return ParseIn(kReasons, name, v); }
 bool Parse(absl::string_view name, InputKind* v) { return ParseIn(kInputKinds, name, v); }
 bool Parse(absl::string_view name, EventKind* v) { return ParseIn(kEventKinds, name, v); }
-bool Parse(absl::string_view name, CorrectionKind* v) { return ParseIn(kCorrections, name, v); }
+bool Parse(absl::string_view name, CorrectionKind* v) { return ParseIn(kCorrectionKinds, name, v); }
 bool Parse(absl::string_view name, Role* v) { return ParseIn(kRoles, name, v); }
 bool Parse(absl::string_view name, Action* v) { return ParseIn(kActions, name, v); }
 bool Parse(absl::string_view name, LineKind* v) { return ParseIn(kLineKinds, name, v); }
