@@ -22,6 +22,8 @@ struct LocalLogOptions {
   absl::Duration clean_interval = absl::Minutes(1);
   // Below this much free space on the file system, Append refuses: reading and compaction need room to go on.
   int64_t free_bytes_min = int64_t{16} << 20;
+  // Set it for the first start after the folder was restored from a backup: draws another log_id (C6), which no code could notice.
+  bool new_incarnation = false;
 };
 
 // Opens or creates the log in folder `path`. FailedPrecondition: another process has it open.

@@ -15,8 +15,9 @@
 //     younger than compaction_lag all stay. A reader that asks below `first` gets OutOfRange, never a silent jump.
 //  C6 log_id names one incarnation: a topic that was recreated or restored has another.
 //
-// Thread safety: all methods from any thread. Append's callback runs on a thread of the log (or inside Pump of the memory log):
-// it must not block and must not call Read; it may Append.
+// Thread safety: all methods from any thread. Append's callback runs on a thread of the log (or inside Pump of the memory log); what is
+// refused at once (InvalidArgument, NotFound, ResourceExhausted, a log that is closing) is answered inside Append, before it returns: hold
+// no lock there that the callback takes. A callback must not block and must not call Read; it may Append.
 #pragma once
 
 #include <cstdint>
@@ -52,12 +53,13 @@ struct TopicSpec {
 };
 
 struct Record {
-  std::string key;    // for compaction; may be empty where cleanup is kDelete
+  std::string key;    // for compaction; may be empty where cleanup is kDelete (refused with InvalidArgument where kCompact)
   std::string value;  // at most kRecordBytesMax
 };
 
-// Larger values are refused with InvalidArgument: a broker's default limit is 1 MiB.
+// Larger values and keys are refused with InvalidArgument: a broker's default limit is 1 MiB for both together.
 inline constexpr size_t kRecordBytesMax = 900 * 1024;
+inline constexpr size_t kKeyBytesMax = 32 * 1024;
 
 struct StoredRecord {
   Offset offset = 0;
@@ -89,15 +91,16 @@ class Log {
   virtual ~Log() = default;
 
   // Creates what is missing and checks what is there. FailedPrecondition: a topic exists with other settings; the message
-  // says which.
+  // says which. Other partitions or another cleanup are never accepted. As for retention and lag: a log of our own takes the new ones; a
+  // broker's topic is refused if it keeps less than asked, and is left as it is if it keeps more. Callable again, with more topics.
   virtual absl::Status EnsureTopics(const std::vector<TopicSpec>& topics) = 0;
   virtual std::string log_id() const = 0;
 
-  // REQUIRES: the topic is ensured and the partition exists. `done` is called exactly once, also when the log shuts down.
+  // REQUIRES: the topic is ensured (by this object) and the partition exists; else NotFound. `done` is called exactly once, also when the log shuts down.
   virtual void Append(const TopicPartition& partition, Record record, AppendCallback done) = 0;
 
   // Records from `from` on, in order; empty when there is none yet. Never blocks on the network for more than 100 ms.
-  // OutOfRange: `from` < first, or > end.
+  // OutOfRange: `from` < first, or > end. NotFound: no such partition. Unavailable: could not be asked in time; try again.
   virtual absl::StatusOr<ReadResult> Read(const TopicPartition& partition, Offset from, const ReadLimits& limits) = 0;
 
   // Waits until some partition may have a record at or past the given offset, or the timeout passed. May wake up early.

@@ -24,7 +24,7 @@ class Batch {
 
   void Put(TableId table, absl::string_view key, absl::string_view value);
   void Delete(TableId table, absl::string_view key);
-  // Deletes [begin, end).
+  // Deletes [begin, end). REQUIRES: `end` is not empty; "to the last key" can't be said here, unlike in Scan.
   void DeleteRange(TableId table, absl::string_view begin, absl::string_view end);
   void Clear();
   bool empty() const { return operations_.empty(); }

@@ -55,6 +55,12 @@ class Database {
   // The last key in [begin, end) with its value, nullopt when the range is empty.
   virtual absl::StatusOr<std::optional<std::pair<std::string, std::string>>> Last(TableId table, absl::string_view begin,
                                                                                 absl::string_view end) const = 0;
+  // Gives the disk space of a range that was deleted back now, instead of when background compaction gets to it; costs a rewrite of
+  // the files that overlap it. REQUIRES: a kSynced commit has deleted all of [begin, end) and nothing puts keys there again.
+  // Has nothing to do unless the implementation keeps files.
+  virtual absl::Status Reclaim(TableId /*table*/, absl::string_view /*begin*/, absl::string_view /*end*/) {
+    return absl::OkStatus();
+  }
 };
 
 struct DatabaseOptions {
