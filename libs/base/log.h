@@ -11,6 +11,7 @@
 #include <atomic>
 #include <initializer_list>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -24,7 +25,10 @@ enum class LogLevel { DEBUG, INFO, WARN, ERROR };
 struct LogField {
   // Values: strings, integers, floating point and bool, as absl::AlphaNum takes them.
   LogField(absl::string_view k, const absl::AlphaNum& v) : key(k), value(v.Piece()) {}
-  LogField(absl::string_view k, bool v) : key(k), value(v ? "true" : "false") {}
+  // Exactly bool: an integer must not become one on the way.
+  template <class Bool>
+    requires std::is_same_v<Bool, bool>
+  LogField(absl::string_view k, Bool v) : key(k), value(v ? "true" : "false") {}
   LogField(absl::string_view k, const std::string& v) : key(k), value(v) {}
   LogField(absl::string_view k, const char* v) : key(k), value(v) {}
   absl::string_view key;
