@@ -246,7 +246,7 @@ TEST_CASE("the replay after a crash does not stop at a write that a full disk to
 }
 
 TEST_CASE("a disk that is full at the very first commit is no different", "[store][rocksdb][full]") {
-  SmallDisk disk(size_t{8} << 20);
+  SmallDisk disk(size_t{16} << 20);
   if (!disk.ok()) {
     WARN("SKIPPED: mounting a tmpfs is not allowed here");
     return;
