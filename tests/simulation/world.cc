@@ -1,13 +1,11 @@
 #include "tests/simulation/world.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "fraudhub/v1/subscription.pb.h"
 #include "libs/eventlog/topics.h"
-#include "libs/registry/decide.h"
 #include "libs/wire/wire.h"
 
 namespace hub::simulation {
@@ -19,7 +17,6 @@ using model::Level;
 using model::Reason;
 using model::Role;
 
-constexpr int32_t kPartitions = 2;
 constexpr absl::Duration kLag = absl::Seconds(60);     // compaction lag of `events`
 constexpr absl::Duration kWindow = absl::Seconds(40);  // resume window, shorter than the lag as in the product
 
@@ -70,36 +67,6 @@ std::vector<eventlog::TopicSpec> Topics() {
 bool IsWithdrawal(const model::Event& event) { return model::IsCorrection(event.kind); }
 
 }  // namespace
-
-struct World::Owner {
-  int32_t partition = 0;
-  std::shared_ptr<store::MemoryDatabase> disk;
-  std::unique_ptr<LossyDatabase> lossy;
-  std::unique_ptr<registry::Processor> processor;
-  bool paused = false;  // a process that was stopped for a while, and wakes as a zombie
-};
-
-struct World::Client {
-  std::string name;
-  model::Filter filter;
-  std::function<bool(const model::Attributes&)> wants;  // the same, written independently
-  std::unique_ptr<fanout::Session> session;
-  std::string token;
-  bool stalled = false;
-  struct Held {
-    model::VersionStamp stamp;
-    bool held = false;
-  };
-  std::map<std::string, Held> view;  // by indicator id
-  std::map<int32_t, eventlog::Offset> unacked;
-};
-
-struct World::Submitted {
-  model::Report report;
-  int32_t partition = 0;
-  bool acknowledged = false;
-  bool in_flight = false;
-};
 
 World::World(uint64_t seed, Bug bug)
     : bug_(bug),
@@ -526,115 +493,6 @@ void World::Quiesce() {
     }
     clock_.Advance(absl::Milliseconds(500));
   }
-}
-
-// The registry's state must be what a replay of the log gives: every acknowledged report once, in log order.
-std::string World::CheckAgainstReplay() {
-  struct Group {
-    registry::FacetStates states;
-    model::RoutingToken token{};
-  };
-  std::map<std::string, Group> groups;
-  std::set<std::pair<std::string, std::string>> ids;
-  for (int32_t partition = 0; partition < kPartitions; ++partition) {
-    model::Rules rules;
-    absl::Time now = absl::InfinitePast();
-    uint64_t tick_term = 0;
-    eventlog::Offset next = 0;
-    const eventlog::Offset end = owners_.empty() ? 0 : [&] {
-      for (const auto& owner : owners_) {
-        if (owner->partition == partition) return owner->processor->Status().reports_next;
-      }
-      return int64_t{0};
-    }();
-    while (next < end) {
-      auto result = log_->Read({eventlog::kReportsTopic, partition}, next, {});
-      if (!result.ok()) return absl::StrCat("replay: ", result.status().message());
-      for (const eventlog::StoredRecord& record : result->records) {
-        if (record.offset >= end) break;
-        auto decoded = wire::DecodeRecord(record.value);
-        if (!decoded.ok()) return "replay: a report doesn't decode";
-        if (auto* update = std::get_if<model::RulesUpdate>(&decoded->body)) {
-          if (update->rules.version > rules.version) rules = update->rules;
-        } else if (auto* tick = std::get_if<model::Tick>(&decoded->body)) {
-          if (tick->term < tick_term || tick->now <= now) continue;
-          tick_term = tick->term;
-          now = tick->now;
-          for (auto& [canonical, group] : groups) {
-            if (group.token[7] % kPartitions != partition % kPartitions) continue;
-            const registry::DecisionContext context{&rules, now, record.offset};
-            while (group.states.risk.has_value() && group.states.risk->next_check_at <= now) {
-              const absl::Time before = group.states.risk->next_check_at;
-              group.states = registry::DecideLapse(context, group.states).states;
-              if (group.states.risk->next_check_at == before) break;
-            }
-          }
-        } else if (auto* report = std::get_if<model::Report>(&decoded->body)) {
-          const std::string id = model::ToText(report->id);
-          if (!ids.insert({report->reporter.stakeholder, id}).second) continue;
-          Group& group = groups[report->identifier.canonical];
-          group.token = tokeniser_.Routing(report->identifier);
-          const registry::DecisionContext context{&rules, now, record.offset};
-          group.states = registry::Decide(context, group.states, group.token, *report).states;
-        }
-      }
-      if (result->next == next) break;
-      next = result->next;
-    }
-  }
-  for (const auto& [canonical, group] : groups) {
-    for (const auto* facet : {&group.states.risk, &group.states.connection, &group.states.trace}) {
-      if (!facet->has_value()) continue;
-      const model::IndicatorState& expected = **facet;
-      const auto seen = truth_.find(model::IndicatorIdText(expected.key));
-      if (seen == truth_.end()) return "an indicator that the replay knows never reached the log of events";
-      const model::IndicatorState& state = seen->second.state;
-      if (state.attributes.level != expected.attributes.level) {
-        return absl::StrCat("level ", model::Name(state.attributes.level), ", a replay gives ",
-                            model::Name(expected.attributes.level));
-      }
-      if (state.report_count != expected.report_count) {
-        return absl::StrCat("report count ", state.report_count, ", a replay gives ", expected.report_count);
-      }
-      if (state.version != expected.version) {
-        return absl::StrCat("version ", state.version, ", a replay gives ", expected.version);
-      }
-      if (!(state.attributes == expected.attributes)) return "attributes differ from a replay's";
-    }
-  }
-  return "";
-}
-
-std::string World::CheckViews() {
-  for (const auto& client : clients_) {
-    size_t missing = 0, extra = 0, other = 0;
-    for (const auto& [id, seen] : truth_) {
-      const bool wanted = client->wants(seen.state.attributes) && seen.last_event_version > 0;
-      const auto it = client->view.find(id);
-      const bool held = it != client->view.end() && it->second.held;
-      if (wanted && !held) ++missing;
-      if (!wanted && held) ++extra;
-      if (wanted && held && it->second.stamp.version != seen.state.version) ++other;
-    }
-    if (missing + extra + other > 0) {
-      return absl::StrCat("view of \"", client->name, "\": missing ", missing, ", extra ", extra, ", other version ", other);
-    }
-  }
-  return "";
-}
-
-std::string World::Check() {
-  for (const Submitted& submitted : submitted_) {
-    if (!submitted.acknowledged) return "a report never got through";
-  }
-  for (const auto& owner : owners_) {
-    const auto status = owner->processor->Status();
-    if (status.phase != registry::ProcessorPhase::kRunning) return "an owner never came to run";
-    // The owner ticks for ever; all but its own newest ticks must have been read.
-    if (status.reports_next + 4 < status.reports_end) return "an owner never caught up";
-  }
-  if (std::string problem = CheckAgainstReplay(); !problem.empty()) return problem;
-  return CheckViews();
 }
 
 std::string World::Run(int steps) {

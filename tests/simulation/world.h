@@ -28,6 +28,8 @@
 
 namespace hub::simulation {
 
+inline constexpr int32_t kPartitions = 2;
+
 class World {
  public:
   World(uint64_t seed, Bug bug);
@@ -93,6 +95,36 @@ class World {
 
   std::map<std::string, int> fired_;
   std::string failure_;
+};
+
+struct World::Owner {
+  int32_t partition = 0;
+  std::shared_ptr<store::MemoryDatabase> disk;
+  std::unique_ptr<LossyDatabase> lossy;
+  std::unique_ptr<registry::Processor> processor;
+  bool paused = false;  // a process that was stopped for a while, and wakes as a zombie
+};
+
+struct World::Client {
+  std::string name;
+  model::Filter filter;
+  std::function<bool(const model::Attributes&)> wants;  // the same, written independently
+  std::unique_ptr<fanout::Session> session;
+  std::string token;
+  bool stalled = false;
+  struct Held {
+    model::VersionStamp stamp;
+    bool held = false;
+  };
+  std::map<std::string, Held> view;  // by indicator id
+  std::map<int32_t, eventlog::Offset> unacked;
+};
+
+struct World::Submitted {
+  model::Report report;
+  int32_t partition = 0;
+  bool acknowledged = false;
+  bool in_flight = false;
 };
 
 }  // namespace hub::simulation
