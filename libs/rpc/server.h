@@ -25,7 +25,7 @@ class ServerContextBase;
 namespace hub::rpc {
 
 struct ServerOptions {
-  std::string address;        // host:port; port 0 = a free one
+  std::string address;        // host:port; port 0 = a free one; IPv6 in brackets
   std::string identity_dir;   // mTLS
   // For benches: no TLS, everybody is `insecure_principal_uri`. Refused unless the address is loopback.
   bool insecure_for_benches = false;
@@ -33,30 +33,42 @@ struct ServerOptions {
   size_t message_bytes_max = size_t{4} << 20;
 };
 
-// Resolves who calls and whether it may; every handler starts with it.
+// True for localhost, 127.0.0.0/8 and ::1, with or without a port.
+bool IsLoopback(absl::string_view address);
+
+// Resolves who calls and whether it may; every handler starts with it. Immutable but for its counters: share it freely.
 class Gate {
  public:
   Gate(const access::PolicyHolder* policy, base::Metrics* metrics, const ServerOptions& options);
   // Identity from the connection's certificate only, never from metadata. Unauthenticated or PermissionDenied otherwise; counted by
   // reason.
   absl::StatusOr<access::Principal> Admit(const grpc::ServerContextBase& context, absl::string_view rpc) const;
+  // The same question about somebody who was admitted before, under the policy in force now: for streams, every few seconds.
+  absl::Status Readmit(const access::Principal& caller, absl::string_view rpc) const;
   std::shared_ptr<const access::Policy> policy() const { return policy_->Get(); }
 
  private:
+  absl::StatusOr<access::Principal> Resolve(const grpc::ServerContextBase& context, absl::string_view rpc) const;
+
   const access::PolicyHolder* const policy_;
-  base::Metrics* const metrics_;
-  const ServerOptions options_;
+  const std::string insecure_principal_uri_;  // empty: mTLS
+  mutable base::Counter admitted_;
+  mutable base::Counter unauthenticated_;
+  mutable base::Counter denied_;
 };
 
 class Server {
  public:
   // Services are borrowed and outlive the server. Health (all services SERVING) and reflection are added.
+  // InvalidArgument: identity or address; Unavailable: the port is taken.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
                                                        const std::vector<grpc::Service*>& services);
   virtual ~Server() = default;
   virtual int port() const = 0;
   virtual void SetServing(bool serving) = 0;
-  // Health NOT_SERVING, then `finish_streams` (which must make every open stream finish), then shutdown with a deadline.
+  // Health NOT_SERVING, then `finish_streams` (which must make every open stream finish), then no new calls, and `grace` for the rest;
+  // what is left is cancelled. Returns within `grace` and a second, also when a client that stopped reading holds a call open: then
+  // the destructor waits until the kernel gives that connection up (10 s), and what handlers use must live so long.
   virtual void Drain(const std::function<void()>& finish_streams, absl::Duration grace) = 0;
 };
 

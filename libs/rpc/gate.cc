@@ -1,0 +1,47 @@
+#include <grpcpp/server_context.h>
+
+#include "libs/base/status_macros.h"
+#include "libs/rpc/server.h"
+#include "libs/rpc/tls.h"
+
+namespace hub::rpc {
+namespace {
+
+base::Counter CounterFor(base::Metrics* metrics, const char* result) {
+  return metrics->AddCounter("fraudhub_rpc_calls_total", "Calls by how they passed the gate", {{"result", result}});
+}
+
+}  // namespace
+
+Gate::Gate(const access::PolicyHolder* policy, base::Metrics* metrics, const ServerOptions& options)
+    : policy_(policy),
+      insecure_principal_uri_(options.insecure_for_benches ? options.insecure_principal_uri : ""),
+      admitted_(CounterFor(metrics, "admitted")),
+      unauthenticated_(CounterFor(metrics, "unauthenticated")),
+      denied_(CounterFor(metrics, "denied")) {}
+
+absl::StatusOr<access::Principal> Gate::Resolve(const grpc::ServerContextBase& context, absl::string_view rpc) const {
+  std::string uri = insecure_principal_uri_;
+  if (uri.empty()) {
+    HUB_ASSIGN_OR_RETURN(uri, PeerUri(*context.auth_context()));
+  }
+  const std::shared_ptr<const access::Policy> policy = policy_->Get();
+  HUB_ASSIGN_OR_RETURN(access::Principal caller, policy->Identify(uri));
+  HUB_RETURN_IF_ERROR(policy->AuthorizeRpc(caller, rpc));
+  return caller;
+}
+
+absl::StatusOr<access::Principal> Gate::Admit(const grpc::ServerContextBase& context, absl::string_view rpc) const {
+  absl::StatusOr<access::Principal> caller = Resolve(context, rpc);
+  base::Counter& counter = caller.ok() ? admitted_ : absl::IsUnauthenticated(caller.status()) ? unauthenticated_ : denied_;
+  counter.Increment();
+  return caller;
+}
+
+absl::Status Gate::Readmit(const access::Principal& caller, absl::string_view rpc) const {
+  const std::shared_ptr<const access::Policy> policy = policy_->Get();
+  HUB_ASSIGN_OR_RETURN(const access::Principal now, policy->Identify(caller.uri));
+  return policy->AuthorizeRpc(now, rpc);
+}
+
+}  // namespace hub::rpc

@@ -1,0 +1,114 @@
+#include "libs/rpc/tls.h"
+
+#include <grpcpp/security/auth_context.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include <fstream>
+#include <sstream>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status_macros.h"
+#include "libs/model/refusal.h"
+
+namespace hub::rpc {
+namespace {
+
+// How often the files are looked at; a swapped symlink is in force this much later at the latest.
+constexpr unsigned int kRefreshSeconds = 5;
+
+struct Folder {
+  std::string certificate;
+  std::string key;
+  std::string ca;
+};
+
+template <auto Free>
+struct Freer {
+  template <class T>
+  void operator()(T* object) const {
+    Free(object);
+  }
+};
+using Bio = std::unique_ptr<BIO, Freer<BIO_free_all>>;
+using Certificate = std::unique_ptr<X509, Freer<X509_free>>;
+using Key = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file || text.str().empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": can't be read, want a PEM file"));
+  return text.str();
+}
+
+absl::StatusOr<Certificate> ReadCertificate(const std::string& path) {
+  HUB_ASSIGN_OR_RETURN(const std::string pem, ReadFile(path));
+  Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  Certificate certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+  ERR_clear_error();  // the queue is per thread and shared with gRPC
+  if (certificate == nullptr) return absl::InvalidArgumentError(absl::StrCat(path, ": not a certificate in PEM form"));
+  return certificate;
+}
+
+// gRPC only logs such mistakes, and then refuses every handshake; here they stop the start.
+absl::StatusOr<Folder> CheckedFolder(const std::string& folder) {
+  if (folder.empty()) return absl::InvalidArgumentError("identity_dir: not set, want a folder with cert.pem, key.pem, ca.pem");
+  const Folder files{folder + "/cert.pem", folder + "/key.pem", folder + "/ca.pem"};
+  HUB_ASSIGN_OR_RETURN(const Certificate certificate, ReadCertificate(files.certificate));
+  HUB_ASSIGN_OR_RETURN(const Certificate ca, ReadCertificate(files.ca));
+  HUB_ASSIGN_OR_RETURN(const std::string pem, ReadFile(files.key));
+  Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  // A callback that gives no passphrase: OpenSSL would ask on the terminal.
+  auto* no_passphrase = +[](char*, int, int, void*) { return 0; };
+  const Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
+  const bool fits = key != nullptr && X509_check_private_key(certificate.get(), key.get()) == 1;
+  ERR_clear_error();
+  if (key == nullptr) return absl::InvalidArgumentError(absl::StrCat(files.key, ": not a private key in PEM form without passphrase"));
+  if (!fits) return absl::InvalidArgumentError(absl::StrCat(files.key, ": not the key of ", files.certificate));
+  return files;
+}
+
+std::shared_ptr<grpc::experimental::CertificateProviderInterface> Watch(const Folder& files) {
+  return std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(files.key, files.certificate, files.ca,
+                                                                              kRefreshSeconds);
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerIdentity(const std::string& folder) {
+  HUB_ASSIGN_OR_RETURN(const Folder files, CheckedFolder(folder));
+  grpc::experimental::TlsServerCredentialsOptions options(Watch(files));
+  options.watch_root_certs();
+  options.watch_identity_key_cert_pairs();
+  options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  return grpc::experimental::TlsServerCredentials(options);
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ClientIdentity(const std::string& folder) {
+  HUB_ASSIGN_OR_RETURN(const Folder files, CheckedFolder(folder));
+  grpc::experimental::TlsChannelCredentialsOptions options;
+  options.set_certificate_provider(Watch(files));
+  options.watch_root_certs();
+  options.watch_identity_key_cert_pairs();
+  options.set_verify_server_certs(true);
+  options.set_check_call_host(true);
+  return grpc::experimental::TlsCredentials(options);
+}
+
+absl::StatusOr<std::string> PeerUri(const grpc::AuthContext& context) {
+  const std::vector<grpc::string_ref> uris = context.FindPropertyValues("peer_uri");
+  if (uris.size() != 1) {
+    return model::Refuse(model::RefusalCode::kUnauthenticated, "", "want a client certificate with exactly one URI SAN");
+  }
+  return std::string(uris[0].data(), uris[0].size());  // with its size: a NUL inside stays and compares unequal
+}
+
+}  // namespace hub::rpc

@@ -1,0 +1,141 @@
+// Who gets in: real handshakes with certificates made on the spot.
+#include "libs/rpc/tls.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "fraudhub/v1/subscription.grpc.pb.h"
+#include "libs/base/metrics.h"
+#include "libs/rpc/server.h"
+#include "libs/rpc/status.h"
+#include "tests/catch.h"
+
+namespace hub::rpc {
+namespace {
+
+namespace v1 = ::fraudhub::v1;
+
+// A CA, a server and clients of every sort, by the openssl tool; made once per process.
+class Certificates {
+ public:
+  Certificates() {
+    char name[] = "/tmp/hub-tls-test-XXXXXX";
+    folder_ = mkdtemp(name);
+    const std::string script = R"sh(set -e; cd "$(dirname "$0")"
+ca() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" -keyout $1.key -out $1.pem; }
+issue() { # NAME CA USAGE SAN
+  mkdir -p $1; cp ca.pem $1/ca.pem
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=bank-01.example" -keyout $1/key.pem -out $1/csr
+  { echo "basicConstraints=CA:FALSE"; echo "extendedKeyUsage=$3"; [ -z "$4" ] || echo "subjectAltName=$4"; } > $1/ext
+  openssl x509 -req -in $1/csr -CA $2.pem -CAkey $2.key -CAcreateserial -days 2 -extfile $1/ext -out $1/cert.pem; }
+ca ca; ca other
+issue server ca serverAuth "DNS:localhost,IP:127.0.0.1"
+issue good ca clientAuth "URI:fraudhub://dev.hub.example/bank-01/main"
+issue wrong_ca other clientAuth "URI:fraudhub://dev.hub.example/bank-01/main"
+issue no_uri ca clientAuth "DNS:bank-01.example"
+issue no_san ca clientAuth ""
+issue two_uris ca clientAuth "URI:fraudhub://dev.hub.example/bank-01/main,URI:fraudhub://dev.hub.example/bank-02/main"
+issue server_usage ca serverAuth "URI:fraudhub://dev.hub.example/bank-01/main"
+cp -r good other_key; cp server/key.pem other_key/key.pem
+)sh";
+    std::ofstream(folder_ + "/make.sh") << script;
+    made_ = std::system(("bash " + folder_ + "/make.sh >" + folder_ + "/make.log 2>&1").c_str()) == 0;
+  }
+  ~Certificates() { std::filesystem::remove_all(folder_); }
+  std::string operator/(const std::string& name) const { return folder_ + "/" + name; }
+  bool made() const { return made_; }
+
+ private:
+  std::string folder_;
+  bool made_ = false;
+};
+
+const Certificates& Pki() {
+  static const Certificates certificates;
+  return certificates;
+}
+
+// Answers with the caller's URI, or refuses as PeerUri does.
+class WhoAmI final : public v1::SubscriptionService::Service {
+  grpc::Status GetCursor(grpc::ServerContext* context, const v1::GetCursorRequest*, v1::GetCursorResponse* response) override {
+    const absl::StatusOr<std::string> uri = PeerUri(*context->auth_context());
+    if (!uri.ok()) return ToGrpc(uri.status());
+    response->mutable_state()->set_client_id(*uri);
+    return grpc::Status::OK;
+  }
+};
+
+struct Answer {
+  grpc::StatusCode code;
+  std::string uri;
+};
+
+Answer Ask(int port, const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
+  grpc::ChannelArguments arguments;
+  static int distinct = 0;  // equal channels would share a connection
+  arguments.SetInt("hub.test.distinct", ++distinct);
+  auto channel = grpc::CreateCustomChannel("localhost:" + std::to_string(port), credentials, arguments);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));  // tidy:clock-ok gRPC's deadline
+  v1::GetCursorResponse response;
+  const grpc::Status status = v1::SubscriptionService::NewStub(channel)->GetCursor(&context, {}, &response);
+  return {status.error_code(), response.state().client_id()};
+}
+
+}  // namespace
+
+TEST_CASE("only a client certificate of our CA with exactly one URI SAN gets in", "[rpc][tls]") {
+  REQUIRE(Pki().made());
+  WhoAmI service;
+  ServerOptions options;
+  options.address = "127.0.0.1:0";
+  options.identity_dir = Pki() / "server";
+  auto server = Server::Start(options, {&service});
+  REQUIRE(server.ok());
+  const auto ask = [&](const char* identity) {
+    auto credentials = ClientIdentity(Pki() / identity);
+    REQUIRE(credentials.ok());
+    return Ask((*server)->port(), *credentials);
+  };
+
+  const Answer good = ask("good");
+  CHECK(good.code == grpc::StatusCode::OK);
+  CHECK(good.uri == "fraudhub://dev.hub.example/bank-01/main");
+  // gRPC lets these connect, and would take the common name for an identity; we don't.
+  CHECK(ask("no_uri").code == grpc::StatusCode::UNAUTHENTICATED);
+  CHECK(ask("no_san").code == grpc::StatusCode::UNAUTHENTICATED);
+  CHECK(ask("two_uris").code == grpc::StatusCode::UNAUTHENTICATED);
+  // These fail in the handshake.
+  CHECK(ask("wrong_ca").code == grpc::StatusCode::UNAVAILABLE);
+  CHECK(ask("server_usage").code == grpc::StatusCode::UNAVAILABLE);
+  grpc::SslCredentialsOptions no_certificate;
+  std::ifstream ca(Pki() / "ca.pem");
+  no_certificate.pem_root_certs.assign(std::istreambuf_iterator<char>(ca), {});
+  CHECK(Ask((*server)->port(), grpc::SslCredentials(no_certificate)).code == grpc::StatusCode::UNAVAILABLE);
+  CHECK(Ask((*server)->port(), grpc::InsecureChannelCredentials()).code == grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_CASE("a broken identity folder stops the start and says which file", "[rpc][tls]") {
+  REQUIRE(Pki().made());
+  const auto problem = [](const std::string& folder) { return std::string(ServerIdentity(folder).status().message()); };
+  CHECK(problem("").find("identity_dir") == 0);
+  CHECK(problem("/nowhere").find("/nowhere/cert.pem") == 0);
+  CHECK(problem(Pki() / "other_key").find("not the key of") != std::string::npos);
+}
+
+TEST_CASE("clear text is refused off loopback, and a taken port is said", "[rpc][tls]") {
+  ServerOptions options;
+  options.insecure_for_benches = true;
+  options.address = "0.0.0.0:0";
+  CHECK(absl::IsInvalidArgument(Server::Start(options, {}).status()));
+  options.address = "127.0.0.1:0";
+  auto first = Server::Start(options, {});
+  REQUIRE(first.ok());
+  options.address = "127.0.0.1:" + std::to_string((*first)->port());
+  CHECK(absl::IsUnavailable(Server::Start(options, {}).status()));
+}
+
+}  // namespace hub::rpc
