@@ -374,50 +374,6 @@ void World::StepClient(Client* client) {
   }
 }
 
-// Reads `events` as every reader must (R7, R8), and checks what must hold at every step.
-void World::Observe() {
-  for (int32_t partition = 0; partition < kPartitions; ++partition) {
-    const eventlog::TopicPartition at{eventlog::kEventsTopic, partition};
-    eventlog::ReadLimits limits;
-    auto result = log_->Read(at, observed_[static_cast<size_t>(partition)], limits);
-    if (!result.ok()) return Fail(absl::StrCat("observer: ", result.status().message()));
-    uint64_t& in_force = term_in_force_[static_cast<size_t>(partition)];
-    for (const eventlog::StoredRecord& record : result->records) {
-      auto decoded = wire::DecodeRecord(record.value);
-      if (!decoded.ok()) return Fail("an event record doesn't decode");
-      const uint64_t term = decoded->header.term;
-      if (std::holds_alternative<model::TermMark>(decoded->body)) {
-        if (term > in_force) in_force = term;
-        continue;
-      }
-      if (term < in_force) {
-        ++fired_["record fenced"];
-        continue;
-      }
-      const model::IndicatorState* state = nullptr;
-      int64_t reports_offset = -1;
-      bool is_event = false;
-      if (auto* event = std::get_if<model::Event>(&decoded->body)) {
-        state = &event->state;
-        reports_offset = event->reports_offset;
-        is_event = true;
-      } else if (auto* update = std::get_if<model::StateUpdate>(&decoded->body)) {
-        state = &update->state;
-        reports_offset = update->reports_offset;
-      }
-      if (state == nullptr) continue;
-      Seen& seen = truth_[model::IndicatorIdText(state->key)];
-      const model::VersionStamp stamp{term, state->version, reports_offset};
-      if (seen.stamp.version != 0 && stamp <= seen.stamp) continue;
-      if (is_event && state->version > seen.last_event_version + 1) {
-        return Fail(absl::StrCat("versions are not dense: ", seen.last_event_version, " then ", state->version));
-      }
-      seen = {stamp, *state, std::max(seen.last_event_version, state->version)};
-    }
-    observed_[static_cast<size_t>(partition)] = result->next;
-  }
-}
-
 void World::Act() {
   const int dice = Draw(1000);
   if (dice < 220) {

@@ -1,4 +1,4 @@
-// What must hold once the faults have ended and everything has drained.
+// What must hold at every step, and once the faults have ended and everything has drained.
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -10,6 +10,50 @@
 #include "tests/simulation/world.h"
 
 namespace hub::simulation {
+
+// Reads `events` as every reader must (R7, R8), and checks what must hold at every step.
+void World::Observe() {
+  for (int32_t partition = 0; partition < kPartitions; ++partition) {
+    const eventlog::TopicPartition at{eventlog::kEventsTopic, partition};
+    eventlog::ReadLimits limits;
+    auto result = log_->Read(at, observed_[static_cast<size_t>(partition)], limits);
+    if (!result.ok()) return Fail(absl::StrCat("observer: ", result.status().message()));
+    uint64_t& in_force = term_in_force_[static_cast<size_t>(partition)];
+    for (const eventlog::StoredRecord& record : result->records) {
+      auto decoded = wire::DecodeRecord(record.value);
+      if (!decoded.ok()) return Fail("an event record doesn't decode");
+      const uint64_t term = decoded->header.term;
+      if (std::holds_alternative<model::TermMark>(decoded->body)) {
+        if (term > in_force) in_force = term;
+        continue;
+      }
+      if (term < in_force) {
+        ++fired_["record fenced"];
+        continue;
+      }
+      const model::IndicatorState* state = nullptr;
+      int64_t reports_offset = -1;
+      bool is_event = false;
+      if (auto* event = std::get_if<model::Event>(&decoded->body)) {
+        state = &event->state;
+        reports_offset = event->reports_offset;
+        is_event = true;
+      } else if (auto* update = std::get_if<model::StateUpdate>(&decoded->body)) {
+        state = &update->state;
+        reports_offset = update->reports_offset;
+      }
+      if (state == nullptr) continue;
+      Seen& seen = truth_[model::IndicatorIdText(state->key)];
+      const model::VersionStamp stamp{term, state->version, reports_offset};
+      if (seen.stamp.version != 0 && stamp <= seen.stamp) continue;
+      if (is_event && state->version > seen.last_event_version + 1) {
+        return Fail(absl::StrCat("versions are not dense: ", seen.last_event_version, " then ", state->version));
+      }
+      seen = {stamp, *state, std::max(seen.last_event_version, state->version)};
+    }
+    observed_[static_cast<size_t>(partition)] = result->next;
+  }
+}
 
 // The registry's state must be what a replay of the log gives: every acknowledged report once, in log order.
 std::string World::CheckAgainstReplay() {
