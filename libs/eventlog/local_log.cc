@@ -34,12 +34,13 @@ constexpr char kFormatKey[] = "format";
 constexpr char kLogIdKey[] = "log_id";
 constexpr char kTopicPrefix[] = "topic/";
 
-// The file system that holds the log.
+// The file system that holds the log; with an empty path one that never fills up.
 class Space {
  public:
   Space(std::string path, int64_t free_bytes_min) : path_(std::move(path)), free_bytes_min_(free_bytes_min) {}
   // ResourceExhausted when there is less than the reserve.
   absl::Status Check() const {
+    if (path_.empty()) return absl::OkStatus();
     struct statvfs now = {};
     if (statvfs(path_.c_str(), &now) != 0) return absl::UnavailableError(absl::StrCat(path_, ": ", std::strerror(errno)));
     const int64_t free_bytes = static_cast<int64_t>(now.f_bavail) * static_cast<int64_t>(now.f_frsize);
@@ -53,16 +54,16 @@ class Space {
   const int64_t free_bytes_min_;
 };
 
-class LocalLog final : public Log {
+class LocalLog : public Log {
  public:
   LocalLog(const std::string& path, const base::Clock* clock, base::Metrics* metrics, const LocalLogOptions& options,
-           std::unique_ptr<store::Database> database)
+           store::Database* database)
       : clock_(clock),
         options_(options),
         probe_(metrics),
         space_(path, options.free_bytes_min),
-        database_(std::move(database)),
-        cleaner_(clock, database_.get(), &partitions_, &probe_) {}
+        database_(database),
+        cleaner_(clock, database_, &partitions_, &probe_) {}
   ~LocalLog() override;
 
   // Reads or makes the log's identity, then starts the threads.
@@ -99,7 +100,7 @@ class LocalLog final : public Log {
   const LocalLogOptions options_;
   LogProbe probe_;
   const Space space_;
-  const std::unique_ptr<store::Database> database_;
+  store::Database* const database_;
   std::string log_id_;  // set by Start
   Partitions partitions_;
   local::Cleaner cleaner_;
@@ -430,7 +431,20 @@ void LocalLog::RunCleaner(std::stop_token stop) {
   }
 }
 
+// Owns its database, too; as a base, so that it is closed after the log's threads have ended.
+struct OwnDatabase {
+  std::unique_ptr<store::Database> owned;
+};
+class LocalLogOnDisk final : private OwnDatabase, public LocalLog {
+ public:
+  LocalLogOnDisk(const std::string& path, const base::Clock* clock, base::Metrics* metrics, const LocalLogOptions& options,
+                 std::unique_ptr<store::Database> database)
+      : OwnDatabase{std::move(database)}, LocalLog(path, clock, metrics, options, owned.get()) {}
+};
+
 }  // namespace
+
+std::vector<store::TableSpec> LocalLogTables() { return local::Tables(); }
 
 absl::StatusOr<std::unique_ptr<Log>> OpenLocalLog(const std::string& path, const base::Clock* clock,
                                                   base::Metrics* metrics, const LocalLogOptions& options) {
@@ -440,7 +454,15 @@ absl::StatusOr<std::unique_ptr<Log>> OpenLocalLog(const std::string& path, const
   database_options.block_cache_bytes = size_t{32} << 20;
   database_options.write_buffer_bytes = size_t{8} << 20;
   HUB_ASSIGN_OR_RETURN(auto database, store::OpenDatabase(path, local::Tables(), database_options));
-  auto log = std::make_unique<LocalLog>(path, clock, metrics, options, std::move(database));
+  auto log = std::make_unique<LocalLogOnDisk>(path, clock, metrics, options, std::move(database));
+  HUB_RETURN_IF_ERROR(log->Start());
+  return std::unique_ptr<Log>(std::move(log));
+}
+
+absl::StatusOr<std::unique_ptr<Log>> OpenLocalLogOn(store::Database* database, const base::Clock* clock, base::Metrics* metrics,
+                                                    const LocalLogOptions& options) {
+  HUB_CHECK(database != nullptr && clock != nullptr && metrics != nullptr && options.group_bytes_max > 0);
+  auto log = std::make_unique<LocalLog>("", clock, metrics, options, database);
   HUB_RETURN_IF_ERROR(log->Start());
   return std::unique_ptr<Log>(std::move(log));
 }

@@ -8,11 +8,13 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
 #include "libs/base/metrics.h"
 #include "libs/eventlog/log.h"
+#include "libs/store/database.h"
 
 namespace hub::eventlog {
 
@@ -29,5 +31,11 @@ struct LocalLogOptions {
 // Opens or creates the log in folder `path`. FailedPrecondition: another process has it open.
 absl::StatusOr<std::unique_ptr<Log>> OpenLocalLog(const std::string& path, const base::Clock* clock,
                                                   base::Metrics* metrics, const LocalLogOptions& options);
+
+// The same on a database of the caller's, opened with LocalLogTables(): for the simulation (store::MemoryDatabase) and fault tests.
+// Free space is not checked. The database outlives the log and is its alone.
+std::vector<store::TableSpec> LocalLogTables();
+absl::StatusOr<std::unique_ptr<Log>> OpenLocalLogOn(store::Database* database, const base::Clock* clock, base::Metrics* metrics,
+                                                    const LocalLogOptions& options);
 
 }  // namespace hub::eventlog

@@ -1,0 +1,497 @@
+// The contract of log.h, C1 to C6, over every log (contract_log.h).
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "libs/base/clock.h"
+#include "libs/base/hash.h"
+#include "libs/base/mutex.h"
+#include "libs/base/thread.h"
+#include "libs/eventlog/contract_log.h"
+#include "libs/eventlog/log.h"
+#include "tests/catch.h"
+
+namespace hub::eventlog {
+namespace {
+
+constexpr absl::Duration kPatience = absl::Seconds(30);
+const TopicPartition kAt{"plain", 0};
+const TopicPartition kCompactAt{"compacted", 0};
+
+std::vector<TopicSpec> Topics(absl::Duration lag) {
+  TopicSpec plain;
+  plain.name = "plain";
+  plain.partitions = 3;
+  plain.retention = lag;
+  TopicSpec compacted;
+  compacted.name = "compacted";
+  compacted.cleanup = Cleanup::kCompact;
+  compacted.compaction_lag = lag;
+  return {plain, compacted};
+}
+
+// Real time, also where the log's clock is ours: patience with threads and brokers.
+bool Expired(absl::Duration since) { return base::RealClock().Monotonic() - since > kPatience; }
+
+Offset MustAppend(Log* log, const TopicPartition& at, const std::string& key, const std::string& value) {
+  const absl::StatusOr<Offset> offset = AppendSync(log, at, {key, value}, kPatience);
+  INFO(offset.status());
+  REQUIRE(offset.ok());
+  return *offset;
+}
+
+// All records from `from` to `end`, by reads with these limits. Checks what holds for every read.
+std::vector<StoredRecord> ReadTo(Log* log, const TopicPartition& at, Offset from, Offset end, const ReadLimits& limits = {}) {
+  std::vector<StoredRecord> all;
+  const absl::Duration start = base::RealClock().Monotonic();
+  while (from < end) {
+    const absl::StatusOr<ReadResult> result = log->Read(at, from, limits);
+    INFO(at.topic << "/" << at.partition << " from " << from << " to " << end << ": " << result.status());
+    REQUIRE(!Expired(start));
+    if (absl::IsUnavailable(result.status())) continue;
+    REQUIRE(result.ok());
+    REQUIRE(result->next >= from);
+    REQUIRE(result->records.size() <= std::max<size_t>(limits.records_max, 1));
+    size_t bytes = 0;
+    for (const StoredRecord& record : result->records) {
+      REQUIRE(record.offset >= from);  // C3: rises strictly
+      from = record.offset + 1;
+      bytes += record.key.size() + record.value.size();
+      all.push_back(record);
+    }
+    REQUIRE((bytes <= limits.bytes_max || result->records.size() == 1));
+    REQUIRE(result->next >= from);
+    from = result->next;
+    if (result->records.empty()) log->Wait({{at, from}}, absl::Milliseconds(100));
+  }
+  REQUIRE(from == end);
+  return all;
+}
+
+std::vector<std::string> Values(const std::vector<StoredRecord>& records) {
+  std::vector<std::string> values;
+  for (const StoredRecord& record : records) values.push_back(record.value);
+  return values;
+}
+
+// What Read says once it can say it.
+absl::Status ReadStatus(Log* log, const TopicPartition& at, Offset from) {
+  const absl::Duration start = base::RealClock().Monotonic();
+  absl::Status status;
+  do {
+    status = log->Read(at, from, {}).status();
+  } while (absl::IsUnavailable(status) && !Expired(start));
+  return status;
+}
+
+// Counts callbacks; each append has its own number.
+class Callbacks {
+ public:
+  explicit Callbacks(size_t count) : seen_(count) {}
+  Log::AppendCallback For(size_t i) {
+    return [this, i](absl::StatusOr<Offset> offset) {
+      base::MutexLock lock(&mu_);
+      ++seen_[i].calls;
+      seen_[i].offset = std::move(offset);
+      ++answered_;
+      changed_.NotifyAll();
+    };
+  }
+  // False when not all were answered in time.
+  bool WaitForAll() {
+    base::MutexLock lock(&mu_);
+    while (answered_ < seen_.size()) {
+      if (!changed_.WaitFor(&mu_, kPatience)) return false;
+    }
+    return true;
+  }
+  int calls(size_t i) {
+    base::MutexLock lock(&mu_);
+    return seen_[i].calls;
+  }
+  absl::StatusOr<Offset> offset(size_t i) {
+    base::MutexLock lock(&mu_);
+    return seen_[i].offset;
+  }
+
+ private:
+  struct Seen {
+    int calls = 0;
+    absl::StatusOr<Offset> offset = absl::UnknownError("never called");
+  };
+  base::Mutex mu_;
+  base::CondVar changed_;
+  std::vector<Seen> seen_ ABSL_GUARDED_BY(mu_);
+  size_t answered_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+// Opens `kind`, or ends the case where that kind can't run here.
+#define EACH_LOG(name)                                        \
+  const std::string kind = GENERATE(from_range(ContractLogKinds())); \
+  INFO(kind);                                                 \
+  const std::unique_ptr<ContractLog> holder = MakeContractLog(kind); \
+  if (holder == nullptr) return;                              \
+  ContractLog& name = *holder;                                \
+  REQUIRE(name->EnsureTopics(Topics(name.lag())).ok())
+
+TEST_CASE("C1 what was appended is read back, byte for byte, at the offset that was told", "[eventlog][contract]") {
+  EACH_LOG(log);
+  CHECK(log->Offsets(kAt)->first == 0);
+  CHECK(log->Offsets(kAt)->end == 0);
+  const std::vector<Record> records = {{"k1", "one"}, {"", "no key"}, {"k2", ""}, {std::string("\0k", 2), std::string("\0\xff", 2)},
+                                       {"k1", base::RandomBytes(kRecordBytesMax)}, {std::string(kKeyBytesMax, 'k'), "long key"}};
+  std::vector<Offset> offsets;
+  for (const Record& record : records) offsets.push_back(MustAppend(log.log(), kAt, record.key, record.value));
+  const std::vector<StoredRecord> stored = ReadTo(log.log(), kAt, 0, offsets.back() + 1);
+  REQUIRE(stored.size() == records.size());
+  for (size_t i = 0; i < records.size(); ++i) {
+    CHECK(stored[i].offset == offsets[i]);
+    CHECK(stored[i].key == records[i].key);
+    CHECK((stored[i].value == records[i].value));
+    CHECK(stored[i].appended_at > absl::FromUnixSeconds(1000000000));
+  }
+  CHECK(log->Offsets(kAt)->end == offsets.back() + 1);
+  CHECK(log->Health().ok());
+}
+
+TEST_CASE("C1 what can't be stored is refused, and nothing of it is written", "[eventlog][contract]") {
+  EACH_LOG(log);
+  const auto code = [&](const TopicPartition& at, const Record& record) {
+    return AppendSync(log.log(), at, record, kPatience).status().code();
+  };
+  CHECK(code(kAt, {"k", std::string(kRecordBytesMax + 1, 'x')}) == absl::StatusCode::kInvalidArgument);
+  CHECK(code(kAt, {std::string(kKeyBytesMax + 1, 'x'), "v"}) == absl::StatusCode::kInvalidArgument);
+  CHECK(code(kCompactAt, {"", "v"}) == absl::StatusCode::kInvalidArgument);
+  CHECK(code({"plain", 3}, {"k", "v"}) == absl::StatusCode::kNotFound);
+  CHECK(code({"plain", -1}, {"k", "v"}) == absl::StatusCode::kNotFound);
+  CHECK(code({"none", 0}, {"k", "v"}) == absl::StatusCode::kNotFound);
+  CHECK(log->Offsets(kAt)->end == 0);
+  CHECK(log->Offsets(kCompactAt)->end == 0);
+  CHECK(absl::IsNotFound(log->Offsets({"none", 0}).status()));
+  CHECK(absl::IsNotFound(log->Read({"plain", 3}, 0, {}).status()));
+}
+
+TEST_CASE("reading outside of the log is OutOfRange, reading at its end is empty", "[eventlog][contract]") {
+  EACH_LOG(log);
+  CHECK(log->Read(kAt, 0, {})->records.empty());
+  CHECK(absl::IsOutOfRange(ReadStatus(log.log(), kAt, 1)));
+  CHECK(absl::IsOutOfRange(ReadStatus(log.log(), kAt, -1)));
+  const Offset last = MustAppend(log.log(), kAt, "k", "v");
+  const auto at_end = log->Read(kAt, last + 1, {});
+  REQUIRE(at_end.ok());
+  CHECK(at_end->records.empty());
+  CHECK(at_end->next == last + 1);
+  CHECK(absl::IsOutOfRange(ReadStatus(log.log(), kAt, last + 2)));
+  CHECK(ReadTo(log.log(), kAt, 0, last + 1).size() == 1);  // a refused read spoils nothing
+}
+
+TEST_CASE("a read returns no more than its limits, but at least one record", "[eventlog][contract]") {
+  EACH_LOG(log);
+  Callbacks callbacks(20);
+  for (int i = 0; i < 20; ++i) log->Append(kAt, {"", std::string(1000, 'a' + i)}, callbacks.For(static_cast<size_t>(i)));
+  REQUIRE(callbacks.WaitForAll());
+  const Offset end = log->Offsets(kAt)->end;
+  ReadLimits limits;
+  SECTION("records") { limits.records_max = 7; }
+  SECTION("one record") { limits.records_max = 1; }
+  SECTION("bytes") { limits.bytes_max = 3500; }
+  SECTION("fewer bytes than a record") { limits.bytes_max = 10; }
+  const auto records = ReadTo(log.log(), kAt, 0, end, limits);  // checks the limits
+  REQUIRE(records.size() == 20);
+  for (size_t i = 0; i < 20; ++i) CHECK(records[i].value[0] == static_cast<char>('a' + i));
+}
+
+TEST_CASE("readers at different positions of one partition do not disturb each other", "[eventlog][contract]") {
+  EACH_LOG(log);
+  std::vector<std::string> expected;
+  for (int i = 0; i < 50; ++i) {
+    expected.push_back(absl::StrCat(i));
+    MustAppend(log.log(), kAt, "", expected.back());
+  }
+  const auto all = ReadTo(log.log(), kAt, 0, log->Offsets(kAt)->end);
+  REQUIRE(Values(all) == expected);
+  // Forth and back, in steps: each read is checked against what was read at once.
+  ReadLimits limits;
+  limits.records_max = 3;
+  for (const size_t start : {size_t{40}, size_t{3}, size_t{25}, size_t{3}, size_t{0}, size_t{49}}) {
+    const Offset end = start + 3 < all.size() ? all[start + 3].offset : log->Offsets(kAt)->end;
+    const auto some = ReadTo(log.log(), kAt, all[start].offset, end, limits);
+    REQUIRE(!some.empty());
+    for (size_t i = 0; i < some.size(); ++i) CHECK(some[i].value == expected[start + i]);
+  }
+}
+
+// Four threads append at once; what each appended carries its number and place.
+class Appenders {
+ public:
+  static constexpr int kThreads = 4;
+  static constexpr int kEach = 500;
+  static std::string Value(int thread, int i) { return absl::StrCat(thread, ":", i); }
+
+  explicit Appenders(Log* log) : callbacks_(kThreads * kEach) {
+    for (int t = 0; t < kThreads; ++t) {
+      threads_.emplace_back("appender", [this, log, t](std::stop_token) {
+        for (int i = 0; i < kEach; ++i) log->Append(kAt, {"", Value(t, i)}, callbacks_.For(Index(t, i)));
+      });
+    }
+  }
+  bool WaitForAll() {
+    threads_.clear();  // joins
+    return callbacks_.WaitForAll();
+  }
+  absl::StatusOr<Offset> offset(int thread, int i) { return callbacks_.offset(Index(thread, i)); }
+
+ private:
+  static size_t Index(int thread, int i) { return static_cast<size_t>(thread * kEach + i); }
+  Callbacks callbacks_;
+  std::vector<base::Thread> threads_;
+};
+
+TEST_CASE("C2 appends of one thread land in call order, whoever else appends", "[eventlog][contract]") {
+  EACH_LOG(log);
+  Appenders appenders(log.log());
+  REQUIRE(appenders.WaitForAll());
+  std::map<Offset, std::string> by_offset;
+  for (const StoredRecord& record : ReadTo(log.log(), kAt, 0, log->Offsets(kAt)->end)) by_offset[record.offset] = record.value;
+  REQUIRE(by_offset.size() == Appenders::kThreads * Appenders::kEach);
+  for (int t = 0; t < Appenders::kThreads; ++t) {
+    Offset previous = -1;
+    for (int i = 0; i < Appenders::kEach; ++i) {
+      const auto offset = appenders.offset(t, i);
+      REQUIRE(offset.ok());
+      REQUIRE(*offset > previous);
+      REQUIRE(by_offset[*offset] == Appenders::Value(t, i));
+      previous = *offset;
+    }
+  }
+}
+
+TEST_CASE("C4 a reader at the tail misses nothing and sees nothing twice", "[eventlog][contract]") {
+  EACH_LOG(log);
+  constexpr size_t kAll = Appenders::kThreads * Appenders::kEach;
+  Appenders appenders(log.log());
+  std::vector<StoredRecord> seen;
+  Offset from = 0;
+  const absl::Duration start = base::RealClock().Monotonic();
+  while (seen.size() < kAll) {
+    REQUIRE(!Expired(start));
+    const auto result = log->Read(kAt, from, {});
+    if (absl::IsUnavailable(result.status())) continue;
+    REQUIRE(result.ok());
+    seen.insert(seen.end(), result->records.begin(), result->records.end());
+    from = result->next;
+    if (result->records.empty()) log->Wait({{kAt, from}}, absl::Seconds(5));
+  }
+  REQUIRE(appenders.WaitForAll());
+  const auto stored = ReadTo(log.log(), kAt, 0, log->Offsets(kAt)->end);
+  CHECK(Values(stored) == Values(seen));
+}
+
+TEST_CASE("a callback may append", "[eventlog][contract]") {
+  EACH_LOG(log);
+  Callbacks second(1);
+  log->Append(kAt, {"", "first"}, [&](absl::StatusOr<Offset> offset) {
+    if (offset.ok()) log->Append(kAt, {"", "second"}, second.For(0));
+  });
+  REQUIRE(second.WaitForAll());
+  REQUIRE(second.offset(0).ok());
+  CHECK(Values(ReadTo(log.log(), kAt, 0, *second.offset(0) + 1)) == std::vector<std::string>{"first", "second"});
+}
+
+TEST_CASE("partitions have offsets of their own", "[eventlog][contract]") {
+  EACH_LOG(log);
+  CHECK(MustAppend(log.log(), kAt, "", "a") == 0);
+  CHECK(MustAppend(log.log(), {"plain", 2}, "", "b") == 0);
+  CHECK(MustAppend(log.log(), kCompactAt, "k", "c") == 0);
+  CHECK(MustAppend(log.log(), kAt, "", "d") == 1);
+  CHECK(log->Offsets({"plain", 1})->end == 0);
+  CHECK(Values(ReadTo(log.log(), {"plain", 2}, 0, 1)) == std::vector<std::string>{"b"});
+}
+
+TEST_CASE("C1 every callback runs exactly once, also when the log is closed at once", "[eventlog][contract]") {
+  EACH_LOG(log);
+  constexpr size_t kAppends = 2000;
+  Callbacks callbacks(kAppends);
+  for (size_t i = 0; i < kAppends; ++i) log->Append(kAt, {"", absl::StrCat(i)}, callbacks.For(i));
+  log.Close();
+  for (size_t i = 0; i < kAppends; ++i) REQUIRE(callbacks.calls(i) == 1);
+  if (!log.survives_restart()) return;
+  log.Restart();
+  REQUIRE(log->EnsureTopics(Topics(log.lag())).ok());
+  // What was acknowledged is there; what was not may be.
+  std::map<std::string, Offset> stored;
+  for (const StoredRecord& record : ReadTo(log.log(), kAt, 0, log->Offsets(kAt)->end)) stored[record.value] = record.offset;
+  for (size_t i = 0; i < kAppends; ++i) {
+    const auto offset = callbacks.offset(i);
+    if (offset.ok()) REQUIRE((stored.count(absl::StrCat(i)) == 1 && stored[absl::StrCat(i)] == *offset));
+  }
+}
+
+TEST_CASE("C3 after a restart the records, the offsets and the identity are the same, and offsets go on", "[eventlog][contract]") {
+  EACH_LOG(log);
+  if (!log.survives_restart()) return;
+  const std::string id = log->log_id();
+  for (int i = 0; i < 10; ++i) MustAppend(log.log(), kAt, "", absl::StrCat(i));
+  const auto before = ReadTo(log.log(), kAt, 0, log->Offsets(kAt)->end);
+  for (int restart = 0; restart < 2; ++restart) {
+    log.Restart();
+    CHECK(log->log_id() == id);
+    CHECK(absl::IsNotFound(log->Offsets(kAt).status()));  // not ensured yet
+    REQUIRE(log->EnsureTopics(Topics(log.lag())).ok());
+    CHECK(log->log_id() == id);
+    const auto after = ReadTo(log.log(), kAt, 0, before.back().offset + 1);
+    REQUIRE(Values(after) == Values(before));
+    CHECK(after.back().offset == before.back().offset);
+    CHECK(after.back().appended_at == before.back().appended_at);
+  }
+  CHECK(MustAppend(log.log(), kAt, "", "later") > before.back().offset);
+}
+
+TEST_CASE("C6 two logs have two identities", "[eventlog][contract]") {
+  EACH_LOG(log);
+  const std::unique_ptr<ContractLog> other = MakeContractLog(kind);
+  REQUIRE((*other)->EnsureTopics(Topics(other->lag())).ok());
+  CHECK(log->log_id().size() == 16);
+  CHECK(log->log_id() != (*other)->log_id());
+}
+
+TEST_CASE("EnsureTopics accepts what is there, adds what is new and refuses what differs", "[eventlog][contract]") {
+  EACH_LOG(log);
+  const Offset offset = MustAppend(log.log(), kAt, "", "kept");
+  std::vector<TopicSpec> topics = Topics(log.lag());
+  topics.push_back(topics[0]);
+  topics.back().name = "added";
+  REQUIRE(log->EnsureTopics(topics).ok());
+  CHECK(Values(ReadTo(log.log(), kAt, 0, offset + 1)) == std::vector<std::string>{"kept"});
+  MustAppend(log.log(), {"added", 2}, "", "v");
+
+  const auto refused = [&](const std::function<void(TopicSpec*)>& change, absl::StatusCode code, absl::string_view word) {
+    TopicSpec topic = Topics(log.lag())[0];
+    change(&topic);
+    const absl::Status status = log->EnsureTopics({topic});
+    INFO(status);
+    CHECK(status.code() == code);
+    CHECK(absl::StrContains(status.message(), word));
+  };
+  refused([](TopicSpec* topic) { topic->partitions = 4; }, absl::StatusCode::kFailedPrecondition, "partitions");
+  refused([](TopicSpec* topic) { topic->cleanup = Cleanup::kCompact; }, absl::StatusCode::kFailedPrecondition, "cleanup");
+  refused([](TopicSpec* topic) { topic->name = "not a name"; }, absl::StatusCode::kInvalidArgument, "name");
+  refused([](TopicSpec* topic) { topic->partitions = 0; }, absl::StatusCode::kInvalidArgument, "partitions");
+  MustAppend(log.log(), kAt, "", "still works");
+}
+
+TEST_CASE("Wait ends when there is something to read, or after its time", "[eventlog][contract]") {
+  EACH_LOG(log);
+  const base::RealClock real;
+  const absl::Duration start = real.Monotonic();
+  log->Wait({{kAt, 0}, {{"plain", 1}, 0}}, absl::Milliseconds(30));
+  CHECK(real.Monotonic() - start < kPatience);
+
+  // The second of two partitions wakes it up: it is reached far earlier than the timeout.
+  base::Thread appender("appender", [&](std::stop_token) { AppendSync(log.log(), {"plain", 1}, {"", "v"}, kPatience).IgnoreError(); });
+  Offset end = 0;
+  while (end == 0 && !Expired(start)) {
+    log->Wait({{kAt, 0}, {{"plain", 1}, 0}}, kPatience);
+    end = log->Offsets({"plain", 1})->end;
+  }
+  CHECK(end == 1);
+  log->Wait({{{"plain", 1}, 0}}, kPatience);  // at once: there is a record already
+  CHECK(real.Monotonic() - start < kPatience);
+}
+
+TEST_CASE("C5 retention removes the oldest records only, and a reader below is told", "[eventlog][contract]") {
+  EACH_LOG(log);
+  for (int i = 0; i < 5; ++i) MustAppend(log.log(), kAt, "", absl::StrCat("old", i));
+  const Offset young = log->Offsets(kAt)->end;
+  log.Age();
+  for (int i = 0; i < 5; ++i) MustAppend(log.log(), kAt, "", absl::StrCat("young", i));
+  const Offset end = log->Offsets(kAt)->end;
+  log.Expire(kAt, young);
+  REQUIRE(log.CleansUntil([&] { return log->Offsets(kAt)->first == young; }));
+  CHECK(log->Offsets(kAt)->end == end);
+  CHECK(absl::IsOutOfRange(ReadStatus(log.log(), kAt, 0)));
+  CHECK(absl::IsOutOfRange(ReadStatus(log.log(), kAt, young - 1)));
+  CHECK(ReadTo(log.log(), kAt, young, end).size() == 5);
+
+  // All gone: no offset is given twice, neither now nor after a restart.
+  log.Age();
+  log.Expire(kAt, end);
+  REQUIRE(log.CleansUntil([&] { return log->Offsets(kAt)->first == end; }));
+  CHECK(log->Offsets(kAt)->end == end);
+  if (log.survives_restart()) {
+    log.Restart();
+    REQUIRE(log->EnsureTopics(Topics(log.lag())).ok());
+    CHECK(log->Offsets(kAt)->first == end);
+  }
+  CHECK(MustAppend(log.log(), kAt, "", "again") == end);
+  CHECK(absl::IsOutOfRange(ReadStatus(log.log(), kAt, end - 1)));
+}
+
+TEST_CASE("C5 a reader whose next record goes while it pauses is told", "[eventlog][contract]") {
+  EACH_LOG(log);
+  for (int i = 0; i < 20; ++i) MustAppend(log.log(), kAt, "", absl::StrCat(i));
+  ReadLimits two;
+  two.records_max = 2;
+  ReadTo(log.log(), kAt, 0, 2, two);
+  log.Age();
+  const Offset end = log->Offsets(kAt)->end;
+  log.Expire(kAt, end);
+  REQUIRE(log.CleansUntil([&] { return log->Offsets(kAt)->first == end; }));
+  // A log may still hold what it fetched before; then it goes on with record 2, and never jumps.
+  Offset from = 2;
+  const absl::Duration start = base::RealClock().Monotonic();
+  while (!Expired(start)) {
+    const auto result = log->Read(kAt, from, two);
+    if (absl::IsOutOfRange(result.status()) || from == end) break;
+    if (!result.ok()) continue;
+    for (const StoredRecord& record : result->records) REQUIRE(record.offset == from++);
+    REQUIRE(result->next == from);
+  }
+  CHECK(!Expired(start));
+}
+
+TEST_CASE("C5 compaction keeps the last record of each key and all that is younger than the lag", "[eventlog][contract]") {
+  EACH_LOG(log);
+  const auto append = [&](const char* key, const char* value) { return MustAppend(log.log(), kCompactAt, key, value); };
+  const Offset superseded = append("a", "a1");
+  const Offset only = append("b", "b1");
+  append("a", "a2");
+  append("c", "c1");
+  append("c", "c2");
+  append("a", "a3");
+  log.Age();
+  const Offset young = append("a", "a4");
+  append("a", "a5");
+  append("d", "d1");
+  append("d", "d2");
+  const Offset end = log->Offsets(kCompactAt)->end;
+  const auto values = [&] { return Values(ReadTo(log.log(), kCompactAt, 0, end)); };
+  REQUIRE(log.CleansUntil([&] {
+    const auto now = values();
+    return std::count(now.begin(), now.end(), "a1") + std::count(now.begin(), now.end(), "a2") +
+               std::count(now.begin(), now.end(), "c1") == 0;
+  }));
+  // "a3" may stay or go: its successor is younger than the lag.
+  auto left = values();
+  left.erase(std::remove(left.begin(), left.end(), "a3"), left.end());
+  CHECK(left == std::vector<std::string>{"b1", "c2", "a4", "a5", "d1", "d2"});
+
+  // Holes: `first` stays, a read from within one goes on at the next record, and offsets keep their bytes.
+  CHECK(log->Offsets(kCompactAt)->first == 0);
+  CHECK(ReadTo(log.log(), kCompactAt, superseded, end).front().offset == only);
+  CHECK(ReadTo(log.log(), kCompactAt, young, end).front().value == "a4");
+  if (!log.survives_restart()) return;
+  log.Restart();
+  REQUIRE(log->EnsureTopics(Topics(log.lag())).ok());
+  const auto stored = ReadTo(log.log(), kCompactAt, 0, end);
+  std::set<std::string> now;
+  for (const std::string& value : Values(stored)) now.insert(value);
+  for (const char* value : {"b1", "c2", "a5", "d2"}) CHECK(now.count(value) == 1);
+  CHECK(append("a", "a6") == end);
+}
+
+}  // namespace
+}  // namespace hub::eventlog
