@@ -1,6 +1,9 @@
 // How the SDK reaches a hub: address, identity, and the back-off shared by its parts.
+//
+// Thread safety: Connect may be called from any thread; a Backoff belongs to one.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -19,12 +22,15 @@ struct ConnectionOptions {
   std::string server_name;   // name expected in the server's certificate; empty = the host of `server`
 };
 
-// Each call makes a TCP connection of its own (channels with equal arguments would share one).
+// Each call makes a TCP connection of its own (channels with equal arguments would share one). It doesn't wait for it to stand:
+// InvalidArgument for a bad address or identity, everything else shows on the first call.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& options);
 
-// Exponential with full jitter: the n-th pause is uniform in [0, min(cap, base * 2^n)]. A hint from the server is a lower bound.
+// Exponential with full jitter: the n-th pause is uniform in [0, min(cap, base * 2^n)]. A hint from the server comes on top: nobody is
+// back before it, and those who got the same hint are not back all at once.
 class Backoff {
  public:
+  // REQUIRES: base > 0, cap >= base.
   Backoff(absl::Duration base, absl::Duration cap, uint64_t seed);
   absl::Duration Next(absl::Duration server_hint = absl::ZeroDuration());
   void Reset();
@@ -35,5 +41,8 @@ class Backoff {
   uint64_t random_;
   int attempt_ = 0;
 };
+
+// A seed that differs from client to client.
+uint64_t RandomSeed();
 
 }  // namespace hub::client

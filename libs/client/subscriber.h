@@ -1,12 +1,14 @@
 // Follows the hub's stream: reconnects with full jitter, resumes from its token, applies each version once.
 //
-// Run blocks and calls the handlers on its own thread. Deliveries that the version rule says are old are dropped before the handler
-// (bound: it keeps one version stamp per indicator in view; `versions_max` beyond which it stops dropping and says so).
+// Run blocks and calls the handlers on its own thread; a handler that is slow slows the hub's sending, nothing piles up. Deliveries that
+// the version rule says are old are dropped before the handler (bound: one version stamp of about 60 bytes per indicator in view;
+// beyond `versions_max` it stops dropping for further indicators and says so in the log: at-least-once remains). An indicator that
+// left the view keeps its stamp, so that a late repeat doesn't bring it back.
+// Thread safety: plain function; several may run at once.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <functional>
-#include <memory>
 #include <stop_token>
 #include <string>
 
@@ -30,11 +32,14 @@ struct SubscriberOptions {
   std::string client_id;
   size_t versions_max = 20'000'000;
   absl::Duration silence_max = absl::Seconds(15);  // nothing heard so long: reconnect
+  absl::Duration backoff_base = absl::Milliseconds(200);
+  absl::Duration backoff_max = absl::Seconds(30);
 };
 
+// Any of them may be empty.
 struct SubscriberHandlers {
   std::function<void(const fraudhub::v1::Opened&)> on_opened;
-  // False: not applied (yet): the stream is torn down and everything un-acknowledged comes again.
+  // False: not applied (yet): the stream is torn down and everything un-acknowledged comes again, after a pause.
   std::function<bool(const fraudhub::v1::Event&)> on_event;
   // Everything before it has been handled; keep the token with what on_event stored.
   std::function<void(const fraudhub::v1::Progress&)> on_progress;
@@ -44,7 +49,7 @@ struct SubscriberHandlers {
 
 class Subscriber {
  public:
-  // Returns when asked to stop, or with an error that no retry cures: PermissionDenied, InvalidArgument, or a cursor refusal
+  // Returns OK when asked to stop, or an error that no retry cures: PermissionDenied, InvalidArgument, ... or a cursor refusal
   // (kCursorTooOld, kLogChanged, kFilterChanged, kCursorInvalid): then start afresh from the earliest.
   static absl::Status Run(const SubscriberOptions& options, const fraudhub::v1::Filter& filter,
                           const SubscriberHandlers& handlers, std::stop_token stop);

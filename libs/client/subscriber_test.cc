@@ -1,0 +1,255 @@
+#include "libs/client/subscriber.h"
+
+#include <atomic>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/mutex.h"
+#include "libs/base/thread.h"
+#include "libs/client/seen_versions.h"
+#include "libs/client/testing/fake_hub.h"
+#include "libs/model/refusal.h"
+#include "libs/rpc/status.h"
+#include "tests/catch.h"
+
+namespace hub::client {
+namespace {
+
+namespace v1 = ::fraudhub::v1;
+using Stream = FakeHubHooks::SubscribeStream;
+
+v1::SubscribeResponse Batch(std::vector<std::pair<std::string, uint64_t>> events, int64_t position, const std::string& token = "") {
+  v1::SubscribeResponse batch;
+  for (const auto& [id, version] : events) {
+    v1::Event* event = batch.add_events();
+    event->mutable_indicator()->set_indicator_id(id);
+    event->mutable_version()->set_term(1);
+    event->mutable_version()->set_version(version);
+  }
+  (*batch.mutable_positions())[0] = position;
+  if (!token.empty()) batch.mutable_progress()->set_token(token);
+  return batch;
+}
+
+v1::SubscribeResponse Opened(const std::string& token) {
+  v1::SubscribeResponse response;
+  response.mutable_opened()->set_token(token);
+  return response;
+}
+
+SubscriberOptions OptionsFor(const FakeHub& hub) {
+  SubscriberOptions options;
+  options.connection.server = hub.address();
+  options.backoff_base = absl::Milliseconds(1);
+  options.backoff_max = absl::Milliseconds(5);
+  return options;
+}
+
+// Waits until the client goes away; the fake's way of keeping a stream open.
+void UntilCancelled(grpc::ServerContext* context) {
+  while (!context->IsCancelled()) std::this_thread::yield();
+}
+
+// Keeps what each stream was opened with.
+class Opens {
+ public:
+  // The number of this stream, from 1.
+  int Add(Stream* stream) {
+    v1::SubscribeRequest request;
+    stream->Read(&request);
+    base::MutexLock lock(&mu_);
+    opens_.push_back(request.open());
+    return static_cast<int>(opens_.size());
+  }
+  std::vector<v1::SubscribeOpen> all() const {
+    base::MutexLock lock(&mu_);
+    return opens_;
+  }
+
+ private:
+  mutable base::Mutex mu_;
+  std::vector<v1::SubscribeOpen> opens_;
+};
+
+TEST_CASE("Subscriber resumes from the last progress and applies each version once", "[client][subscriber]") {
+  Opens opens;
+  FakeHubHooks hooks;
+  hooks.subscribe = [&](grpc::ServerContext* context, Stream* stream) -> grpc::Status {
+    const int n = opens.Add(stream);
+    if (n == 1) {
+      stream->Write(Opened("start"));
+      stream->Write(Batch({{"a", 1}, {"b", 1}}, 2));
+      return {grpc::StatusCode::UNAVAILABLE, "gone"};
+    }
+    if (n == 2) {
+      stream->Write(Opened("start"));
+      stream->Write(Batch({{"a", 1}, {"b", 1}, {"a", 2}}, 3, "after-3"));
+      stream->Write(Batch({{"c", 1}}, 4));
+      return {grpc::StatusCode::UNAVAILABLE, "gone"};
+    }
+    stream->Write(Opened("after-3"));
+    stream->Write(Batch({{"c", 1}, {"a", 1}, {"d", 1}}, 5, "after-5"));
+    UntilCancelled(context);
+    return grpc::Status::OK;
+  };
+  FakeHub hub(hooks);
+  std::vector<std::string> applied;
+  std::stop_source stop;
+  SubscriberHandlers handlers;
+  handlers.on_event = [&](const v1::Event& event) {
+    applied.push_back(absl::StrCat(event.indicator().indicator_id(), event.version().version()));
+    return true;
+  };
+  handlers.on_progress = [&](const v1::Progress& progress) {
+    if (progress.token() == "after-5") stop.request_stop();
+  };
+  CHECK(Subscriber::Run(OptionsFor(hub), {}, handlers, stop.get_token()).ok());
+  CHECK(applied == std::vector<std::string>{"a1", "b1", "a2", "c1", "d1"});
+  const auto all = opens.all();
+  REQUIRE(all.size() == 3);
+  CHECK(all[0].start() == v1::STREAM_START_NOW);
+  CHECK(all[1].token() == "start");  // the token of the start: nothing between is lost
+  CHECK(all[2].token() == "after-3");
+}
+
+TEST_CASE("Subscriber gets an event again that its handler refused", "[client][subscriber]") {
+  FakeHubHooks hooks;
+  hooks.subscribe = [&](grpc::ServerContext* context, Stream* stream) -> grpc::Status {
+    Opens().Add(stream);
+    stream->Write(Opened("start"));
+    stream->Write(Batch({{"a", 1}, {"b", 1}}, 2, "after-2"));
+    UntilCancelled(context);
+    return grpc::Status::OK;
+  };
+  FakeHub hub(hooks);
+  std::vector<std::string> applied;
+  int refusals = 0;
+  int disconnects = 0;
+  std::stop_source stop;
+  SubscriberHandlers handlers;
+  handlers.on_event = [&](const v1::Event& event) {
+    if (event.indicator().indicator_id() == "b" && refusals++ < 2) return false;
+    applied.push_back(event.indicator().indicator_id());
+    return true;
+  };
+  handlers.on_disconnected = [&](const absl::Status& why, absl::Duration) { disconnects += absl::IsAborted(why) ? 1 : 0; };
+  handlers.on_progress = [&](const v1::Progress&) { stop.request_stop(); };
+  CHECK(Subscriber::Run(OptionsFor(hub), {}, handlers, stop.get_token()).ok());
+  CHECK(applied == std::vector<std::string>{"a", "b"});
+  CHECK(disconnects == 2);
+}
+
+TEST_CASE("Subscriber acknowledges every tenth batch and the rest within a second", "[client][subscriber]") {
+  std::vector<int64_t> acks;
+  FakeHubHooks hooks;
+  hooks.subscribe = [&](grpc::ServerContext*, Stream* stream) -> grpc::Status {
+    Opens().Add(stream);
+    stream->Write(Opened("start"));
+    for (int i = 1; i <= 12; ++i) stream->Write(Batch({{absl::StrCat("i", i), 1}}, i));
+    v1::SubscribeRequest request;
+    while (stream->Read(&request)) {
+      acks.push_back(request.ack().positions().at(0));
+      if (acks.back() == 12) break;
+    }
+    return {grpc::StatusCode::INVALID_ARGUMENT, "enough"};
+  };
+  FakeHub hub(hooks);
+  CHECK(absl::IsInvalidArgument(Subscriber::Run(OptionsFor(hub), {}, {}, {})));
+  CHECK(acks == std::vector<int64_t>{10, 12});
+}
+
+TEST_CASE("Subscriber's slow handler stops the hub's sending", "[client][subscriber]") {
+  std::atomic<int> written{0};
+  std::atomic<bool> held{true};
+  FakeHubHooks hooks;
+  hooks.subscribe = [&](grpc::ServerContext* context, Stream* stream) -> grpc::Status {
+    Opens().Add(stream);
+    stream->Write(Opened("start"));
+    v1::SubscribeResponse batch = Batch({}, 1);
+    batch.add_events()->mutable_indicator()->set_circle_of_issue(std::string(1 << 20, 'x'));  // 1 MiB
+    while (!context->IsCancelled() && written < 500 && stream->Write(batch)) ++written;
+    return {grpc::StatusCode::INVALID_ARGUMENT, "enough"};
+  };
+  FakeHub hub(hooks);
+  std::stop_source stop;
+  SubscriberHandlers handlers;
+  handlers.on_event = [&](const v1::Event&) {
+    held.wait(true);
+    return true;
+  };
+  base::Thread subscriber("subscriber", [&](std::stop_token) { (void)Subscriber::Run(OptionsFor(hub), {}, handlers, stop.get_token()); });
+  int before = -1;
+  for (int calm = 0; calm < 20;) {  // written stands still
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    calm = written == before ? calm + 1 : 0;
+    before = written;
+  }
+  CHECK(written < 100);  // flow control holds at some megabytes
+  stop.request_stop();
+  held = false;
+  held.notify_all();
+  subscriber.Stop();
+}
+
+TEST_CASE("Subscriber reconnects when the hub falls silent, and waits as long as a drain asks", "[client][subscriber]") {
+  Opens opens;
+  FakeHubHooks hooks;
+  hooks.subscribe = [&](grpc::ServerContext* context, Stream* stream) -> grpc::Status {
+    const int n = opens.Add(stream);
+    stream->Write(Opened("start"));
+    if (n == 1) {
+      UntilCancelled(context);
+    } else if (n == 2) {
+      v1::SubscribeResponse drain = Batch({{"a", 1}}, 1);
+      drain.mutable_drain()->set_token("drained");
+      drain.mutable_drain()->mutable_reconnect_after()->set_nanos(30'000'000);
+      stream->Write(drain);
+    } else {
+      return {grpc::StatusCode::INVALID_ARGUMENT, "enough"};
+    }
+    return grpc::Status::OK;
+  };
+  FakeHub hub(hooks);
+  auto options = OptionsFor(hub);
+  options.silence_max = absl::Milliseconds(50);
+  std::vector<absl::Duration> pauses;
+  int events = 0;
+  SubscriberHandlers handlers;
+  handlers.on_event = [&](const v1::Event&) { return ++events > 0; };
+  handlers.on_disconnected = [&](const absl::Status&, absl::Duration pause) { pauses.push_back(pause); };
+  CHECK(absl::IsInvalidArgument(Subscriber::Run(options, {}, handlers, {})));
+  CHECK(events == 1);
+  REQUIRE(pauses.size() == 2);
+  CHECK(pauses[1] >= absl::Milliseconds(30));
+  CHECK(opens.all().back().token() == "drained");
+}
+
+TEST_CASE("Subscriber ends with a cursor refusal", "[client][subscriber]") {
+  for (const auto code : {model::RefusalCode::kCursorTooOld, model::RefusalCode::kLogChanged, model::RefusalCode::kFilterChanged,
+                          model::RefusalCode::kCursorInvalid, model::RefusalCode::kNotEntitled}) {
+    FakeHubHooks hooks;
+    hooks.subscribe = [&](grpc::ServerContext*, Stream*) { return rpc::ToGrpc(model::Refuse(code, "", "no")); };
+    FakeHub hub(hooks);
+    const absl::Status status = Subscriber::Run(OptionsFor(hub), {}, {}, {});
+    REQUIRE(model::RefusalOf(status).has_value());
+    CHECK(model::RefusalOf(status)->code == code);
+  }
+}
+
+TEST_CASE("SeenVersions orders by term, version, offset, and is bounded", "[client][subscriber]") {
+  SeenVersions seen(2);
+  CHECK(seen.IsNew("a", {1, 1, 1}));
+  CHECK(seen.Note("a", {1, 5, 1}));
+  CHECK_FALSE(seen.IsNew("a", {1, 5, 1}));
+  CHECK_FALSE(seen.IsNew("a", {1, 4, 9}));
+  CHECK(seen.IsNew("a", {1, 5, 2}));
+  CHECK(seen.IsNew("a", {2, 1, 0}));
+  CHECK(seen.Note("b", {1, 1, 1}));
+  CHECK_FALSE(seen.Note("c", {1, 1, 1}));
+  CHECK(seen.IsNew("c", {1, 1, 1}));
+  CHECK(seen.Note("a", {2, 1, 0}));  // those it knows go on
+  CHECK(seen.size() == 2);
+}
+
+}  // namespace
+}  // namespace hub::client
