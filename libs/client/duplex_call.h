@@ -6,8 +6,8 @@
 // should look again; it must stay valid until Finish has returned.
 #pragma once
 
-#include <grpcpp/client_context.h>
-#include <grpcpp/support/client_callback.h>
+#include <grpcpp/client_context.h>  // tidy:third-party-ok private to this library, included by .cc files only
+#include <grpcpp/support/client_callback.h>  // tidy:third-party-ok private to this library, included by .cc files only
 
 #include <functional>
 #include <utility>

@@ -20,7 +20,7 @@ class RemoteLookup final : public Lookup {
 
   absl::StatusOr<v1::LookupResponse> Get(const v1::LookupRequest& request, absl::Duration timeout) override {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout));
+    context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout));  // tidy:clock-ok gRPC takes deadlines of the wall clock
     v1::LookupResponse response;
     HUB_RETURN_IF_ERROR(rpc::FromGrpc(stub_->Lookup(&context, request, &response)));
     if (response.results_size() != request.identifiers_size()) {

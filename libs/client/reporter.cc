@@ -73,7 +73,7 @@ class StreamReporter final : public Reporter {
       const size_t to = std::min(report_ids.size(), from + kItemsMax);
       for (size_t i = from; i < to; ++i) request.add_report_ids(report_ids[i]);
       grpc::ClientContext context;
-      context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(options_.call_timeout));
+      context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(options_.call_timeout));  // tidy:clock-ok gRPC takes deadlines of the wall clock
       v1::GetReportStatusResponse response;
       HUB_RETURN_IF_ERROR(rpc::FromGrpc(stub_->GetReportStatus(&context, request, &response)));
       if (response.statuses_size() != request.report_ids_size()) {

@@ -128,7 +128,7 @@ TEST_CASE("Reporter's Submit blocks beyond in_flight_max", "[client][reporter]")
     }
   });
   while (submitted < 50) std::this_thread::yield();
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // not to synchronise: to give a wrong one its chance
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // not to synchronise: to give a wrong one its chance  // tidy:sleep-ok waits for the fake hub's threads
   CHECK(submitted == 50);
   answer = true;
   answer.notify_all();

@@ -151,7 +151,7 @@ FakeHub::FakeHub(FakeHubHooks hooks) : hooks_(std::move(hooks)) {
   HUB_CHECK(server_ != nullptr && port_ != 0);
 }
 
-FakeHub::~FakeHub() { server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(100)); }
+FakeHub::~FakeHub() { server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(100)); }  // tidy:clock-ok gRPC takes deadlines of the wall clock
 
 std::string FakeHub::address() const { return absl::StrCat("127.0.0.1:", port_); }
 

@@ -3,7 +3,7 @@
 // Thread safety: set the hooks before the first call; they run on gRPC's threads, one call each. What it keeps may be read at any time.
 #pragma once
 
-#include <grpcpp/server.h>
+#include <grpcpp/server.h>  // tidy:third-party-ok private to this library, included by .cc files only
 
 #include <functional>
 #include <map>
@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "fraudhub/v1/lookup.grpc.pb.h"
-#include "fraudhub/v1/operations.grpc.pb.h"
-#include "fraudhub/v1/report.grpc.pb.h"
-#include "fraudhub/v1/subscription.grpc.pb.h"
+#include "fraudhub/v1/lookup.grpc.pb.h"  // tidy:third-party-ok private to this library, included by .cc files only
+#include "fraudhub/v1/operations.grpc.pb.h"  // tidy:third-party-ok private to this library, included by .cc files only
+#include "fraudhub/v1/report.grpc.pb.h"  // tidy:third-party-ok private to this library, included by .cc files only
+#include "fraudhub/v1/subscription.grpc.pb.h"  // tidy:third-party-ok private to this library, included by .cc files only
 #include "libs/base/mutex.h"
 
 namespace hub::client {
