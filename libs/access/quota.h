@@ -22,7 +22,8 @@ struct Rate {
 class Quota {
  public:
   explicit Quota(const base::Clock* clock) : clock_(clock) {}
-  // Takes `cost` at once, all or nothing. Zero when granted; else how long to wait before it would be.
+  // Takes `cost` at once, all or nothing. Zero when granted; else how long to wait before it would be: for ever (infinite) when
+  // the cost is above the burst. REQUIRES: cost >= 0.
   absl::Duration Take(absl::string_view stakeholder, absl::string_view quota_class, double cost, const Rate& rate);
 
  private:

@@ -1,0 +1,32 @@
+#include <string>
+#include <vector>
+
+#include "libs/access/policy.h"
+
+namespace hub::access {
+
+// One line per RPC: tests/unit/policy_table_test.cc compares this with the descriptors and with the shipped policy.
+const std::vector<std::string>& AllRpcs() {
+  static const auto* const kRpcs = new std::vector<std::string>{
+      "ReportService.SubmitReports",
+      "ReportService.StreamReports",
+      "ReportService.GetReportStatus",
+      "SubscriptionService.Subscribe",
+      "SubscriptionService.GetCursor",
+      "SubscriptionService.ListSubscriptions",
+      "LookupService.Lookup",
+      "LookupService.Explain",
+      "LookupService.ListEvents",
+      "LookupService.ListLinks",
+      "OperationsService.Correct",
+      "OperationsService.CloseTenure",
+      "OperationsService.ApplyRules",
+      "OperationsService.ListReceipts",
+      "OperationsService.ListStreams",
+      "OperationsService.ListQuarantine",
+      "OperationsService.GetStateDigest",
+  };
+  return *kRpcs;
+}
+
+}  // namespace hub::access
