@@ -1,6 +1,7 @@
 #include <grpcpp/server_context.h>
 
 #include "libs/base/status_macros.h"
+#include "libs/model/refusal.h"
 #include "libs/rpc/server.h"
 #include "libs/rpc/tls.h"
 
@@ -41,6 +42,9 @@ absl::StatusOr<access::Principal> Gate::Admit(const grpc::ServerContextBase& con
 absl::Status Gate::Readmit(const access::Principal& caller, absl::string_view rpc) const {
   const std::shared_ptr<const access::Policy> policy = policy_->Get();
   HUB_ASSIGN_OR_RETURN(const access::Principal now, policy->Identify(caller.uri));
+  if (now.role != caller.role || now.stakeholder != caller.stakeholder) {
+    return model::Refuse(model::RefusalCode::kUnauthenticated, "", "this identity now stands for somebody else: connect again");
+  }
   return policy->AuthorizeRpc(now, rpc);
 }
 

@@ -1,0 +1,59 @@
+// The fan-out's parts and threads: dispatcher, egress, and the service on top.
+//
+// Thread safety: Start, Drain and Stop from one thread.
+#pragma once
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "libs/access/policy.h"
+#include "libs/base/clock.h"
+#include "libs/base/metrics.h"
+#include "libs/base/thread.h"
+#include "libs/eventlog/log.h"
+#include "libs/fanout/dispatcher.h"
+#include "libs/rpc/egress.h"
+#include "libs/rpc/server.h"
+#include "libs/wire/cursor_token.h"
+#include "services/fanout/stream_board.h"
+#include "services/fanout/subscription_service.h"
+
+namespace hub::fanout_service {
+
+struct FanoutOptions {
+  fanout::DispatcherOptions dispatcher;
+  rpc::EgressOptions egress;
+};
+
+class FanoutApp {
+ public:
+  // All pointers outlive the app.
+  FanoutApp(const FanoutOptions& options, const base::Clock* clock, eventlog::Log* log, const rpc::Gate* gate,
+            wire::CursorSealer sealer, base::Metrics* metrics);
+  ~FanoutApp();
+
+  // Unavailable: the log can't be read.
+  absl::Status Start();
+  // Ends every stream with its token, paced over `window`.
+  void Drain(absl::Duration window) { egress_->Drain(window); }
+  // REQUIRES: the server was drained.
+  void Stop();
+
+  grpc::Service* service() { return service_->service(); }
+  const StreamBoard& board() const { return board_; }
+  const fanout::Dispatcher& dispatcher() const { return dispatcher_; }
+  int streams() const { return egress_->streams(); }
+
+ private:
+  void Dispatch(const std::stop_token& stop);
+
+  const wire::CursorSealer sealer_;
+  StreamBoard board_;
+  fanout::Dispatcher dispatcher_;
+  const std::unique_ptr<rpc::EgressLoop> egress_;
+  const std::unique_ptr<SubscriptionService> service_;
+  base::Thread thread_;
+};
+
+}  // namespace hub::fanout_service

@@ -1,0 +1,230 @@
+#include "services/fanout/subscription_stream.h"
+
+#include <algorithm>
+
+#include "libs/base/hash.h"
+#include "libs/base/log.h"
+#include "libs/base/status_macros.h"
+#include "libs/model/refusal.h"
+#include "libs/rpc/proto_time.h"
+#include "libs/wire/wire.h"
+
+namespace hub::fanout_service {
+namespace {
+
+namespace v1 = ::fraudhub::v1;
+using model::Refuse;
+using model::RefusalCode;
+
+constexpr char kRpc[] = "SubscriptionService.Subscribe";
+constexpr absl::Duration kOpenWithin = absl::Seconds(10);       // from the call to its first message
+constexpr absl::Duration kReportInterval = absl::Milliseconds(500);
+constexpr size_t kClientIdBytesMax = 64;
+constexpr size_t kUnackedMin = size_t{16} << 10;
+constexpr size_t kUnackedDefault = size_t{4} << 20;
+constexpr size_t kUnackedMax = size_t{16} << 20;
+// Who was told to leave comes back spread over so long: a share of each stream, and a second at least.
+constexpr absl::Duration kReconnectPerStream = absl::Milliseconds(10);
+
+rpc::EgressSlice Owned(std::string bytes) {
+  auto owner = std::make_shared<const std::string>(std::move(bytes));
+  const absl::string_view view = *owner;
+  return {std::move(owner), view};
+}
+
+absl::StatusOr<model::Filter> ParseFilter(const v1::SubscribeOpen& open) {
+  if (open.filter().any_of().empty()) return model::Filter::Everything();
+  absl::StatusOr<model::Filter> filter = wire::FromProto(open.filter());
+  if (!filter.ok()) return model::WithFieldPrefix(filter.status(), "open.filter");
+  return filter;
+}
+
+absl::Status CheckStart(const v1::SubscribeOpen& open) {
+  switch (open.from_case()) {
+    case v1::SubscribeOpen::kToken:
+      if (open.token().empty()) return Refuse(RefusalCode::kCursorInvalid, "open.token", "want a token of an earlier stream");
+      return absl::OkStatus();
+    case v1::SubscribeOpen::kStart:
+      if (open.start() == v1::STREAM_START_NOW || open.start() == v1::STREAM_START_EARLIEST) return absl::OkStatus();
+      if (open.start() == v1::STREAM_START_SNAPSHOT) {
+        return absl::UnimplementedError("open.start: snapshots are not served yet; EARLIEST is complete for a newcomer");
+      }
+      return Refuse(RefusalCode::kOutOfRange, "open.start", "want NOW or EARLIEST");
+    case v1::SubscribeOpen::kCursor:
+      return absl::UnimplementedError("open.cursor: named cursors are not served yet; keep the token");
+    case v1::SubscribeOpen::FROM_NOT_SET:
+      break;
+  }
+  return Refuse(RefusalCode::kMissing, "open.start", "want one of token, start, cursor");
+}
+
+absl::StatusOr<size_t> UnackedMax(const v1::SubscribeOpen& open) {
+  if (open.unacked_bytes_max() == 0) return kUnackedDefault;
+  if (open.unacked_bytes_max() < kUnackedMin || open.unacked_bytes_max() > kUnackedMax) {
+    return Refuse(RefusalCode::kOutOfRange, "open.unacked_bytes_max", "want 0, or 16 KiB to 16 MiB");
+  }
+  return open.unacked_bytes_max();
+}
+
+}  // namespace
+
+SubscriptionStream::SubscriptionStream(const StreamContext* context, access::Principal caller,
+                                       std::unique_ptr<StreamBoard::Entry> entry)
+    : context_(context), caller_(std::move(caller)), began_(context->clock->Monotonic()), entry_(std::move(entry)) {}
+
+absl::Status SubscriptionStream::OnMessage(absl::string_view bytes) {
+  v1::SubscribeRequest request;
+  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return Refuse(RefusalCode::kBadFormat, "", "want a SubscribeRequest");
+  }
+  if (session_ == nullptr) {
+    if (!request.has_open()) return Refuse(RefusalCode::kMissing, "open", "want `open` in the first message");
+    return Open(request.open());
+  }
+  if (request.has_open()) return Refuse(RefusalCode::kOutOfRange, "open", "want `open` in the first message only");
+  if (!request.has_ack()) return Refuse(RefusalCode::kMissing, "ack", "want `ack` in every message after the first");
+  return Acknowledge(request.ack());
+}
+
+absl::Status SubscriptionStream::OnHalfClose() {
+  if (session_ == nullptr) return Refuse(RefusalCode::kMissing, "open", "want `open` in the first message");
+  return absl::OkStatus();  // it can't acknowledge any more, so the window of un-acknowledged bytes will pause it
+}
+
+absl::Status SubscriptionStream::Open(const v1::SubscribeOpen& open) {
+  if (open.client_id().size() > kClientIdBytesMax) return Refuse(RefusalCode::kTooLong, "open.client_id", "want at most 64 bytes");
+  HUB_RETURN_IF_ERROR(CheckStart(open));
+  HUB_ASSIGN_OR_RETURN(const size_t unacked_max, UnackedMax(open));
+  HUB_ASSIGN_OR_RETURN(wanted_, ParseFilter(open));
+  if (open.urgent()) {
+    HUB_LOG_EVERY(60, INFO, "urgent_lane_not_served_yet", {{"stakeholder", caller_.stakeholder}});
+  }
+  policy_ = context_->gate->policy();
+  effective_ = wanted_.And(policy_->Entitlement(caller_));
+  if (effective_.matches_nothing()) {
+    return Refuse(RefusalCode::kFilterMatchesNothing, "open.filter", "nothing that you may see can match");
+  }
+  fields_ = policy_->Fields(caller_);
+  client_id_ = open.client_id();
+
+  HUB_ASSIGN_OR_RETURN(std::shared_ptr<fanout::FilterClass> filter_class,
+                       context_->dispatcher->Join(effective_, wire::AudienceSet(fields_)));
+  fanout::SessionOptions options;
+  options.stakeholder = caller_.stakeholder;
+  options.unacked_bytes_max = unacked_max;
+  // A token is good for what was sent under it: rights that change the rows make it another filter.
+  const uint64_t fingerprint = effective_.Fingerprint();
+  if (open.from_case() == v1::SubscribeOpen::kToken) {
+    HUB_ASSIGN_OR_RETURN(session_,
+                         fanout::Session::Resume(context_->dispatcher, context_->clock, context_->sealer, options,
+                                                 std::move(filter_class), fingerprint, open.token()));
+    context_->resumed.Increment();
+  } else {
+    const auto start = open.start() == v1::STREAM_START_NOW ? fanout::SessionStart::kNow : fanout::SessionStart::kEarliest;
+    HUB_ASSIGN_OR_RETURN(session_, fanout::Session::Start(context_->dispatcher, context_->clock, context_->sealer, options,
+                                                          std::move(filter_class), fingerprint, start));
+  }
+  context_->opened.Increment();
+  HUB_LOG(DEBUG, "stream_opened", {{"stakeholder", caller_.stakeholder}, {"client_id", client_id_}});
+  return absl::OkStatus();
+}
+
+absl::Status SubscriptionStream::Acknowledge(const v1::SubscribeAck& ack) {
+  std::map<int32_t, eventlog::Offset> positions(ack.positions().begin(), ack.positions().end());
+  absl::Status taken = session_->OnAck(positions);
+  if (!taken.ok()) return taken;
+  Report(/*now=*/false);
+  return absl::OkStatus();
+}
+
+rpc::EgressSlice SubscriptionStream::Opened() const {
+  v1::SubscribeResponse response;
+  v1::Opened* opened = response.mutable_opened();
+  wire::ToProto(effective_, opened->mutable_effective_filter());
+  opened->add_field_audiences(v1::FIELD_AUDIENCE_ALL);
+  for (const model::FieldAudience field : fields_) {
+    if (field != model::FieldAudience::kAll) opened->add_field_audiences(static_cast<v1::FieldAudience>(field));
+  }
+  const std::vector<fanout::PartitionPosition> start = session_->positions();
+  for (size_t i = 0; i < start.size(); ++i) (*opened->mutable_positions())[static_cast<int32_t>(i)] = start[i].offset;
+  const std::vector<fanout::PartitionPosition> heads = context_->dispatcher->Heads();
+  for (size_t i = 0; i < heads.size(); ++i) (*opened->mutable_end_positions())[static_cast<int32_t>(i)] = heads[i].offset;
+  opened->set_token(session_->Token());
+  opened->set_role(static_cast<v1::Role>(caller_.role));
+  opened->set_stakeholder(caller_.stakeholder);
+  return Owned(response.SerializeAsString());
+}
+
+absl::StatusOr<std::vector<rpc::EgressSlice>> SubscriptionStream::Next() {
+  std::vector<rpc::EgressSlice> slices;
+  if (session_ == nullptr) {
+    if (context_->clock->Monotonic() - began_ > kOpenWithin) {
+      return absl::DeadlineExceededError("open: want the first message within 10 seconds");
+    }
+    return slices;
+  }
+  if (!greeted_) {
+    greeted_ = true;
+    Report(/*now=*/true);
+    slices.push_back(Opened());
+    return slices;
+  }
+  HUB_ASSIGN_OR_RETURN(fanout::Session::Message message, session_->Next());
+  if (message.empty()) return slices;
+  slices.reserve(message.slices.size());
+  for (fanout::Slice& slice : message.slices) slices.push_back({std::move(slice.owner), slice.bytes});
+  context_->events.Increment(message.events);
+  Report(/*now=*/false);
+  return slices;
+}
+
+absl::Status SubscriptionStream::StillAllowed() {
+  HUB_RETURN_IF_ERROR(context_->gate->Readmit(caller_, kRpc));
+  if (session_ == nullptr) return absl::OkStatus();
+  Report(/*now=*/false);
+  std::shared_ptr<const access::Policy> policy = context_->gate->policy();
+  if (policy == policy_) return absl::OkStatus();
+  if (wanted_.And(policy->Entitlement(caller_)) != effective_) {
+    return Refuse(RefusalCode::kFilterChanged, "", "what you may see has changed: open again without the token");
+  }
+  if (policy->Fields(caller_) != fields_) {
+    return absl::UnavailableError("the fields that you may see have changed: open again with the last token");
+  }
+  policy_ = std::move(policy);
+  return absl::OkStatus();
+}
+
+std::vector<rpc::EgressSlice> SubscriptionStream::Farewell() {
+  if (session_ == nullptr) return {};
+  v1::SubscribeResponse response;
+  response.mutable_drain()->set_token(session_->Token());
+  const absl::Duration spread = std::max(absl::Seconds(1), kReconnectPerStream * context_->egress->streams());
+  // By the client's name rather than by chance: the same every time it happens.
+  const double share = static_cast<double>(base::Mix64(caller_.uri + client_id_, static_cast<uint64_t>(absl::ToInt64Nanoseconds(
+                                               began_))) >> 11) * 0x1p-53;
+  rpc::ToProto(absl::Trunc(absl::Milliseconds(200) + spread * share, absl::Milliseconds(1)),
+              response.mutable_drain()->mutable_reconnect_after());
+  return {Owned(response.SerializeAsString())};
+}
+
+void SubscriptionStream::OnDone() {
+  if (session_ != nullptr) HUB_LOG(DEBUG, "stream_ended", {{"stakeholder", caller_.stakeholder}, {"client_id", client_id_}});
+  session_.reset();
+  entry_.reset();
+}
+
+void SubscriptionStream::Report(bool now) {
+  const absl::Duration at = context_->clock->Monotonic();
+  if (!now && at - reported_at_ < kReportInterval) return;
+  reported_at_ = at;
+  v1::SubscriptionState state;
+  state.set_client_id(client_id_);
+  state.set_connected(true);
+  state.set_records_behind(session_->RecordsBehind());
+  state.set_events_sent(session_->events_sent());
+  for (const auto& [partition, offset] : session_->acked()) (*state.mutable_positions())[partition] = offset;
+  if (rpc::IsFinite(session_->acked_at())) rpc::ToProto(session_->acked_at(), state.mutable_acked_at());
+  entry_->Update(std::move(state));
+}
+
+}  // namespace hub::fanout_service

@@ -1,0 +1,71 @@
+// One Subscribe call: what it was opened with, its session, and what to say first and last. Knows no gRPC.
+//
+// Thread safety: as rpc::EgressSource: one pacing thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "fraudhub/v1/subscription.pb.h"
+#include "libs/access/policy.h"
+#include "libs/base/clock.h"
+#include "libs/base/metrics.h"
+#include "libs/fanout/dispatcher.h"
+#include "libs/fanout/session.h"
+#include "libs/rpc/egress.h"
+#include "libs/rpc/server.h"
+#include "libs/wire/cursor_token.h"
+#include "services/fanout/stream_board.h"
+
+namespace hub::fanout_service {
+
+// What all streams share.
+struct StreamContext {
+  const base::Clock* clock;
+  const rpc::Gate* gate;
+  fanout::Dispatcher* dispatcher;
+  const rpc::EgressLoop* egress;
+  const wire::CursorSealer* sealer;
+  mutable base::Counter opened;
+  mutable base::Counter resumed;
+  mutable base::Counter events;
+};
+
+class SubscriptionStream final : public rpc::EgressSource {
+ public:
+  SubscriptionStream(const StreamContext* context, access::Principal caller, std::unique_ptr<StreamBoard::Entry> entry);
+
+  absl::Status OnMessage(absl::string_view bytes) override;
+  absl::Status OnHalfClose() override;
+  absl::StatusOr<std::vector<rpc::EgressSlice>> Next() override;
+  absl::Status StillAllowed() override;
+  std::vector<rpc::EgressSlice> Farewell() override;
+  void OnDone() override;
+
+ private:
+  absl::Status Open(const fraudhub::v1::SubscribeOpen& open);
+  absl::Status Acknowledge(const fraudhub::v1::SubscribeAck& ack);
+  rpc::EgressSlice Opened() const;
+  void Report(bool now);
+
+  const StreamContext* const context_;
+  const access::Principal caller_;
+  const absl::Duration began_;
+  std::unique_ptr<StreamBoard::Entry> entry_;
+  std::string client_id_;
+  model::Filter wanted_;     // by the client
+  model::Filter effective_;  // of it, what the caller may see
+  std::vector<model::FieldAudience> fields_;
+  std::shared_ptr<const access::Policy> policy_;  // under which the two were found
+  std::unique_ptr<fanout::Session> session_;  // null until opened
+  bool greeted_ = false;
+  uint64_t events_counted_ = 0;
+  absl::Duration reported_at_ = -absl::InfiniteDuration();
+};
+
+}  // namespace hub::fanout_service

@@ -1,0 +1,247 @@
+#include "services/ingest/ingest_service.h"
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <atomic>
+#include <deque>
+#include <optional>
+#include <set>
+
+#include "fraudhub/v1/report.grpc.pb.h"
+#include "libs/base/mutex.h"
+#include "libs/base/status_macros.h"
+#include "libs/rpc/proto_time.h"
+#include "libs/rpc/status.h"
+#include "services/ingest/report_status.h"
+
+namespace hub::ingest {
+namespace {
+
+namespace v1 = ::fraudhub::v1;
+
+// Batches of one stream without an answer; reading pauses at so many, and HTTP/2 flow control holds the client back.
+constexpr int kBatchesOutstandingMax = 8;
+constexpr absl::Duration kRetryAfter = absl::Seconds(1);
+
+absl::Status Stopping() { return absl::UnavailableError("the hub is shutting down"); }
+
+// One StreamReports call. Callbacks of gRPC and of the log meet under `mu_`. gRPC's never run inside Start... or Finish (it puts them on
+// its executor), so starting an operation with the lock held is safe; Finish is called last and without it, as OnDone deletes.
+class ReportStream final : public grpc::ServerBidiReactor<v1::StreamReportsRequest, v1::StreamReportsResponse> {
+ public:
+  ReportStream(const rpc::Gate* gate, ReportIntake* intake, access::Principal caller, std::function<void(ReportStream*)> on_done)
+      : gate_(gate), intake_(intake), caller_(std::move(caller)), on_done_(std::move(on_done)) {
+    base::MutexLock lock(&mu_);
+    reading_ = true;
+    StartRead(&request_);
+  }
+
+  // Reads no more; ends once all is answered.
+  void Stop() {
+    Change([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { EndLocked(Stopping()); });
+  }
+
+  void OnReadDone(bool ok) override {
+    if (ok) {
+      {
+        base::MutexLock lock(&mu_);
+        ++outstanding_;
+      }
+      TakeBatch();
+    }
+    Change([this, ok]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      reading_ = false;  // only now is request_ free for the next
+      if (!ok) EndLocked(absl::OkStatus());
+    });
+  }
+
+  void OnWriteDone(bool ok) override {
+    Change([this, ok]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      writing_ = false;
+      if (!ok) cancelled_ = true;
+    });
+  }
+
+  void OnCancel() override {
+    Change([this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { cancelled_ = true; });
+  }
+
+  void OnDone() override {
+    on_done_(this);
+    delete this;
+  }
+
+ private:
+  void TakeBatch() {
+    const uint64_t batch_id = request_.batch_id();
+    if (absl::Status allowed = gate_->Readmit(caller_, "ReportService.StreamReports"); !allowed.ok()) {
+      return Answer(batch_id, {std::move(allowed)});
+    }
+    intake_->Submit(*gate_->policy(), caller_, request_.reports(), "reports",
+                    [this, batch_id](IntakeResult result) { Answer(batch_id, std::move(result)); });
+  }
+
+  // On gRPC's thread or the log's.
+  void Answer(uint64_t batch_id, IntakeResult result) {
+    v1::StreamReportsResponse response;
+    response.set_batch_id(batch_id);
+    response.set_accepted(static_cast<uint32_t>(result.accepted));
+    for (size_t i = 0; i < result.verdicts.size(); ++i) {
+      if (result.verdicts[i].verdict() == v1::VERDICT_ACCEPTED) continue;
+      v1::RefusedReport* refused = response.add_refused();
+      refused->set_index(static_cast<uint32_t>(i));
+      *refused->mutable_verdict() = std::move(result.verdicts[i]);
+    }
+    if (result.retry_after > absl::ZeroDuration()) rpc::ToProto(result.retry_after, response.mutable_retry_after());
+    const bool malformed = result.verdicts.empty();
+    Change([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      --outstanding_;
+      if (malformed) {
+        EndLocked(result.status);
+      } else {
+        answers_.push_back(std::move(response));
+      }
+    });
+  }
+
+  void EndLocked(absl::Status why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (!end_) end_ = std::move(why);
+  }
+
+  // Applies a change, then starts whatever may start now.
+  template <class F>
+  void Change(F change) {
+    std::optional<absl::Status> finish;
+    {
+      base::MutexLock lock(&mu_);
+      change();
+      if (finished_) return;
+      if (cancelled_) answers_.clear();
+      if (!writing_ && !answers_.empty()) {
+        writing_ = true;
+        response_ = std::move(answers_.front());
+        answers_.pop_front();
+        StartWrite(&response_);
+      }
+      const bool ending = cancelled_ || end_.has_value();
+      if (!reading_ && !ending && outstanding_ < kBatchesOutstandingMax) {
+        reading_ = true;
+        StartRead(&request_);
+      }
+      // `request_` is in use while a batch is being taken, which counts as outstanding.
+      if (ending && outstanding_ == 0 && !writing_ && answers_.empty()) {
+        finished_ = true;
+        finish = end_.value_or(absl::CancelledError("the client is gone"));
+      }
+    }
+    if (finish) Finish(rpc::ToGrpc(*finish, absl::IsUnavailable(*finish) ? kRetryAfter : absl::ZeroDuration()));
+  }
+
+  const rpc::Gate* const gate_;
+  ReportIntake* const intake_;
+  const access::Principal caller_;
+  const std::function<void(ReportStream*)> on_done_;
+
+  v1::StreamReportsRequest request_;    // gRPC's while reading_, but for TakeBatch
+  v1::StreamReportsResponse response_;  // gRPC's while writing_
+  base::Mutex mu_;
+  bool reading_ ABSL_GUARDED_BY(mu_) = false;  // an open read, or a batch being taken from it
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  int outstanding_ ABSL_GUARDED_BY(mu_) = 0;
+  std::deque<v1::StreamReportsResponse> answers_ ABSL_GUARDED_BY(mu_);  // at most kBatchesOutstandingMax, and what is being written
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+  std::optional<absl::Status> end_ ABSL_GUARDED_BY(mu_);
+  bool finished_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+class Impl final : public IngestService, public v1::ReportService::CallbackService {
+ public:
+  Impl(const rpc::Gate* gate, ReportIntake* intake, const replica::Replica* replica, rpc::WorkerPool* workers)
+      : gate_(gate), intake_(intake), replica_(replica), workers_(workers) {}
+
+  grpc::Service* service() override { return this; }
+
+  void StopIntake() override {
+    base::MutexLock lock(&mu_);
+    stopping_ = true;
+    for (ReportStream* stream : streams_) stream->Stop();  // its OnDone waits for this lock on another thread
+  }
+
+  grpc::ServerUnaryReactor* SubmitReports(grpc::CallbackServerContext* context, const v1::SubmitReportsRequest* request,
+                                          v1::SubmitReportsResponse* response) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    const absl::StatusOr<access::Principal> caller = Admit(*context, "ReportService.SubmitReports");
+    if (!caller.ok()) {
+      reactor->Finish(rpc::ToGrpc(caller.status(), absl::IsUnavailable(caller.status()) ? kRetryAfter : absl::ZeroDuration()));
+      return reactor;
+    }
+    intake_->Submit(*gate_->policy(), *caller, request->reports(), "reports", [reactor, response](IntakeResult result) {
+      if (!result.status.ok()) return reactor->Finish(rpc::ToGrpc(result.status, result.retry_after));
+      for (v1::ReportVerdict& verdict : result.verdicts) *response->add_verdicts() = std::move(verdict);
+      if (result.retry_after > absl::ZeroDuration()) rpc::ToProto(result.retry_after, response->mutable_retry_after());
+      reactor->Finish(grpc::Status::OK);
+    });
+    return reactor;
+  }
+
+  grpc::ServerBidiReactor<v1::StreamReportsRequest, v1::StreamReportsResponse>* StreamReports(
+      grpc::CallbackServerContext* context) override {
+    absl::StatusOr<access::Principal> caller = Admit(*context, "ReportService.StreamReports");
+    if (!caller.ok()) return new RefusedStream(rpc::ToGrpc(caller.status()));
+    base::MutexLock lock(&mu_);
+    auto* stream = new ReportStream(gate_, intake_, *std::move(caller), [this](ReportStream* done) {
+      base::MutexLock done_lock(&mu_);
+      streams_.erase(done);
+    });
+    streams_.insert(stream);
+    return stream;
+  }
+
+  grpc::ServerUnaryReactor* GetReportStatus(grpc::CallbackServerContext* context, const v1::GetReportStatusRequest* request,
+                                            v1::GetReportStatusResponse* response) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    absl::StatusOr<access::Principal> caller = gate_->Admit(*context, "ReportService.GetReportStatus");
+    if (!caller.ok()) {
+      reactor->Finish(rpc::ToGrpc(caller.status()));
+      return reactor;
+    }
+    const absl::Status taken = workers_->Run([this, reactor, request, response, caller = *std::move(caller)] {
+      reactor->Finish(rpc::ToGrpc(ingest::GetReportStatus(*replica_, *gate_->policy(), caller, *request, response)));
+    });
+    if (!taken.ok()) reactor->Finish(rpc::ToGrpc(taken, kRetryAfter));
+    return reactor;
+  }
+
+ private:
+  class RefusedStream final : public grpc::ServerBidiReactor<v1::StreamReportsRequest, v1::StreamReportsResponse> {
+   public:
+    explicit RefusedStream(const grpc::Status& status) { Finish(status); }
+    void OnDone() override { delete this; }
+  };
+
+  absl::StatusOr<access::Principal> Admit(const grpc::CallbackServerContext& context, absl::string_view rpc) {
+    {
+      base::MutexLock lock(&mu_);
+      if (stopping_) return Stopping();
+    }
+    return gate_->Admit(context, rpc);
+  }
+
+  const rpc::Gate* const gate_;
+  ReportIntake* const intake_;
+  const replica::Replica* const replica_;
+  rpc::WorkerPool* const workers_;
+  base::Mutex mu_;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::set<ReportStream*> streams_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace
+
+std::unique_ptr<IngestService> IngestService::Create(const rpc::Gate* gate, ReportIntake* intake,
+                                                     const replica::Replica* replica, rpc::WorkerPool* workers) {
+  return std::make_unique<Impl>(gate, intake, replica, workers);
+}
+
+}  // namespace hub::ingest

@@ -1,0 +1,197 @@
+#include "services/ingest/report_intake.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/log.h"
+#include "libs/base/status_macros.h"
+#include "libs/eventlog/topics.h"
+#include "libs/wire/wire.h"
+
+namespace hub::ingest {
+namespace {
+
+namespace v1 = ::fraudhub::v1;
+
+// What a refused reporter waits at least.
+constexpr absl::Duration kRetryOverloaded = absl::Seconds(1);
+constexpr absl::Duration kRetryUnknown = absl::Seconds(1);
+constexpr absl::Duration kRetryStorageFull = absl::Seconds(30);
+// Per second of the sustained rate, so many may come at once (policy_spec.h).
+constexpr double kBurstFactor = 10;
+
+std::string TokenBytes(const model::RoutingToken& token) {
+  return std::string(reinterpret_cast<const char*>(token.data()), token.size());
+}
+
+std::string ItemPath(absl::string_view path, int index) {
+  return path.empty() ? std::string() : absl::StrCat(path, "[", index, "]");
+}
+
+absl::Status CheckCount(int count, absl::string_view path) {
+  if (count == 0) return model::Refuse(model::RefusalCode::kMissing, path, "want at least one report");
+  if (count > kReportsPerCallMax) {
+    return model::Refuse(model::RefusalCode::kTooManyItems, path, absl::StrCat("want at most ", kReportsPerCallMax, " reports"));
+  }
+  return absl::OkStatus();
+}
+
+bool IsRetryable(const absl::Status& status) { return !model::RefusalOf(status).has_value(); }
+
+}  // namespace
+
+struct ReportIntake::Item {
+  int index = 0;
+  int32_t partition = 0;
+  eventlog::Record record;
+};
+
+// A call in flight. Each slot of `outcomes` is written by one thread; `pending` hands them to whoever settles last.
+struct ReportIntake::Batch {
+  std::vector<v1::ReportVerdict> verdicts;  // with the ids
+  std::vector<absl::Status> outcomes;
+  std::string path;
+  absl::Duration started;
+  Done done;
+  std::atomic<int> pending{1};  // appends without an answer, and Submit itself; acquire-release
+};
+
+ReportIntake::ReportIntake(const IntakeOptions& options, const base::Clock* clock, base::Metrics* metrics, eventlog::Log* log,
+                           const model::Tokeniser* tokeniser, access::Quota* quota)
+    : options_(options),
+      clock_(clock),
+      metrics_(metrics),
+      log_(log),
+      tokeniser_(tokeniser),
+      quota_(quota),
+      accepted_(metrics->AddCounter("fraudhub_ingest_reports_total", "Reports by verdict and reason",
+                                    {{"verdict", "accepted"}, {"reason", ""}})),
+      append_seconds_(metrics->AddHistogram("fraudhub_ingest_append_seconds", "From a batch's arrival to its last durable record",
+                                            base::LatencyBounds())) {}
+
+void ReportIntake::Submit(const access::Policy& policy, const access::Principal& caller, const Reports& reports,
+                          absl::string_view path, Done done) {
+  if (absl::Status count = CheckCount(reports.size(), path); !count.ok()) {
+    metrics_->AddCounter("fraudhub_ingest_calls_refused_total", "Batches refused as a whole", {{"reason", "count"}}).Increment();
+    return done({std::move(count)});
+  }
+  auto batch = std::make_shared<Batch>();
+  const auto size = static_cast<size_t>(reports.size());
+  batch->verdicts.resize(size);
+  batch->outcomes.resize(size);
+  batch->path = std::string(path);
+  batch->started = clock_->Monotonic();
+  batch->done = std::move(done);
+  for (size_t i = 0; i < size; ++i) batch->verdicts[i].set_report_id(reports[static_cast<int>(i)].report_id());
+
+  // Paid by what was sent, good or bad: refusing costs work, too. A call larger than the burst empties the bucket.
+  const double rate = policy.Grant(caller.role).reports_per_second;
+  const access::Rate limit{rate, std::max(1.0, rate * kBurstFactor)};
+  const absl::Duration wait =
+      quota_->Take(caller.stakeholder, "reports", std::min(static_cast<double>(size), limit.burst), limit);
+  if (wait > absl::ZeroDuration()) {
+    const absl::Status over = model::Refuse(model::RefusalCode::kQuotaExceeded, "", "too many reports; wait and send again");
+    IntakeResult result{over, std::move(batch->verdicts), wait};
+    for (v1::ReportVerdict& verdict : result.verdicts) {
+      verdict.set_verdict(v1::VERDICT_RETRY);
+      verdict.set_error(v1::ERROR_REASON_QUOTA_EXCEEDED);
+      verdict.set_message("too many reports; wait and send again");
+      Count(verdict);
+    }
+    return batch->done(std::move(result));
+  }
+
+  const absl::Time now = clock_->TimeNow();
+  std::vector<Item> items;
+  items.reserve(size);
+  for (size_t i = 0; i < size; ++i) {
+    Item item;
+    item.index = static_cast<int>(i);
+    batch->outcomes[i] = Prepare(policy, caller, reports[static_cast<int>(i)], now, &item);
+    if (batch->outcomes[i].ok()) items.push_back(std::move(item));
+  }
+  Append(batch, std::move(items));
+}
+
+absl::Status ReportIntake::Prepare(const access::Policy& policy, const access::Principal& caller, const v1::Report& report,
+                                   absl::Time now, Item* item) const {
+  wire::InputContext context;
+  context.now = now;
+  context.allow_test_range = options_.allow_test_range;
+  context.reporter = caller.AsReporter();
+  HUB_ASSIGN_OR_RETURN(model::Report parsed, wire::FromProto(report, context));
+  HUB_RETURN_IF_ERROR(policy.AuthorizeReport(caller, parsed));
+  // What was done about an event belongs to the event's indicator.
+  const model::RoutingToken token = parsed.kind == model::InputKind::kActionTaken ? parsed.action.in_reply_to.key.token
+                                                                                  : tokeniser_->Routing(parsed.identifier);
+  item->record.key = TokenBytes(token);
+  item->partition = eventlog::PartitionOf(item->record.key, options_.partitions);
+  item->record.value = wire::EncodeRecord({}, std::move(parsed));
+  return absl::OkStatus();
+}
+
+void ReportIntake::Append(const std::shared_ptr<Batch>& batch, std::vector<Item> items) {
+  batch->pending.fetch_add(static_cast<int>(items.size()), std::memory_order_relaxed);
+  for (Item& item : items) {
+    const auto slot = static_cast<size_t>(item.index);
+    log_->Append({eventlog::kReportsTopic, item.partition}, std::move(item.record),
+                 [this, batch, slot](absl::StatusOr<eventlog::Offset> offset) {
+                   if (!offset.ok()) batch->outcomes[slot] = std::move(offset).status();
+                   if (batch->pending.fetch_sub(1, std::memory_order_acq_rel) == 1) Settle(batch);
+                 });
+  }
+  if (batch->pending.fetch_sub(1, std::memory_order_acq_rel) == 1) Settle(batch);
+}
+
+void ReportIntake::Settle(const std::shared_ptr<Batch>& batch) {
+  IntakeResult result;
+  result.verdicts = std::move(batch->verdicts);
+  absl::Status refused_by_log;
+  for (size_t i = 0; i < result.verdicts.size(); ++i) {
+    v1::ReportVerdict& verdict = result.verdicts[i];
+    const absl::Status& outcome = batch->outcomes[i];
+    if (outcome.ok()) {
+      verdict.set_verdict(v1::VERDICT_ACCEPTED);
+      ++result.accepted;
+    } else if (IsRetryable(outcome)) {
+      verdict.set_verdict(v1::VERDICT_RETRY);
+      if (absl::IsResourceExhausted(outcome)) {
+        const bool full = absl::IsResourceExhausted(log_->Health());
+        refused_by_log = model::Refuse(full ? model::RefusalCode::kStorageFull : model::RefusalCode::kOverloaded, "",
+                                       full ? "the hub's storage is full; send again later" : "too much is in flight; send again");
+        verdict.set_error(full ? v1::ERROR_REASON_STORAGE_FULL : v1::ERROR_REASON_OVERLOADED);
+        verdict.set_message(full ? "the hub's storage is full; send again later" : "too much is in flight; send again");
+        result.retry_after = std::max(result.retry_after, full ? kRetryStorageFull : kRetryOverloaded);
+      } else {
+        HUB_LOG_EVERY(5, WARN, "append_failed", {{"status", outcome.ToString()}});
+        verdict.set_message("not known to be durable; send again with the same id");
+        result.retry_after = std::max(result.retry_after, kRetryUnknown);
+      }
+    } else {
+      const model::Refusal refusal =
+          *model::RefusalOf(batch->path.empty() ? outcome
+                                                : model::WithFieldPrefix(outcome, ItemPath(batch->path, static_cast<int>(i))));
+      verdict.set_verdict(v1::VERDICT_REJECTED);
+      verdict.set_error(static_cast<v1::ErrorReason>(refusal.code));
+      verdict.set_field(refusal.field);
+      verdict.set_message(refusal.message);
+    }
+    if (!outcome.ok()) Count(verdict);
+  }
+  accepted_.Increment(result.accepted);
+  append_seconds_.Observe(absl::ToDoubleSeconds(clock_->Monotonic() - batch->started));
+  if (result.accepted == 0) result.status = refused_by_log;
+  batch->done(std::move(result));
+}
+
+void ReportIntake::Count(const v1::ReportVerdict& verdict) {
+  const bool retry = verdict.verdict() == v1::VERDICT_RETRY;
+  metrics_
+      ->AddCounter("fraudhub_ingest_reports_total", "Reports by verdict and reason",
+                   {{"verdict", retry ? "retry" : "rejected"},
+                    {"reason", std::string(model::Name(static_cast<model::RefusalCode>(verdict.error())))}})
+      .Increment();
+}
+
+}  // namespace hub::ingest

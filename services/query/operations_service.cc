@@ -1,0 +1,128 @@
+#include "services/query/operations_service.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "libs/base/status_macros.h"
+#include "libs/model/refusal.h"
+#include "libs/rpc/proto_time.h"
+#include "libs/wire/wire.h"
+
+namespace hub::query {
+namespace {
+
+namespace v1 = ::fraudhub::v1;
+
+constexpr int kStakeholdersMax = 12'000;
+constexpr size_t kRulesBytesMax = size_t{512} << 10;  // a rules record must fit into one record of the log
+
+}  // namespace
+
+void OperationsService::Correct(const access::Policy& policy, const access::Principal& caller, const v1::CorrectRequest& request,
+                                v1::CorrectResponse* response, Done done) {
+  if (absl::Status kept = Audit(policy, caller, "OperationsService.Correct", Subject(request.identifier())); !kept.ok()) {
+    return done(std::move(kept), absl::ZeroDuration());
+  }
+  v1::Report report;
+  report.set_report_id(request.report_id());
+  report.set_kind(v1::INPUT_KIND_CORRECTION);
+  *report.mutable_identifier() = request.identifier();
+  *report.mutable_correction() = request.correction();
+  rpc::ToProto(parts_.clock->TimeNow(), report.mutable_observed_at());
+  parts_.submit(policy, caller, report,
+                [response, done = std::move(done)](absl::Status status, v1::ReportVerdict verdict, absl::Duration retry_after) {
+                  *response->mutable_verdict() = std::move(verdict);
+                  done(std::move(status), retry_after);
+                });
+}
+
+void OperationsService::CloseTenure(const access::Policy& policy, const access::Principal& caller,
+                                    const v1::CloseTenureRequest& request, v1::CloseTenureResponse* response, Done done) {
+  if (absl::Status kept = Audit(policy, caller, "OperationsService.CloseTenure", Subject(request.identifier())); !kept.ok()) {
+    return done(std::move(kept), absl::ZeroDuration());
+  }
+  v1::Report report;
+  report.set_report_id(request.report_id());
+  report.set_kind(v1::INPUT_KIND_TENURE_CLOSED);
+  *report.mutable_identifier() = request.identifier();
+  if (request.has_closed_at()) *report.mutable_observed_at() = request.closed_at();
+  parts_.submit(policy, caller, report,
+                [response, done = std::move(done)](absl::Status status, v1::ReportVerdict verdict, absl::Duration retry_after) {
+                  if (verdict.field() == "observed_at") verdict.set_field("closed_at");  // as this request calls it
+                  *response->mutable_verdict() = std::move(verdict);
+                  done(std::move(status), retry_after);
+                });
+}
+
+absl::Status OperationsService::ApplyRules(const access::Policy& policy, const access::Principal& caller,
+                                           const v1::ApplyRulesRequest& request, v1::ApplyRulesResponse* response) {
+  if (request.rules_text().empty()) return model::Refuse(model::RefusalCode::kMissing, "rules_text", "want rules.textproto as text");
+  if (request.rules_text().size() > kRulesBytesMax) {
+    return model::Refuse(model::RefusalCode::kTooLong, "rules_text", "want at most 512 KiB");
+  }
+  const absl::StatusOr<model::Rules> rules = wire::ParseRules(request.rules_text());
+  if (!rules.ok()) {
+    for (const absl::string_view problem : absl::StrSplit(rules.status().message(), '\n', absl::SkipEmpty())) {
+      response->add_problems(std::string(problem));
+    }
+    return absl::OkStatus();
+  }
+  response->set_version(rules->version);
+  if (request.validate_only()) return absl::OkStatus();
+  HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.ApplyRules", absl::StrCat("rules ", rules->version)));
+  const absl::StatusOr<std::map<int32_t, int64_t>> positions = parts_.apply_rules(*rules);
+  if (absl::IsFailedPrecondition(positions.status())) {
+    response->add_problems(std::string(positions.status().message()));
+    return absl::OkStatus();
+  }
+  HUB_RETURN_IF_ERROR(positions.status());
+  response->mutable_positions()->insert(positions->begin(), positions->end());
+  return absl::OkStatus();
+}
+
+absl::Status OperationsService::ListStreams(const access::Policy& policy, const access::Principal& caller,
+                                            v1::ListStreamsResponse* response) {
+  HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.ListStreams", ""));
+  for (v1::StakeholderStreams& streams : parts_.streams()) {
+    if (response->stakeholders_size() == kStakeholdersMax) break;
+    *response->add_stakeholders() = std::move(streams);
+  }
+  wire::Redact(wire::AudienceSet(policy.Fields(caller)), response);
+  return absl::OkStatus();
+}
+
+absl::Status OperationsService::GetStateDigest(const access::Policy& policy, const access::Principal& caller,
+                                               v1::GetStateDigestResponse* response) {
+  HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.GetStateDigest", ""));
+  const absl::Time complete_until = parts_.replica->CompleteUntil();  // before the walk: what it finds is at least that new
+  HUB_ASSIGN_OR_RETURN(const replica::StateDigest digest, parts_.replica->Digest());
+  response->set_indicators(digest.indicators);
+  response->set_flagged(digest.flagged);
+  response->set_reports(digest.reports);
+  response->set_digest(absl::StrFormat("%016x%016x", digest.digest[0], digest.digest[1]));
+  for (size_t level = 1; level < digest.by_level.size(); ++level) {
+    (*response->mutable_by_level())[static_cast<int32_t>(level)] = digest.by_level[level];
+  }
+  if (rpc::IsFinite(complete_until)) rpc::ToProto(complete_until, response->mutable_complete_until());
+  wire::Redact(wire::AudienceSet(policy.Fields(caller)), response);
+  return absl::OkStatus();
+}
+
+absl::Status OperationsService::Audit(const access::Policy& policy, const access::Principal& caller, absl::string_view rpc,
+                                      std::string subject) {
+  audit::Entry entry;
+  entry.principal = caller.uri;
+  entry.action = std::string(rpc);
+  entry.subject = std::move(subject);
+  entry.decision = "granted";
+  entry.policy_version = policy.version();
+  if (parts_.audit->Append(entry).ok()) return absl::OkStatus();
+  return absl::UnavailableError("the audit record can't be written, so nothing is done");
+}
+
+std::string OperationsService::Subject(const v1::RawIdentifier& identifier) const {
+  const absl::StatusOr<model::CanonicalIdentifier> parsed = wire::FromProto(identifier, parts_.allow_test_range);
+  return parsed.ok() ? parts_.tokeniser->ForLogs(parsed->identifier) : "invalid identifier";
+}
+
+}  // namespace hub::query

@@ -1,0 +1,61 @@
+// fraudhub.v1.OperationsService without its gRPC side (rpc_bindings.h): what analysts and operators do. Everything is audited first.
+//
+// Thread safety: any thread; calls block (audit, log, a walk through the replica).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "fraudhub/v1/operations.pb.h"
+#include "libs/access/policy.h"
+#include "libs/audit/audit.h"
+#include "libs/base/clock.h"
+#include "libs/model/rules.h"
+#include "libs/model/token.h"
+#include "libs/replica/replica.h"
+
+namespace hub::query {
+
+// The other parts of the hub that operations reach into; wired by the app.
+struct OperationsParts {
+  const base::Clock* clock = nullptr;
+  const replica::Replica* replica = nullptr;
+  audit::AuditLog* audit = nullptr;
+  const model::Tokeniser* tokeniser = nullptr;
+  bool allow_test_range = false;
+  // Takes one report the way ingest does; answers when it is durable, on another thread perhaps.
+  using OnVerdict = std::function<void(absl::Status, fraudhub::v1::ReportVerdict, absl::Duration retry_after)>;
+  std::function<void(const access::Policy&, const access::Principal&, const fraudhub::v1::Report&, OnVerdict)> submit;
+  std::function<absl::StatusOr<std::map<int32_t, int64_t>>(const model::Rules&)> apply_rules;
+  std::function<std::vector<fraudhub::v1::StakeholderStreams>()> streams;
+};
+
+class OperationsService {
+ public:
+  using Done = std::function<void(absl::Status, absl::Duration retry_after)>;
+  explicit OperationsService(OperationsParts parts) : parts_(std::move(parts)) {}
+
+  // `done` runs once, when the verdict is known.
+  void Correct(const access::Policy& policy, const access::Principal& caller, const fraudhub::v1::CorrectRequest& request,
+               fraudhub::v1::CorrectResponse* response, Done done);
+  void CloseTenure(const access::Policy& policy, const access::Principal& caller,
+                   const fraudhub::v1::CloseTenureRequest& request, fraudhub::v1::CloseTenureResponse* response, Done done);
+  absl::Status ApplyRules(const access::Policy& policy, const access::Principal& caller,
+                          const fraudhub::v1::ApplyRulesRequest& request, fraudhub::v1::ApplyRulesResponse* response);
+  absl::Status ListStreams(const access::Policy& policy, const access::Principal& caller,
+                           fraudhub::v1::ListStreamsResponse* response);
+  absl::Status GetStateDigest(const access::Policy& policy, const access::Principal& caller,
+                              fraudhub::v1::GetStateDigestResponse* response);
+
+ private:
+  absl::Status Audit(const access::Policy& policy, const access::Principal& caller, absl::string_view rpc, std::string subject);
+  std::string Subject(const fraudhub::v1::RawIdentifier& identifier) const;
+
+  const OperationsParts parts_;
+};
+
+}  // namespace hub::query

@@ -1,0 +1,106 @@
+#include "services/query/replica_feeder.h"
+
+#include "libs/base/log.h"
+#include "libs/base/mutex.h"
+#include "libs/base/status_macros.h"
+#include "libs/eventlog/topics.h"
+#include "libs/wire/wire.h"
+
+namespace hub::query {
+namespace {
+
+constexpr eventlog::ReadLimits kLimits{2048, size_t{2} << 20};
+constexpr absl::Duration kWaitMax = absl::Milliseconds(200);  // so that Stop is quick
+constexpr absl::Duration kPause = absl::Milliseconds(500);    // after an error
+
+}  // namespace
+
+ReplicaFeeder::ReplicaFeeder(const base::Clock* clock, eventlog::Log* log, replica::Replica* replica, base::Metrics* metrics)
+    : clock_(clock),
+      log_(log),
+      replica_(replica),
+      records_(metrics->AddCounter("fraudhub_query_fed_records_total", "Records read into the replica")),
+      undecodable_(metrics->AddCounter("fraudhub_query_undecodable_total", "Records that don't decode, set aside")),
+      jumps_(metrics->AddCounter("fraudhub_query_jumps_total", "Times the log no longer held what was to be read next")) {}
+
+ReplicaFeeder::~ReplicaFeeder() { Stop(); }
+
+void ReplicaFeeder::Start() {
+  thread_ = base::Thread("replica-feed", [this](std::stop_token stop) { Run(stop); });
+}
+
+void ReplicaFeeder::Stop() { thread_.Stop(); }
+
+void ReplicaFeeder::Run(const std::stop_token& stop) {
+  base::Mutex mu;
+  base::CondVar never;
+  while (!stop.stop_requested()) {
+    bool any = false, failed = false;
+    std::vector<eventlog::Log::WaitFor> ends;
+    for (const Topic topic : {Topic::kEvents, Topic::kHistory}) {
+      const char* name = topic == Topic::kEvents ? eventlog::kEventsTopic : eventlog::kHistoryTopic;
+      const std::vector<int64_t> next = topic == Topic::kEvents ? replica_->EventsNext() : replica_->HistoryNext();
+      for (size_t i = 0; i < next.size() && !stop.stop_requested(); ++i) {
+        const auto partition = static_cast<int32_t>(i);
+        ends.push_back({{name, partition}, next[i]});
+        const absl::StatusOr<bool> fed = FeedOnce(topic, partition, next[i]);
+        if (fed.ok()) {
+          any = any || *fed;
+        } else {
+          failed = true;
+          HUB_LOG_EVERY(5, WARN, "replica_not_fed",
+                        {{"topic", name}, {"partition", partition}, {"status", fed.status().ToString()}});
+        }
+      }
+    }
+    if (failed) {
+      base::MutexLock lock(&mu);
+      never.WaitFor(&mu, kPause);
+    } else if (!any) {
+      log_->Wait(ends, kWaitMax);
+    }
+  }
+}
+
+absl::StatusOr<bool> ReplicaFeeder::FeedOnce(Topic topic, int32_t partition, int64_t from) {
+  const eventlog::TopicPartition at{topic == Topic::kEvents ? eventlog::kEventsTopic : eventlog::kHistoryTopic, partition};
+  // Before the read: what it reaches then is the end as it was (DESIGN.md 5 R9).
+  HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, log_->Offsets(at));
+  if (from < range.first) {
+    jumps_.Increment();
+    HUB_LOG(WARN, "replica_jumps", {{"topic", at.topic}, {"partition", partition}, {"from", from}, {"to", range.first}});
+    HUB_RETURN_IF_ERROR(Apply(topic, {}, partition, range.first, false));
+    return true;
+  }
+  HUB_ASSIGN_OR_RETURN(const eventlog::ReadResult read, log_->Read(at, from, kLimits));
+  if (read.records.empty() && read.next == from && from < range.end) return false;
+  HUB_RETURN_IF_ERROR(Apply(topic, Decode(at, read.records), partition, read.next, read.next >= range.end));
+  records_.Increment(static_cast<double>(read.records.size()));
+  return !read.records.empty();
+}
+
+std::vector<replica::FedRecord> ReplicaFeeder::Decode(const eventlog::TopicPartition& at,
+                                                      const std::vector<eventlog::StoredRecord>& records) {
+  std::vector<replica::FedRecord> fed;
+  fed.reserve(records.size());
+  for (const eventlog::StoredRecord& record : records) {
+    absl::StatusOr<wire::DecodedRecord> decoded = wire::DecodeRecord(record.value);
+    if (decoded.ok()) {
+      fed.push_back({at.partition, record.offset, decoded->header.term, std::move(decoded->body)});
+      continue;
+    }
+    undecodable_.Increment();
+    HUB_LOG(WARN, "record_set_aside", {{"topic", at.topic}, {"partition", at.partition}, {"offset", record.offset}});
+    model::Quarantined aside{at.topic, at.partition, record.offset, std::string(decoded.status().message()), record.value};
+    log_->Append({eventlog::kQuarantineTopic, 0}, {"", wire::EncodeRecord({}, std::move(aside))}, [](const auto&) {});
+  }
+  return fed;
+}
+
+absl::Status ReplicaFeeder::Apply(Topic topic, const std::vector<replica::FedRecord>& records, int32_t partition, int64_t next,
+                                  bool caught_up) {
+  return topic == Topic::kEvents ? replica_->ApplyEvents(records, partition, next, caught_up)
+                                 : replica_->ApplyHistory(records, partition, next);
+}
+
+}  // namespace hub::query

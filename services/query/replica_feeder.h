@@ -1,0 +1,44 @@
+// Keeps a replica up to date: reads `events` and `history` from where the replica stands, on a thread of its own.
+//
+// Records that don't decode are counted, logged and put on the quarantine topic; they never block. Thread safety: Start and Stop from
+// one thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "libs/base/clock.h"
+#include "libs/base/metrics.h"
+#include "libs/base/thread.h"
+#include "libs/eventlog/log.h"
+#include "libs/replica/replica.h"
+
+namespace hub::query {
+
+class ReplicaFeeder {
+ public:
+  // All pointers outlive the feeder.
+  ReplicaFeeder(const base::Clock* clock, eventlog::Log* log, replica::Replica* replica, base::Metrics* metrics);
+  ~ReplicaFeeder();
+  void Start();
+  void Stop();
+
+ private:
+  enum class Topic { kEvents, kHistory };
+  void Run(const std::stop_token& stop);
+  // One read of one partition: true when there was anything. Errors are logged; the next round tries again.
+  absl::StatusOr<bool> FeedOnce(Topic topic, int32_t partition, int64_t from);
+  std::vector<replica::FedRecord> Decode(const eventlog::TopicPartition& at, const std::vector<eventlog::StoredRecord>& records);
+  absl::Status Apply(Topic topic, const std::vector<replica::FedRecord>& records, int32_t partition, int64_t next, bool caught_up);
+
+  const base::Clock* const clock_;
+  eventlog::Log* const log_;
+  replica::Replica* const replica_;
+  base::Counter records_;
+  base::Counter undecodable_;
+  base::Counter jumps_;
+  base::Thread thread_;
+};
+
+}  // namespace hub::query

@@ -1,0 +1,149 @@
+#include "services/query/rpc_bindings.h"
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/support/server_callback.h>
+
+#include "fraudhub/v1/lookup.grpc.pb.h"
+#include "fraudhub/v1/operations.grpc.pb.h"
+#include "libs/rpc/status.h"
+
+namespace hub::query {
+namespace {
+
+namespace v1 = ::fraudhub::v1;
+using Reactor = grpc::ServerUnaryReactor;
+using Context = grpc::CallbackServerContext;
+
+constexpr absl::Duration kRetryAfter = absl::Seconds(1);
+
+// Everything that both services do around a call.
+class Caller {
+ public:
+  Caller(const rpc::Gate* gate, rpc::WorkerPool* workers) : gate_(gate), workers_(workers) {}
+
+  // Runs `work(policy, caller, done)` on a worker once the caller was admitted; `done(status, retry_after)` ends the call.
+  template <class Work>
+  Reactor* Run(Context* context, const char* rpc, Work work) const {
+    Reactor* reactor = context->DefaultReactor();
+    absl::StatusOr<access::Principal> caller = gate_->Admit(*context, rpc);
+    if (!caller.ok()) {
+      reactor->Finish(rpc::ToGrpc(caller.status()));
+      return reactor;
+    }
+    const auto done = [reactor](const absl::Status& status, absl::Duration retry_after) {
+      reactor->Finish(rpc::ToGrpc(status, retry_after));
+    };
+    const absl::Status taken = workers_->Run([work = std::move(work), policy = gate_->policy(), caller = *std::move(caller),
+                                              done] { work(*policy, caller, done); });
+    if (!taken.ok()) reactor->Finish(rpc::ToGrpc(taken, kRetryAfter));
+    return reactor;
+  }
+
+ private:
+  const rpc::Gate* const gate_;
+  rpc::WorkerPool* const workers_;
+};
+
+class LookupBinding final : public v1::LookupService::CallbackService {
+ public:
+  LookupBinding(Caller caller, LookupService* service) : caller_(caller), service_(service) {}
+
+  Reactor* Lookup(Context* context, const v1::LookupRequest* request, v1::LookupResponse* response) override {
+    return Run(context, "LookupService.Lookup", &LookupService::Lookup, request, response);
+  }
+  Reactor* Explain(Context* context, const v1::ExplainRequest* request, v1::ExplainResponse* response) override {
+    return Run(context, "LookupService.Explain", &LookupService::Explain, request, response);
+  }
+  Reactor* ListEvents(Context* context, const v1::ListEventsRequest* request, v1::ListEventsResponse* response) override {
+    return Run(context, "LookupService.ListEvents", &LookupService::ListEvents, request, response);
+  }
+  Reactor* ListLinks(Context* context, const v1::ListLinksRequest* request, v1::ListLinksResponse* response) override {
+    return Run(context, "LookupService.ListLinks", &LookupService::ListLinks, request, response);
+  }
+
+ private:
+  template <class Method, class Request, class Response>
+  Reactor* Run(Context* context, const char* rpc, Method method, const Request* request, Response* response) {
+    return caller_.Run(context, rpc, [=, this](const access::Policy& policy, const access::Principal& caller, const auto& done) {
+      absl::Duration retry_after = absl::ZeroDuration();
+      const absl::Status status = (service_->*method)(policy, caller, *request, response, &retry_after);
+      if (!status.ok()) response->Clear();
+      done(status, retry_after);
+    });
+  }
+
+  const Caller caller_;
+  LookupService* const service_;
+};
+
+class OperationsBinding final : public v1::OperationsService::CallbackService {
+ public:
+  OperationsBinding(Caller caller, OperationsService* service) : caller_(caller), service_(service) {}
+
+  Reactor* Correct(Context* context, const v1::CorrectRequest* request, v1::CorrectResponse* response) override {
+    return caller_.Run(context, "OperationsService.Correct", [=, this](const auto& policy, const auto& caller, const auto& done) {
+      service_->Correct(policy, caller, *request, response, done);
+    });
+  }
+  Reactor* CloseTenure(Context* context, const v1::CloseTenureRequest* request, v1::CloseTenureResponse* response) override {
+    return caller_.Run(context, "OperationsService.CloseTenure",
+                       [=, this](const auto& policy, const auto& caller, const auto& done) {
+                         service_->CloseTenure(policy, caller, *request, response, done);
+                       });
+  }
+  Reactor* ApplyRules(Context* context, const v1::ApplyRulesRequest* request, v1::ApplyRulesResponse* response) override {
+    return caller_.Run(context, "OperationsService.ApplyRules",
+                       [=, this](const auto& policy, const auto& caller, const auto& done) {
+                         done(service_->ApplyRules(policy, caller, *request, response), absl::ZeroDuration());
+                       });
+  }
+  Reactor* ListStreams(Context* context, const v1::ListStreamsRequest*, v1::ListStreamsResponse* response) override {
+    return caller_.Run(context, "OperationsService.ListStreams",
+                       [=, this](const auto& policy, const auto& caller, const auto& done) {
+                         done(service_->ListStreams(policy, caller, response), absl::ZeroDuration());
+                       });
+  }
+  Reactor* GetStateDigest(Context* context, const v1::GetStateDigestRequest*, v1::GetStateDigestResponse* response) override {
+    return caller_.Run(context, "OperationsService.GetStateDigest",
+                       [=, this](const auto& policy, const auto& caller, const auto& done) {
+                         done(service_->GetStateDigest(policy, caller, response), absl::ZeroDuration());
+                       });
+  }
+  Reactor* ListReceipts(Context* context, const v1::ListReceiptsRequest*, v1::ListReceiptsResponse*) override {
+    return NotYet(context, "OperationsService.ListReceipts");
+  }
+  Reactor* ListQuarantine(Context* context, const v1::ListQuarantineRequest*, v1::ListQuarantineResponse*) override {
+    return NotYet(context, "OperationsService.ListQuarantine");
+  }
+
+ private:
+  Reactor* NotYet(Context* context, const char* rpc) {
+    return caller_.Run(context, rpc, [](const auto&, const auto&, const auto& done) {
+      done(absl::UnimplementedError("not served yet"), absl::ZeroDuration());
+    });
+  }
+
+  const Caller caller_;
+  OperationsService* const service_;
+};
+
+class Impl final : public RpcBindings {
+ public:
+  Impl(const rpc::Gate* gate, rpc::WorkerPool* workers, LookupService* lookup, OperationsService* operations)
+      : lookup_(Caller(gate, workers), lookup), operations_(Caller(gate, workers), operations) {}
+  grpc::Service* lookup() override { return &lookup_; }
+  grpc::Service* operations() override { return &operations_; }
+
+ private:
+  LookupBinding lookup_;
+  OperationsBinding operations_;
+};
+
+}  // namespace
+
+std::unique_ptr<RpcBindings> RpcBindings::Create(const rpc::Gate* gate, rpc::WorkerPool* workers, LookupService* lookup,
+                                                 OperationsService* operations) {
+  return std::make_unique<Impl>(gate, workers, lookup, operations);
+}
+
+}  // namespace hub::query

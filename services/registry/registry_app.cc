@@ -1,0 +1,207 @@
+#include "services/registry/registry_app.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/log.h"
+#include "libs/base/status_macros.h"
+#include "libs/eventlog/topics.h"
+#include "libs/model/records.h"
+#include "libs/wire/wire.h"
+
+namespace hub::registry_service {
+namespace {
+
+constexpr absl::Duration kPauseMin = absl::Milliseconds(50);   // after a failed step; doubled for each in a row
+constexpr absl::Duration kPauseMax = absl::Seconds(5);
+constexpr absl::Duration kWaitMax = absl::Milliseconds(200);   // so that Stop is quick
+constexpr absl::Duration kPutAgainAfter = absl::Seconds(30);   // rules that were put and don't show
+
+eventlog::Record RulesRecord(const model::Rules& rules) {
+  return {"rules", wire::EncodeRecord({}, model::RulesUpdate{rules})};
+}
+
+}  // namespace
+
+struct RegistryApp::Partition {
+  int32_t number = 0;
+  mutable base::Mutex mu;
+  std::shared_ptr<registry::Processor> processor ABSL_GUARDED_BY(mu);
+  int restarts ABSL_GUARDED_BY(mu) = 0;
+  absl::Status last_error ABSL_GUARDED_BY(mu);
+  // The rules last put on the partition by its thread.
+  uint64_t put_version ABSL_GUARDED_BY(mu) = 0;
+  absl::Duration put_at ABSL_GUARDED_BY(mu);
+};
+
+RegistryApp::RegistryApp(const RegistryOptions& options, const base::Clock* clock, eventlog::Log* log,
+                         store::Database* database, store::TableId first_table, const model::Tokeniser* tokeniser,
+                         base::Metrics* metrics)
+    : options_(options),
+      clock_(clock),
+      log_(log),
+      database_(database),
+      first_table_(first_table),
+      tokeniser_(tokeniser),
+      metrics_(metrics),
+      rules_(std::make_shared<model::Rules>()) {
+  for (int32_t i = 0; i < options.partitions; ++i) {
+    partitions_.push_back(std::make_unique<Partition>());
+    partitions_.back()->number = i;
+  }
+}
+
+RegistryApp::~RegistryApp() { Stop(); }
+
+void RegistryApp::Start() {
+  for (const std::unique_ptr<Partition>& partition : partitions_) {
+    threads_.emplace_back(absl::StrCat("registry-", partition->number),
+                          [this, p = partition.get()](std::stop_token stop) { Run(p, stop); });
+  }
+}
+
+void RegistryApp::Stop() {
+  for (base::Thread& thread : threads_) thread.RequestStop();
+  {
+    base::MutexLock lock(&mu_);
+    stop_asked_.NotifyAll();
+  }
+  for (base::Thread& thread : threads_) thread.Stop();
+  threads_.clear();
+}
+
+void RegistryApp::Run(Partition* partition, const std::stop_token& stop) {
+  ReplaceProcessor(partition);
+  absl::Duration pause = kPauseMin;
+  while (!stop.stop_requested()) {
+    std::shared_ptr<registry::Processor> processor;
+    {
+      base::MutexLock lock(&partition->mu);
+      processor = partition->processor;
+    }
+    const registry::StepResult step = processor->Step();
+    {
+      base::MutexLock lock(&partition->mu);
+      partition->last_error = step.status;
+    }
+    if (processor->Status().phase == registry::ProcessorPhase::kDeposed) {
+      HUB_LOG(WARN, "registry_deposed", {{"partition", partition->number}, {"term", processor->Status().term}});
+      processor.reset();
+      Pause(stop, pause);
+      pause = std::min(pause * 2, kPauseMax);
+      ReplaceProcessor(partition);
+      continue;
+    }
+    if (!step.status.ok()) {
+      HUB_LOG_EVERY(5, WARN, "registry_step_failed", {{"partition", partition->number}, {"status", step.status.ToString()}});
+      Pause(stop, pause);
+      pause = std::min(pause * 2, kPauseMax);
+      continue;
+    }
+    pause = kPauseMin;
+    PutRulesIfOlder(partition);
+    if (!step.progressed) log_->Wait(step.wait_for, std::min(step.wait_at_most, kWaitMax));
+  }
+}
+
+void RegistryApp::ReplaceProcessor(Partition* partition) {
+  registry::ProcessorOptions options = options_.processor;
+  options.partition = partition->number;
+  base::MutexLock lock(&partition->mu);
+  if (partition->processor != nullptr) ++partition->restarts;
+  partition->processor.reset();  // before its successor opens the same tables
+  partition->processor =
+      std::make_shared<registry::Processor>(options, clock_, log_, database_, first_table_, tokeniser_, metrics_);
+}
+
+void RegistryApp::PutRulesIfOlder(Partition* partition) {
+  const std::shared_ptr<const model::Rules> wanted = rules();
+  if (wanted->version == 0) return;
+  {
+    base::MutexLock lock(&partition->mu);
+    const registry::ProcessorStatus status = partition->processor->Status();
+    if (status.phase != registry::ProcessorPhase::kRunning || status.rules_version >= wanted->version) return;
+    // Newer rules may be on the log already, not read yet; a partition without any can't wait for that.
+    if (status.rules_version > 0 && status.reports_next < status.reports_end) return;
+    const absl::Duration now = clock_->Monotonic();
+    if (partition->put_version == wanted->version && now - partition->put_at < kPutAgainAfter) return;
+    partition->put_version = wanted->version;
+    partition->put_at = now;
+  }
+  log_->Append({eventlog::kReportsTopic, partition->number}, RulesRecord(*wanted),
+               [partition, version = wanted->version](absl::StatusOr<eventlog::Offset> offset) {
+                 if (offset.ok()) {
+                   HUB_LOG(INFO, "rules_put", {{"partition", partition->number}, {"version", version}, {"offset", *offset}});
+                   return;
+                 }
+                 HUB_LOG(WARN, "rules_not_put", {{"partition", partition->number}, {"status", offset.status().ToString()}});
+                 base::MutexLock lock(&partition->mu);
+                 partition->put_version = 0;
+               });
+}
+
+void RegistryApp::Pause(const std::stop_token& stop, absl::Duration how_long) {
+  base::MutexLock lock(&mu_);
+  if (!stop.stop_requested()) stop_asked_.WaitFor(&mu_, how_long);
+}
+
+std::vector<PartitionStatus> RegistryApp::Status() const {
+  std::vector<PartitionStatus> result;
+  for (const std::unique_ptr<Partition>& partition : partitions_) {
+    base::MutexLock lock(&partition->mu);
+    PartitionStatus status;
+    if (partition->processor != nullptr) status.processor = partition->processor->Status();
+    status.restarts = partition->restarts;
+    status.last_error = partition->last_error;
+    result.push_back(std::move(status));
+  }
+  return result;
+}
+
+void RegistryApp::WantRules(const model::Rules& rules) {
+  base::MutexLock lock(&mu_);
+  rules_ = std::make_shared<model::Rules>(rules);
+}
+
+absl::StatusOr<std::map<int32_t, int64_t>> RegistryApp::ApplyRules(const model::Rules& rules, absl::Duration timeout) {
+  for (const PartitionStatus& status : Status()) {
+    if (rules.version <= status.processor.rules_version) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("version: want above ", status.processor.rules_version, ", which is in force"));
+    }
+  }
+  std::map<int32_t, int64_t> positions;
+  for (const std::unique_ptr<Partition>& partition : partitions_) {
+    {
+      // The partition's thread need not put them again.
+      base::MutexLock lock(&partition->mu);
+      partition->put_version = rules.version;
+      partition->put_at = clock_->Monotonic();
+    }
+    HUB_ASSIGN_OR_RETURN(positions[partition->number],
+                         eventlog::AppendSync(log_, {eventlog::kReportsTopic, partition->number}, RulesRecord(rules), timeout));
+  }
+  WantRules(rules);
+  HUB_LOG(INFO, "rules_applied", {{"version", rules.version}});
+  return positions;
+}
+
+std::shared_ptr<const model::Rules> RegistryApp::rules() const {
+  base::MutexLock lock(&mu_);
+  return rules_;
+}
+
+bool RegistryApp::WaitForRules(absl::Duration timeout) const {
+  const absl::Duration until = clock_->Monotonic() + timeout;
+  base::Mutex mu;
+  base::CondVar never;  // nobody tells: this is asked once, at the start
+  while (true) {
+    const std::vector<PartitionStatus> all = Status();
+    if (std::all_of(all.begin(), all.end(), [](const PartitionStatus& s) { return s.processor.rules_version > 0; })) return true;
+    if (clock_->Monotonic() >= until) return false;
+    base::MutexLock lock(&mu);
+    never.WaitFor(&mu, absl::Milliseconds(5));
+  }
+}
+
+}  // namespace hub::registry_service
