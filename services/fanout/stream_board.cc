@@ -20,7 +20,8 @@ void StreamBoard::Entry::Update(v1::SubscriptionState state) {
   state_ = std::move(state);
 }
 
-absl::StatusOr<std::unique_ptr<StreamBoard::Entry>> StreamBoard::Open(const std::string& stakeholder, uint32_t streams_max) {
+absl::StatusOr<std::unique_ptr<StreamBoard::Entry>> StreamBoard::Open(const std::string& stakeholder,
+                                                                      uint32_t streams_max) {
   auto entry = std::make_unique<Entry>(this, stakeholder);
   {
     base::MutexLock lock(&mu_);
@@ -30,7 +31,8 @@ absl::StatusOr<std::unique_ptr<StreamBoard::Entry>> StreamBoard::Open(const std:
       return entry;
     }
   }
-  return model::Refuse(model::RefusalCode::kQuotaExceeded, "", absl::StrCat("want at most ", streams_max, " streams at a time"));
+  return model::Refuse(model::RefusalCode::kQuotaExceeded, "",
+                       absl::StrCat("want at most ", streams_max, " streams at a time"));
 }
 
 std::vector<v1::SubscriptionState> StreamBoard::Of(const std::string& stakeholder) const {

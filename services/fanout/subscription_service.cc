@@ -12,8 +12,9 @@ namespace {
 
 namespace v1 = ::fraudhub::v1;
 
-using Base = v1::SubscriptionService::WithRawCallbackMethod_Subscribe<v1::SubscriptionService::WithCallbackMethod_GetCursor<
-    v1::SubscriptionService::WithCallbackMethod_ListSubscriptions<v1::SubscriptionService::Service>>>;
+using Base =
+    v1::SubscriptionService::WithRawCallbackMethod_Subscribe<v1::SubscriptionService::WithCallbackMethod_GetCursor<
+        v1::SubscriptionService::WithCallbackMethod_ListSubscriptions<v1::SubscriptionService::Service>>>;
 
 class Impl final : public SubscriptionService, public Base {
  public:
@@ -22,27 +23,34 @@ class Impl final : public SubscriptionService, public Base {
 
   grpc::Service* service() override { return this; }
 
-  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Subscribe(grpc::CallbackServerContext* context) override {
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Subscribe(
+      grpc::CallbackServerContext* context) override {
     absl::StatusOr<access::Principal> caller = context_.gate->Admit(*context, "SubscriptionService.Subscribe");
     if (!caller.ok()) return egress_->Serve(context, nullptr, caller.status());
     const uint32_t streams_max = context_.gate->policy()->Grant(caller->role).streams_max;
     absl::StatusOr<std::unique_ptr<StreamBoard::Entry>> entry = board_->Open(caller->stakeholder, streams_max);
     if (!entry.ok()) return egress_->Serve(context, nullptr, entry.status());
-    return egress_->Serve(
-        context, std::make_unique<SubscriptionStream>(&context_, *std::move(caller), *std::move(entry)), absl::OkStatus());
+    return egress_->Serve(context,
+                          std::make_unique<SubscriptionStream>(&context_, *std::move(caller), *std::move(entry)),
+                          absl::OkStatus());
   }
 
   grpc::ServerUnaryReactor* GetCursor(grpc::CallbackServerContext* context, const v1::GetCursorRequest*,
                                       v1::GetCursorResponse*) override {
     const absl::StatusOr<access::Principal> caller = context_.gate->Admit(*context, "SubscriptionService.GetCursor");
-    return Answer(context, caller.ok() ? absl::UnimplementedError("named cursors are not served yet") : caller.status());
+    return Answer(context, caller.ok()
+                               ? absl::UnimplementedError("SubscriptionService.GetCursor: this release of the hub "
+                                                          "keeps no named cursors; keep the token of the last progress")
+                               : caller.status());
   }
 
   grpc::ServerUnaryReactor* ListSubscriptions(grpc::CallbackServerContext* context, const v1::ListSubscriptionsRequest*,
                                               v1::ListSubscriptionsResponse* response) override {
-    const absl::StatusOr<access::Principal> caller = context_.gate->Admit(*context, "SubscriptionService.ListSubscriptions");
+    const absl::StatusOr<access::Principal> caller =
+        context_.gate->Admit(*context, "SubscriptionService.ListSubscriptions");
     if (caller.ok()) {
-      for (v1::SubscriptionState& state : board_->Of(caller->stakeholder)) *response->add_subscriptions() = std::move(state);
+      for (v1::SubscriptionState& state : board_->Of(caller->stakeholder))
+        *response->add_subscriptions() = std::move(state);
     }
     return Answer(context, caller.status());
   }
@@ -62,7 +70,8 @@ class Impl final : public SubscriptionService, public Base {
 }  // namespace
 
 std::unique_ptr<SubscriptionService> SubscriptionService::Create(const base::Clock* clock, const rpc::Gate* gate,
-                                                                 fanout::Dispatcher* dispatcher, rpc::EgressLoop* egress,
+                                                                 fanout::Dispatcher* dispatcher,
+                                                                 rpc::EgressLoop* egress,
                                                                  const wire::CursorSealer* sealer, StreamBoard* board,
                                                                  base::Metrics* metrics) {
   const StreamContext context{

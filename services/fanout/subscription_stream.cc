@@ -13,11 +13,11 @@ namespace hub::fanout_service {
 namespace {
 
 namespace v1 = ::fraudhub::v1;
-using model::Refuse;
 using model::RefusalCode;
+using model::Refuse;
 
 constexpr char kRpc[] = "SubscriptionService.Subscribe";
-constexpr absl::Duration kOpenWithin = absl::Seconds(10);       // from the call to its first message
+constexpr absl::Duration kOpenWithin = absl::Seconds(10);  // from the call to its first message
 constexpr absl::Duration kReportInterval = absl::Milliseconds(500);
 constexpr size_t kClientIdBytesMax = 64;
 constexpr size_t kUnackedMin = size_t{16} << 10;
@@ -42,16 +42,19 @@ absl::StatusOr<model::Filter> ParseFilter(const v1::SubscribeOpen& open) {
 absl::Status CheckStart(const v1::SubscribeOpen& open) {
   switch (open.from_case()) {
     case v1::SubscribeOpen::kToken:
-      if (open.token().empty()) return Refuse(RefusalCode::kCursorInvalid, "open.token", "want a token of an earlier stream");
+      if (open.token().empty())
+        return Refuse(RefusalCode::kCursorInvalid, "open.token", "want a token of an earlier stream");
       return absl::OkStatus();
     case v1::SubscribeOpen::kStart:
       if (open.start() == v1::STREAM_START_NOW || open.start() == v1::STREAM_START_EARLIEST) return absl::OkStatus();
       if (open.start() == v1::STREAM_START_SNAPSHOT) {
-        return absl::UnimplementedError("open.start: snapshots are not served yet; EARLIEST is complete for a newcomer");
+        return absl::UnimplementedError(
+            "open.start: this release of the hub serves no snapshots; EARLIEST is complete for a newcomer");
       }
       return Refuse(RefusalCode::kOutOfRange, "open.start", "want NOW or EARLIEST");
     case v1::SubscribeOpen::kCursor:
-      return absl::UnimplementedError("open.cursor: named cursors are not served yet; keep the token");
+      return absl::UnimplementedError(
+          "open.cursor: this release of the hub keeps no named cursors; keep the token of the last progress");
     case v1::SubscribeOpen::FROM_NOT_SET:
       break;
   }
@@ -92,7 +95,8 @@ absl::Status SubscriptionStream::OnHalfClose() {
 }
 
 absl::Status SubscriptionStream::Open(const v1::SubscribeOpen& open) {
-  if (open.client_id().size() > kClientIdBytesMax) return Refuse(RefusalCode::kTooLong, "open.client_id", "want at most 64 bytes");
+  if (open.client_id().size() > kClientIdBytesMax)
+    return Refuse(RefusalCode::kTooLong, "open.client_id", "want at most 64 bytes");
   HUB_RETURN_IF_ERROR(CheckStart(open));
   HUB_ASSIGN_OR_RETURN(const size_t unacked_max, UnackedMax(open));
   HUB_ASSIGN_OR_RETURN(wanted_, ParseFilter(open));
@@ -120,9 +124,10 @@ absl::Status SubscriptionStream::Open(const v1::SubscribeOpen& open) {
                                                  std::move(filter_class), fingerprint, open.token()));
     context_->resumed.Increment();
   } else {
-    const auto start = open.start() == v1::STREAM_START_NOW ? fanout::SessionStart::kNow : fanout::SessionStart::kEarliest;
-    HUB_ASSIGN_OR_RETURN(session_, fanout::Session::Start(context_->dispatcher, context_->clock, context_->sealer, options,
-                                                          std::move(filter_class), fingerprint, start));
+    const auto start =
+        open.start() == v1::STREAM_START_NOW ? fanout::SessionStart::kNow : fanout::SessionStart::kEarliest;
+    HUB_ASSIGN_OR_RETURN(session_, fanout::Session::Start(context_->dispatcher, context_->clock, context_->sealer,
+                                                          options, std::move(filter_class), fingerprint, start));
   }
   context_->opened.Increment();
   HUB_LOG(DEBUG, "stream_opened", {{"stakeholder", caller_.stakeholder}, {"client_id", client_id_}});
@@ -148,7 +153,8 @@ rpc::EgressSlice SubscriptionStream::Opened() const {
   const std::vector<fanout::PartitionPosition> start = session_->positions();
   for (size_t i = 0; i < start.size(); ++i) (*opened->mutable_positions())[static_cast<int32_t>(i)] = start[i].offset;
   const std::vector<fanout::PartitionPosition> heads = context_->dispatcher->Heads();
-  for (size_t i = 0; i < heads.size(); ++i) (*opened->mutable_end_positions())[static_cast<int32_t>(i)] = heads[i].offset;
+  for (size_t i = 0; i < heads.size(); ++i)
+    (*opened->mutable_end_positions())[static_cast<int32_t>(i)] = heads[i].offset;
   opened->set_token(session_->Token());
   opened->set_role(static_cast<v1::Role>(caller_.role));
   opened->set_stakeholder(caller_.stakeholder);
@@ -200,15 +206,18 @@ std::vector<rpc::EgressSlice> SubscriptionStream::Farewell() {
   response.mutable_drain()->set_token(session_->Token());
   const absl::Duration spread = std::max(absl::Seconds(1), kReconnectPerStream * context_->egress->streams());
   // By the client's name rather than by chance: the same every time it happens.
-  const double share = static_cast<double>(base::Mix64(caller_.uri + client_id_, static_cast<uint64_t>(absl::ToInt64Nanoseconds(
-                                               began_))) >> 11) * 0x1p-53;
+  const double share =
+      static_cast<double>(
+          base::Mix64(caller_.uri + client_id_, static_cast<uint64_t>(absl::ToInt64Nanoseconds(began_))) >> 11) *
+      0x1p-53;
   rpc::ToProto(absl::Trunc(absl::Milliseconds(200) + spread * share, absl::Milliseconds(1)),
-              response.mutable_drain()->mutable_reconnect_after());
+               response.mutable_drain()->mutable_reconnect_after());
   return {Owned(response.SerializeAsString())};
 }
 
 void SubscriptionStream::OnDone() {
-  if (session_ != nullptr) HUB_LOG(DEBUG, "stream_ended", {{"stakeholder", caller_.stakeholder}, {"client_id", client_id_}});
+  if (session_ != nullptr)
+    HUB_LOG(DEBUG, "stream_ended", {{"stakeholder", caller_.stakeholder}, {"client_id", client_id_}});
   session_.reset();
   entry_.reset();
 }

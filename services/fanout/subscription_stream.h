@@ -62,7 +62,7 @@ class SubscriptionStream final : public rpc::EgressSource {
   model::Filter effective_;  // of it, what the caller may see
   std::vector<model::FieldAudience> fields_;
   std::shared_ptr<const access::Policy> policy_;  // under which the two were found
-  std::unique_ptr<fanout::Session> session_;  // null until opened
+  std::unique_ptr<fanout::Session> session_;      // null until opened
   bool greeted_ = false;
   uint64_t events_counted_ = 0;
   absl::Duration reported_at_ = -absl::InfiniteDuration();

@@ -30,7 +30,8 @@ absl::Status Stopping() { return absl::UnavailableError("the hub is shutting dow
 // its executor), so starting an operation with the lock held is safe; Finish is called last and without it, as OnDone deletes.
 class ReportStream final : public grpc::ServerBidiReactor<v1::StreamReportsRequest, v1::StreamReportsResponse> {
  public:
-  ReportStream(const rpc::Gate* gate, ReportIntake* intake, access::Principal caller, std::function<void(ReportStream*)> on_done)
+  ReportStream(const rpc::Gate* gate, ReportIntake* intake, access::Principal caller,
+               std::function<void(ReportStream*)> on_done)
       : gate_(gate), intake_(intake), caller_(std::move(caller)), on_done_(std::move(on_done)) {
     base::MutexLock lock(&mu_);
     reading_ = true;
@@ -149,7 +150,8 @@ class ReportStream final : public grpc::ServerBidiReactor<v1::StreamReportsReque
   bool reading_ ABSL_GUARDED_BY(mu_) = false;  // an open read, or a batch being taken from it
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   int outstanding_ ABSL_GUARDED_BY(mu_) = 0;
-  std::deque<v1::StreamReportsResponse> answers_ ABSL_GUARDED_BY(mu_);  // at most kBatchesOutstandingMax, and what is being written
+  std::deque<v1::StreamReportsResponse> answers_
+      ABSL_GUARDED_BY(mu_);  // at most kBatchesOutstandingMax, and what is being written
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mu_);
   bool finished_ ABSL_GUARDED_BY(mu_) = false;
@@ -173,7 +175,8 @@ class Impl final : public IngestService, public v1::ReportService::CallbackServi
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     const absl::StatusOr<access::Principal> caller = Admit(*context, "ReportService.SubmitReports");
     if (!caller.ok()) {
-      reactor->Finish(rpc::ToGrpc(caller.status(), absl::IsUnavailable(caller.status()) ? kRetryAfter : absl::ZeroDuration()));
+      reactor->Finish(
+          rpc::ToGrpc(caller.status(), absl::IsUnavailable(caller.status()) ? kRetryAfter : absl::ZeroDuration()));
       return reactor;
     }
     intake_->Submit(*gate_->policy(), *caller, request->reports(), "reports", [reactor, response](IntakeResult result) {
@@ -198,7 +201,8 @@ class Impl final : public IngestService, public v1::ReportService::CallbackServi
     return stream;
   }
 
-  grpc::ServerUnaryReactor* GetReportStatus(grpc::CallbackServerContext* context, const v1::GetReportStatusRequest* request,
+  grpc::ServerUnaryReactor* GetReportStatus(grpc::CallbackServerContext* context,
+                                            const v1::GetReportStatusRequest* request,
                                             v1::GetReportStatusResponse* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     absl::StatusOr<access::Principal> caller = gate_->Admit(*context, "ReportService.GetReportStatus");

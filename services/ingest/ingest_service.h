@@ -17,8 +17,8 @@ namespace hub::ingest {
 class IngestService {
  public:
   // All pointers outlive the service.
-  static std::unique_ptr<IngestService> Create(const rpc::Gate* gate, ReportIntake* intake, const replica::Replica* replica,
-                                               rpc::WorkerPool* workers);
+  static std::unique_ptr<IngestService> Create(const rpc::Gate* gate, ReportIntake* intake,
+                                               const replica::Replica* replica, rpc::WorkerPool* workers);
   virtual ~IngestService() = default;  // REQUIRES: the server was drained
   virtual grpc::Service* service() = 0;
   // No new reports: calls get UNAVAILABLE, streams end with it once what they have sent is answered.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/log.h"
@@ -18,6 +19,8 @@ namespace v1 = ::fraudhub::v1;
 constexpr absl::Duration kRetryOverloaded = absl::Seconds(1);
 constexpr absl::Duration kRetryUnknown = absl::Seconds(1);
 constexpr absl::Duration kRetryStorageFull = absl::Seconds(30);
+// While the log is not well, so often a call is let through.
+constexpr absl::Duration kProbeInterval = absl::Seconds(1);
 // Per second of the sustained rate, so many may come at once (policy_spec.h).
 constexpr double kBurstFactor = 10;
 
@@ -32,9 +35,17 @@ std::string ItemPath(absl::string_view path, int index) {
 absl::Status CheckCount(int count, absl::string_view path) {
   if (count == 0) return model::Refuse(model::RefusalCode::kMissing, path, "want at least one report");
   if (count > kReportsPerCallMax) {
-    return model::Refuse(model::RefusalCode::kTooManyItems, path, absl::StrCat("want at most ", kReportsPerCallMax, " reports"));
+    return model::Refuse(model::RefusalCode::kTooManyItems, path,
+                         absl::StrCat("want at most ", kReportsPerCallMax, " reports"));
   }
   return absl::OkStatus();
+}
+
+absl::Status StorageFull() {
+  return model::Refuse(model::RefusalCode::kStorageFull, "", "the hub's storage is full; send again later");
+}
+absl::Status Overloaded() {
+  return model::Refuse(model::RefusalCode::kOverloaded, "", "too much is in flight; send again");
 }
 
 bool IsRetryable(const absl::Status& status) { return !model::RefusalOf(status).has_value(); }
@@ -57,8 +68,8 @@ struct ReportIntake::Batch {
   std::atomic<int> pending{1};  // appends without an answer, and Submit itself; acquire-release
 };
 
-ReportIntake::ReportIntake(const IntakeOptions& options, const base::Clock* clock, base::Metrics* metrics, eventlog::Log* log,
-                           const model::Tokeniser* tokeniser, access::Quota* quota)
+ReportIntake::ReportIntake(const IntakeOptions& options, const base::Clock* clock, base::Metrics* metrics,
+                           eventlog::Log* log, const model::Tokeniser* tokeniser, access::Quota* quota)
     : options_(options),
       clock_(clock),
       metrics_(metrics),
@@ -67,13 +78,15 @@ ReportIntake::ReportIntake(const IntakeOptions& options, const base::Clock* cloc
       quota_(quota),
       accepted_(metrics->AddCounter("fraudhub_ingest_reports_total", "Reports by verdict and reason",
                                     {{"verdict", "accepted"}, {"reason", ""}})),
-      append_seconds_(metrics->AddHistogram("fraudhub_ingest_append_seconds", "From a batch's arrival to its last durable record",
+      append_seconds_(metrics->AddHistogram("fraudhub_ingest_append_seconds",
+                                            "From a batch's arrival to its last durable record",
                                             base::LatencyBounds())) {}
 
 void ReportIntake::Submit(const access::Policy& policy, const access::Principal& caller, const Reports& reports,
                           absl::string_view path, Done done) {
   if (absl::Status count = CheckCount(reports.size(), path); !count.ok()) {
-    metrics_->AddCounter("fraudhub_ingest_calls_refused_total", "Batches refused as a whole", {{"reason", "count"}}).Increment();
+    metrics_->AddCounter("fraudhub_ingest_calls_refused_total", "Batches refused as a whole", {{"reason", "count"}})
+        .Increment();
     return done({std::move(count)});
   }
   auto batch = std::make_shared<Batch>();
@@ -91,15 +104,11 @@ void ReportIntake::Submit(const access::Policy& policy, const access::Principal&
   const absl::Duration wait =
       quota_->Take(caller.stakeholder, "reports", std::min(static_cast<double>(size), limit.burst), limit);
   if (wait > absl::ZeroDuration()) {
-    const absl::Status over = model::Refuse(model::RefusalCode::kQuotaExceeded, "", "too many reports; wait and send again");
-    IntakeResult result{over, std::move(batch->verdicts), wait};
-    for (v1::ReportVerdict& verdict : result.verdicts) {
-      verdict.set_verdict(v1::VERDICT_RETRY);
-      verdict.set_error(v1::ERROR_REASON_QUOTA_EXCEEDED);
-      verdict.set_message("too many reports; wait and send again");
-      Count(verdict);
-    }
-    return batch->done(std::move(result));
+    return RefuseAll(model::Refuse(model::RefusalCode::kQuotaExceeded, "", "too many reports; wait and send again"),
+                     wait, std::move(batch));
+  }
+  if (const absl::Status sick = LogTakesReports(); !sick.ok()) {
+    return RefuseAll(sick, absl::IsResourceExhausted(sick) ? kRetryStorageFull : kRetryUnknown, std::move(batch));
   }
 
   const absl::Time now = clock_->TimeNow();
@@ -114,8 +123,33 @@ void ReportIntake::Submit(const access::Policy& policy, const access::Principal&
   Append(batch, std::move(items));
 }
 
-absl::Status ReportIntake::Prepare(const access::Policy& policy, const access::Principal& caller, const v1::Report& report,
-                                   absl::Time now, Item* item) const {
+absl::Status ReportIntake::LogTakesReports() {
+  const absl::Status health = log_->Health();
+  if (health.ok()) return health;
+  const int64_t now = absl::ToInt64Milliseconds(clock_->Monotonic());
+  if (now >= next_probe_millis_.load(std::memory_order_relaxed)) {
+    next_probe_millis_.store(now + absl::ToInt64Milliseconds(kProbeInterval), std::memory_order_relaxed);
+    return absl::OkStatus();
+  }
+  HUB_LOG_EVERY(5, WARN, "log_takes_no_reports", {{"status", health.ToString()}});
+  if (absl::IsResourceExhausted(health)) return StorageFull();
+  return absl::UnavailableError("the hub's log can't be reached; send again later with the same id");
+}
+
+void ReportIntake::RefuseAll(const absl::Status& why, absl::Duration retry_after, std::shared_ptr<Batch> batch) {
+  IntakeResult result{why, std::move(batch->verdicts), retry_after};
+  const std::optional<model::Refusal> refusal = model::RefusalOf(why);
+  for (v1::ReportVerdict& verdict : result.verdicts) {
+    verdict.set_verdict(v1::VERDICT_RETRY);
+    if (refusal) verdict.set_error(static_cast<v1::ErrorReason>(refusal->code));
+    verdict.set_message(refusal ? refusal->message : std::string(why.message()));
+    Count(verdict);
+  }
+  batch->done(std::move(result));
+}
+
+absl::Status ReportIntake::Prepare(const access::Policy& policy, const access::Principal& caller,
+                                   const v1::Report& report, absl::Time now, Item* item) const {
   wire::InputContext context;
   context.now = now;
   context.allow_test_range = options_.allow_test_range;
@@ -123,8 +157,9 @@ absl::Status ReportIntake::Prepare(const access::Policy& policy, const access::P
   HUB_ASSIGN_OR_RETURN(model::Report parsed, wire::FromProto(report, context));
   HUB_RETURN_IF_ERROR(policy.AuthorizeReport(caller, parsed));
   // What was done about an event belongs to the event's indicator.
-  const model::RoutingToken token = parsed.kind == model::InputKind::kActionTaken ? parsed.action.in_reply_to.key.token
-                                                                                  : tokeniser_->Routing(parsed.identifier);
+  const model::RoutingToken token = parsed.kind == model::InputKind::kActionTaken
+                                        ? parsed.action.in_reply_to.key.token
+                                        : tokeniser_->Routing(parsed.identifier);
   item->record.key = TokenBytes(token);
   item->partition = eventlog::PartitionOf(item->record.key, options_.partitions);
   item->record.value = wire::EncodeRecord({}, std::move(parsed));
@@ -158,10 +193,10 @@ void ReportIntake::Settle(const std::shared_ptr<Batch>& batch) {
       verdict.set_verdict(v1::VERDICT_RETRY);
       if (absl::IsResourceExhausted(outcome)) {
         const bool full = absl::IsResourceExhausted(log_->Health());
-        refused_by_log = model::Refuse(full ? model::RefusalCode::kStorageFull : model::RefusalCode::kOverloaded, "",
-                                       full ? "the hub's storage is full; send again later" : "too much is in flight; send again");
-        verdict.set_error(full ? v1::ERROR_REASON_STORAGE_FULL : v1::ERROR_REASON_OVERLOADED);
-        verdict.set_message(full ? "the hub's storage is full; send again later" : "too much is in flight; send again");
+        refused_by_log = full ? StorageFull() : Overloaded();
+        const model::Refusal refusal = *model::RefusalOf(refused_by_log);
+        verdict.set_error(static_cast<v1::ErrorReason>(refusal.code));
+        verdict.set_message(refusal.message);
         result.retry_after = std::max(result.retry_after, full ? kRetryStorageFull : kRetryOverloaded);
       } else {
         HUB_LOG_EVERY(5, WARN, "append_failed", {{"status", outcome.ToString()}});
@@ -169,9 +204,8 @@ void ReportIntake::Settle(const std::shared_ptr<Batch>& batch) {
         result.retry_after = std::max(result.retry_after, kRetryUnknown);
       }
     } else {
-      const model::Refusal refusal =
-          *model::RefusalOf(batch->path.empty() ? outcome
-                                                : model::WithFieldPrefix(outcome, ItemPath(batch->path, static_cast<int>(i))));
+      const model::Refusal refusal = *model::RefusalOf(
+          batch->path.empty() ? outcome : model::WithFieldPrefix(outcome, ItemPath(batch->path, static_cast<int>(i))));
       verdict.set_verdict(v1::VERDICT_REJECTED);
       verdict.set_error(static_cast<v1::ErrorReason>(refusal.code));
       verdict.set_field(refusal.field);

@@ -7,6 +7,7 @@
 //   intake->Submit(*policy, caller, request->reports(), "reports", [=](IntakeResult result) { ... });
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -38,8 +39,8 @@ struct IntakeResult {
   // Not OK: nothing was accepted, and a unary call ends with it. With verdicts (all RETRY or REJECTED) a stream goes on; without any,
   // the request itself was malformed.
   absl::Status status;
-  std::vector<fraudhub::v1::ReportVerdict> verdicts;      // one per item, in order
-  absl::Duration retry_after = absl::ZeroDuration();      // set when any is RETRY
+  std::vector<fraudhub::v1::ReportVerdict> verdicts;  // one per item, in order
+  absl::Duration retry_after = absl::ZeroDuration();  // set when any is RETRY
   int accepted = 0;
 };
 
@@ -53,14 +54,18 @@ class ReportIntake {
 
   // `path`: of the list in the request, "reports" for "reports[3].identifier.value"; empty: fields are named without a prefix (one
   // report that the request spells out). `reports` is not used after Submit has returned.
-  void Submit(const access::Policy& policy, const access::Principal& caller, const Reports& reports, absl::string_view path,
-              Done done);
+  void Submit(const access::Policy& policy, const access::Principal& caller, const Reports& reports,
+              absl::string_view path, Done done);
 
  private:
   struct Batch;
   struct Item;
-  absl::Status Prepare(const access::Policy& policy, const access::Principal& caller, const fraudhub::v1::Report& report,
-                       absl::Time now, Item* item) const;
+  // OK, or what all reports of a call get because the log takes none now. Lets one call a second through, whose outcome is what makes
+  // a log that judges itself by its last append well again.
+  absl::Status LogTakesReports();
+  void RefuseAll(const absl::Status& why, absl::Duration retry_after, std::shared_ptr<Batch> batch);
+  absl::Status Prepare(const access::Policy& policy, const access::Principal& caller,
+                       const fraudhub::v1::Report& report, absl::Time now, Item* item) const;
   void Append(const std::shared_ptr<Batch>& batch, std::vector<Item> items);
   void Settle(const std::shared_ptr<Batch>& batch);
   void Count(const fraudhub::v1::ReportVerdict& verdict);
@@ -71,6 +76,7 @@ class ReportIntake {
   eventlog::Log* const log_;
   const model::Tokeniser* const tokeniser_;
   access::Quota* const quota_;
+  std::atomic<int64_t> next_probe_millis_{0};  // monotonic; relaxed: two probes in a close race do no harm
   base::Counter accepted_;
   base::Histogram append_seconds_;
 };

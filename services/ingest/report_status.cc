@@ -36,7 +36,8 @@ absl::Status Fill(const replica::Replica& replica, const model::Filter& visible,
   status->set_level_then(static_cast<v1::Level>(entry.level_after));
   HUB_ASSIGN_OR_RETURN(const std::optional<replica::Answer> now, replica.Get(entry.key));
   if (!now) return absl::OkStatus();
-  if (visible.Matches(now->state.attributes)) status->set_level_now(static_cast<v1::Level>(now->state.attributes.level));
+  if (visible.Matches(now->state.attributes))
+    status->set_level_now(static_cast<v1::Level>(now->state.attributes.level));
   if (now->state.version > entry.version_after) {
     HUB_ASSIGN_OR_RETURN(const bool corrected, CorrectedSince(replica, entry));
     status->set_corrected_since(corrected);
@@ -46,13 +47,15 @@ absl::Status Fill(const replica::Replica& replica, const model::Filter& visible,
 
 }  // namespace
 
-absl::Status GetReportStatus(const replica::Replica& replica, const access::Policy& policy, const access::Principal& caller,
-                             const v1::GetReportStatusRequest& request, v1::GetReportStatusResponse* response) {
+absl::Status GetReportStatus(const replica::Replica& replica, const access::Policy& policy,
+                             const access::Principal& caller, const v1::GetReportStatusRequest& request,
+                             v1::GetReportStatusResponse* response) {
   if (request.report_ids().empty()) {
     return model::Refuse(model::RefusalCode::kMissing, "report_ids", "want at least one id");
   }
   if (request.report_ids_size() > kReportsPerCallMax) {
-    return model::Refuse(model::RefusalCode::kTooManyItems, "report_ids", absl::StrCat("want at most ", kReportsPerCallMax, " ids"));
+    return model::Refuse(model::RefusalCode::kTooManyItems, "report_ids",
+                         absl::StrCat("want at most ", kReportsPerCallMax, " ids"));
   }
   const model::Filter visible = policy.Entitlement(caller);
   for (int i = 0; i < request.report_ids_size(); ++i) {

@@ -8,8 +8,8 @@
 
 namespace hub::ingest {
 
-absl::Status GetReportStatus(const replica::Replica& replica, const access::Policy& policy, const access::Principal& caller,
-                             const fraudhub::v1::GetReportStatusRequest& request,
+absl::Status GetReportStatus(const replica::Replica& replica, const access::Policy& policy,
+                             const access::Principal& caller, const fraudhub::v1::GetReportStatusRequest& request,
                              fraudhub::v1::GetReportStatusResponse* response);
 
 }  // namespace hub::ingest

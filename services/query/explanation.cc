@@ -18,7 +18,8 @@ model::Role ShownRole(model::Role role, bool analyst) {
   return role;
 }
 
-void Explain(const replica::Answer& answer, const model::Rules& rules, absl::Time now, bool analyst, v1::Explanation* out) {
+void Explain(const replica::Answer& answer, const model::Rules& rules, absl::Time now, bool analyst,
+             v1::Explanation* out) {
   wire::ToProto(answer.state, out->mutable_indicator());
   out->set_rules_version(answer.rules_version);
 
@@ -39,14 +40,17 @@ void Explain(const replica::Answer& answer, const model::Rules& rules, absl::Tim
     source->set_level(static_cast<v1::Level>(contribution->level));
     source->set_count(contribution->count);
     source->set_citizens(static_cast<uint32_t>(contribution->citizens.size()));
-    if (rpc::IsFinite(contribution->first_observed)) rpc::ToProto(contribution->first_observed, source->mutable_first_observed());
-    if (rpc::IsFinite(contribution->last_observed)) rpc::ToProto(contribution->last_observed, source->mutable_last_observed());
+    if (rpc::IsFinite(contribution->first_observed))
+      rpc::ToProto(contribution->first_observed, source->mutable_first_observed());
+    if (rpc::IsFinite(contribution->last_observed))
+      rpc::ToProto(contribution->last_observed, source->mutable_last_observed());
     if (rpc::IsFinite(contribution->lapses_at)) rpc::ToProto(contribution->lapses_at, source->mutable_lapses_at());
     source->set_withdrawn(contribution->withdrawn);
   }
   for (std::string& step : registry::ExplainLevel(rules, answer.state, now)) out->add_steps(std::move(step));
   if (rules.version != answer.rules_version) {
-    out->add_steps(absl::StrCat("decided by rules ", answer.rules_version, "; these steps apply rules ", rules.version));
+    out->add_steps(
+        absl::StrCat("decided by rules ", answer.rules_version, "; these steps apply rules ", rules.version));
   }
 }
 

@@ -17,8 +17,8 @@ namespace hub::query {
 namespace {
 
 namespace v1 = ::fraudhub::v1;
-using model::Refuse;
 using model::RefusalCode;
+using model::Refuse;
 
 constexpr int kIdentifiersMax = 1000;
 constexpr size_t kTextBytesMax = 64;
@@ -68,7 +68,8 @@ void ToProto(const model::HistoryEntry& entry, bool analyst, v1::HistoryEntry* o
 
 LookupService::LookupService(const LookupParts& parts) : parts_(parts) {
   const auto counter = [&](const char* verdict) {
-    return parts.metrics->AddCounter("fraudhub_query_lookups_total", "Identifiers looked up, by verdict", {{"verdict", verdict}});
+    return parts.metrics->AddCounter("fraudhub_query_lookups_total", "Identifiers looked up, by verdict",
+                                     {{"verdict", verdict}});
   };
   found_ = counter("indicator");
   not_found_ = counter("no_indicator");
@@ -76,25 +77,29 @@ LookupService::LookupService(const LookupParts& parts) : parts_(parts) {
   invalid_ = counter("invalid");
 }
 
-absl::Status LookupService::Lookup(const access::Policy& policy, const access::Principal& caller, const v1::LookupRequest& request,
-                                   v1::LookupResponse* response, absl::Duration* retry_after) {
+absl::Status LookupService::Lookup(const access::Policy& policy, const access::Principal& caller,
+                                   const v1::LookupRequest& request, v1::LookupResponse* response,
+                                   absl::Duration* retry_after) {
   const Question question{policy, caller, "LookupService.Lookup", request.purpose(), request.case_ref()};
   const int count = request.identifiers_size();
   if (count == 0) return Refuse(RefusalCode::kMissing, "identifiers", "want at least one identifier");
-  if (count > kIdentifiersMax) return Refuse(RefusalCode::kTooManyItems, "identifiers", "want at most 1,000 identifiers");
+  if (count > kIdentifiersMax)
+    return Refuse(RefusalCode::kTooManyItems, "identifiers", "want at most 1,000 identifiers");
   HUB_RETURN_IF_ERROR(Begin(question, count, retry_after));
 
   std::vector<absl::StatusOr<model::Identifier>> asked;
   std::vector<std::string> subjects, refused;
   asked.reserve(static_cast<size_t>(count));
   for (int i = 0; i < count; ++i) {
-    absl::StatusOr<model::CanonicalIdentifier> parsed = wire::FromProto(request.identifiers(i), parts_.allow_test_range);
+    absl::StatusOr<model::CanonicalIdentifier> parsed =
+        wire::FromProto(request.identifiers(i), parts_.allow_test_range);
     const std::string path = absl::StrCat("identifiers[", i, "]");
     if (!parsed.ok()) {
       asked.push_back(model::WithFieldPrefix(parsed.status(), path));
     } else if (!policy.MayLookUp(caller, parsed->identifier.type)) {
       refused.push_back(parts_.tokeniser->ForLogs(parsed->identifier));
-      asked.push_back(Refuse(RefusalCode::kNotEntitled, absl::StrCat(path, ".type"), "your role may not look up this type"));
+      asked.push_back(
+          Refuse(RefusalCode::kNotEntitled, absl::StrCat(path, ".type"), "your role may not look up this type"));
     } else {
       subjects.push_back(parts_.tokeniser->ForLogs(parsed->identifier));
       asked.push_back(std::move(parsed->identifier));
@@ -109,7 +114,8 @@ absl::Status LookupService::Lookup(const access::Policy& policy, const access::P
   for (const absl::StatusOr<model::Identifier>& identifier : asked) {
     v1::LookupResult* result = response->add_results();
     if (!identifier.ok()) {
-      const model::Refusal why = model::RefusalOf(identifier.status()).value_or(model::Refusal{RefusalCode::kBadFormat, "", ""});
+      const model::Refusal why =
+          model::RefusalOf(identifier.status()).value_or(model::Refusal{RefusalCode::kBadFormat, "", ""});
       result->set_verdict(v1::LOOKUP_VERDICT_INVALID);
       result->set_error(static_cast<v1::ErrorReason>(why.code));
       result->set_field(why.field);
@@ -172,7 +178,8 @@ absl::Status LookupService::ListEvents(const access::Policy& policy, const acces
 
   // One record of `reports` may change several sides; a page never ends between them, so it may be short by two, or long by two.
   const auto page = static_cast<size_t>(page_size);
-  HUB_ASSIGN_OR_RETURN(const std::vector<model::HistoryEntry> entries, parts_.replica->ListHistory(token, before, page + 3));
+  HUB_ASSIGN_OR_RETURN(const std::vector<model::HistoryEntry> entries,
+                       parts_.replica->ListHistory(token, before, page + 3));
   size_t end = std::min(page, entries.size());
   while (end > 1 && end < entries.size() && entries[end].reports_offset == entries[end - 1].reports_offset) --end;
   while (end < entries.size() && entries[end].reports_offset == entries[end - 1].reports_offset) ++end;
@@ -189,7 +196,8 @@ absl::Status LookupService::ListEvents(const access::Policy& policy, const acces
     ToProto(entry, analyst, response->add_entries());
   }
   if (end < entries.size()) {
-    response->set_next_page_token(absl::StrCat(kTokenPrefix, absl::Hex(static_cast<uint64_t>(entries[end - 1].reports_offset))));
+    response->set_next_page_token(
+        absl::StrCat(kTokenPrefix, absl::Hex(static_cast<uint64_t>(entries[end - 1].reports_offset))));
   }
   wire::Redact(wire::AudienceSet(policy.Fields(caller)), response);
   return absl::OkStatus();
@@ -215,19 +223,22 @@ absl::Status LookupService::ListLinks(const access::Policy& policy, const access
 
 absl::Status LookupService::Begin(const Question& question, int cost, absl::Duration* retry_after) const {
   if (question.purpose.size() > kTextBytesMax) return Refuse(RefusalCode::kTooLong, "purpose", "want at most 64 bytes");
-  if (question.case_ref.size() > kTextBytesMax) return Refuse(RefusalCode::kTooLong, "case_ref", "want at most 64 bytes");
+  if (question.case_ref.size() > kTextBytesMax)
+    return Refuse(RefusalCode::kTooLong, "case_ref", "want at most 64 bytes");
   if (question.purpose.empty() && question.policy.MustGivePurpose(question.caller)) {
     return Refuse(RefusalCode::kMissing, "purpose", "your role must say why it looks: a short code");
   }
   const double rate = question.policy.Grant(question.caller.role).lookups_per_second;
   const access::Rate limit{rate, std::max(1.0, rate * kBurstFactor)};
-  *retry_after =
-      parts_.quota->Take(question.caller.stakeholder, "lookups", std::min(static_cast<double>(cost), limit.burst), limit);
-  if (*retry_after > absl::ZeroDuration()) return Refuse(RefusalCode::kQuotaExceeded, "", "too many lookups; wait and try again");
+  *retry_after = parts_.quota->Take(question.caller.stakeholder, "lookups",
+                                    std::min(static_cast<double>(cost), limit.burst), limit);
+  if (*retry_after > absl::ZeroDuration())
+    return Refuse(RefusalCode::kQuotaExceeded, "", "too many lookups; wait and try again");
   return absl::OkStatus();
 }
 
-absl::Status LookupService::Audit(const Question& question, const std::string& subjects, absl::string_view decision) const {
+absl::Status LookupService::Audit(const Question& question, const std::string& subjects,
+                                  absl::string_view decision) const {
   audit::Entry entry;
   entry.principal = question.caller.uri;
   entry.action = std::string(question.rpc);
@@ -241,7 +252,8 @@ absl::Status LookupService::Audit(const Question& question, const std::string& s
   return absl::UnavailableError("the audit record can't be written, so nothing is answered");
 }
 
-absl::StatusOr<model::RoutingToken> LookupService::BeginOne(const Question& question, const v1::RawIdentifier& identifier,
+absl::StatusOr<model::RoutingToken> LookupService::BeginOne(const Question& question,
+                                                            const v1::RawIdentifier& identifier,
                                                             absl::Duration* retry_after) const {
   HUB_RETURN_IF_ERROR(Begin(question, 1, retry_after));
   const absl::StatusOr<model::CanonicalIdentifier> parsed = wire::FromProto(identifier, parts_.allow_test_range);

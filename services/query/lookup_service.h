@@ -50,8 +50,9 @@ class LookupService {
   explicit LookupService(const LookupParts& parts);
 
   // `*retry_after`: set with ResourceExhausted by quota.
-  absl::Status Lookup(const access::Policy& policy, const access::Principal& caller, const fraudhub::v1::LookupRequest& request,
-                      fraudhub::v1::LookupResponse* response, absl::Duration* retry_after);
+  absl::Status Lookup(const access::Policy& policy, const access::Principal& caller,
+                      const fraudhub::v1::LookupRequest& request, fraudhub::v1::LookupResponse* response,
+                      absl::Duration* retry_after);
   absl::Status Explain(const access::Policy& policy, const access::Principal& caller,
                        const fraudhub::v1::ExplainRequest& request, fraudhub::v1::ExplainResponse* response,
                        absl::Duration* retry_after);
@@ -70,7 +71,8 @@ class LookupService {
   absl::StatusOr<model::RoutingToken> BeginOne(const Question& question, const fraudhub::v1::RawIdentifier& identifier,
                                                absl::Duration* retry_after) const;
   // The sides of an identifier that the caller may see.
-  absl::StatusOr<std::vector<replica::Answer>> Visible(const Question& question, const model::RoutingToken& token) const;
+  absl::StatusOr<std::vector<replica::Answer>> Visible(const Question& question,
+                                                       const model::RoutingToken& token) const;
   absl::Status Answer(const model::Filter& visible, bool stale, const model::Identifier& identifier,
                       fraudhub::v1::LookupResult* result) const;
   void Count(fraudhub::v1::LookupVerdict verdict, double by);

@@ -18,9 +18,10 @@ constexpr size_t kRulesBytesMax = size_t{512} << 10;  // a rules record must fit
 
 }  // namespace
 
-void OperationsService::Correct(const access::Policy& policy, const access::Principal& caller, const v1::CorrectRequest& request,
-                                v1::CorrectResponse* response, Done done) {
-  if (absl::Status kept = Audit(policy, caller, "OperationsService.Correct", Subject(request.identifier())); !kept.ok()) {
+void OperationsService::Correct(const access::Policy& policy, const access::Principal& caller,
+                                const v1::CorrectRequest& request, v1::CorrectResponse* response, Done done) {
+  if (absl::Status kept = Audit(policy, caller, "OperationsService.Correct", Subject(request.identifier()));
+      !kept.ok()) {
     return done(std::move(kept), absl::ZeroDuration());
   }
   v1::Report report;
@@ -29,16 +30,19 @@ void OperationsService::Correct(const access::Policy& policy, const access::Prin
   *report.mutable_identifier() = request.identifier();
   *report.mutable_correction() = request.correction();
   rpc::ToProto(parts_.clock->TimeNow(), report.mutable_observed_at());
-  parts_.submit(policy, caller, report,
-                [response, done = std::move(done)](absl::Status status, v1::ReportVerdict verdict, absl::Duration retry_after) {
-                  *response->mutable_verdict() = std::move(verdict);
-                  done(std::move(status), retry_after);
-                });
+  parts_.submit(
+      policy, caller, report,
+      [response, done = std::move(done)](absl::Status status, v1::ReportVerdict verdict, absl::Duration retry_after) {
+        *response->mutable_verdict() = std::move(verdict);
+        done(std::move(status), retry_after);
+      });
 }
 
 void OperationsService::CloseTenure(const access::Policy& policy, const access::Principal& caller,
-                                    const v1::CloseTenureRequest& request, v1::CloseTenureResponse* response, Done done) {
-  if (absl::Status kept = Audit(policy, caller, "OperationsService.CloseTenure", Subject(request.identifier())); !kept.ok()) {
+                                    const v1::CloseTenureRequest& request, v1::CloseTenureResponse* response,
+                                    Done done) {
+  if (absl::Status kept = Audit(policy, caller, "OperationsService.CloseTenure", Subject(request.identifier()));
+      !kept.ok()) {
     return done(std::move(kept), absl::ZeroDuration());
   }
   v1::Report report;
@@ -46,17 +50,19 @@ void OperationsService::CloseTenure(const access::Policy& policy, const access::
   report.set_kind(v1::INPUT_KIND_TENURE_CLOSED);
   *report.mutable_identifier() = request.identifier();
   if (request.has_closed_at()) *report.mutable_observed_at() = request.closed_at();
-  parts_.submit(policy, caller, report,
-                [response, done = std::move(done)](absl::Status status, v1::ReportVerdict verdict, absl::Duration retry_after) {
-                  if (verdict.field() == "observed_at") verdict.set_field("closed_at");  // as this request calls it
-                  *response->mutable_verdict() = std::move(verdict);
-                  done(std::move(status), retry_after);
-                });
+  parts_.submit(
+      policy, caller, report,
+      [response, done = std::move(done)](absl::Status status, v1::ReportVerdict verdict, absl::Duration retry_after) {
+        if (verdict.field() == "observed_at") verdict.set_field("closed_at");  // as this request calls it
+        *response->mutable_verdict() = std::move(verdict);
+        done(std::move(status), retry_after);
+      });
 }
 
 absl::Status OperationsService::ApplyRules(const access::Policy& policy, const access::Principal& caller,
                                            const v1::ApplyRulesRequest& request, v1::ApplyRulesResponse* response) {
-  if (request.rules_text().empty()) return model::Refuse(model::RefusalCode::kMissing, "rules_text", "want rules.textproto as text");
+  if (request.rules_text().empty())
+    return model::Refuse(model::RefusalCode::kMissing, "rules_text", "want rules.textproto as text");
   if (request.rules_text().size() > kRulesBytesMax) {
     return model::Refuse(model::RefusalCode::kTooLong, "rules_text", "want at most 512 KiB");
   }
@@ -94,7 +100,8 @@ absl::Status OperationsService::ListStreams(const access::Policy& policy, const 
 absl::Status OperationsService::GetStateDigest(const access::Policy& policy, const access::Principal& caller,
                                                v1::GetStateDigestResponse* response) {
   HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.GetStateDigest", ""));
-  const absl::Time complete_until = parts_.replica->CompleteUntil();  // before the walk: what it finds is at least that new
+  const absl::Time complete_until =
+      parts_.replica->CompleteUntil();  // before the walk: what it finds is at least that new
   HUB_ASSIGN_OR_RETURN(const replica::StateDigest digest, parts_.replica->Digest());
   response->set_indicators(digest.indicators);
   response->set_flagged(digest.flagged);
@@ -108,8 +115,8 @@ absl::Status OperationsService::GetStateDigest(const access::Policy& policy, con
   return absl::OkStatus();
 }
 
-absl::Status OperationsService::Audit(const access::Policy& policy, const access::Principal& caller, absl::string_view rpc,
-                                      std::string subject) {
+absl::Status OperationsService::Audit(const access::Policy& policy, const access::Principal& caller,
+                                      absl::string_view rpc, std::string subject) {
   audit::Entry entry;
   entry.principal = caller.uri;
   entry.action = std::string(rpc);

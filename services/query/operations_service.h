@@ -40,10 +40,11 @@ class OperationsService {
   explicit OperationsService(OperationsParts parts) : parts_(std::move(parts)) {}
 
   // `done` runs once, when the verdict is known.
-  void Correct(const access::Policy& policy, const access::Principal& caller, const fraudhub::v1::CorrectRequest& request,
-               fraudhub::v1::CorrectResponse* response, Done done);
+  void Correct(const access::Policy& policy, const access::Principal& caller,
+               const fraudhub::v1::CorrectRequest& request, fraudhub::v1::CorrectResponse* response, Done done);
   void CloseTenure(const access::Policy& policy, const access::Principal& caller,
-                   const fraudhub::v1::CloseTenureRequest& request, fraudhub::v1::CloseTenureResponse* response, Done done);
+                   const fraudhub::v1::CloseTenureRequest& request, fraudhub::v1::CloseTenureResponse* response,
+                   Done done);
   absl::Status ApplyRules(const access::Policy& policy, const access::Principal& caller,
                           const fraudhub::v1::ApplyRulesRequest& request, fraudhub::v1::ApplyRulesResponse* response);
   absl::Status ListStreams(const access::Policy& policy, const access::Principal& caller,
@@ -52,7 +53,8 @@ class OperationsService {
                               fraudhub::v1::GetStateDigestResponse* response);
 
  private:
-  absl::Status Audit(const access::Policy& policy, const access::Principal& caller, absl::string_view rpc, std::string subject);
+  absl::Status Audit(const access::Policy& policy, const access::Principal& caller, absl::string_view rpc,
+                     std::string subject);
   std::string Subject(const fraudhub::v1::RawIdentifier& identifier) const;
 
   const OperationsParts parts_;

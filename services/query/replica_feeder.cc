@@ -15,13 +15,15 @@ constexpr absl::Duration kPause = absl::Milliseconds(500);    // after an error
 
 }  // namespace
 
-ReplicaFeeder::ReplicaFeeder(const base::Clock* clock, eventlog::Log* log, replica::Replica* replica, base::Metrics* metrics)
+ReplicaFeeder::ReplicaFeeder(const base::Clock* clock, eventlog::Log* log, replica::Replica* replica,
+                             base::Metrics* metrics)
     : clock_(clock),
       log_(log),
       replica_(replica),
       records_(metrics->AddCounter("fraudhub_query_fed_records_total", "Records read into the replica")),
       undecodable_(metrics->AddCounter("fraudhub_query_undecodable_total", "Records that don't decode, set aside")),
-      jumps_(metrics->AddCounter("fraudhub_query_jumps_total", "Times the log no longer held what was to be read next")) {}
+      jumps_(
+          metrics->AddCounter("fraudhub_query_jumps_total", "Times the log no longer held what was to be read next")) {}
 
 ReplicaFeeder::~ReplicaFeeder() { Stop(); }
 
@@ -63,12 +65,14 @@ void ReplicaFeeder::Run(const std::stop_token& stop) {
 }
 
 absl::StatusOr<bool> ReplicaFeeder::FeedOnce(Topic topic, int32_t partition, int64_t from) {
-  const eventlog::TopicPartition at{topic == Topic::kEvents ? eventlog::kEventsTopic : eventlog::kHistoryTopic, partition};
+  const eventlog::TopicPartition at{topic == Topic::kEvents ? eventlog::kEventsTopic : eventlog::kHistoryTopic,
+                                    partition};
   // Before the read: what it reaches then is the end as it was (DESIGN.md 5 R9).
   HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, log_->Offsets(at));
   if (from < range.first) {
     jumps_.Increment();
-    HUB_LOG(WARN, "replica_jumps", {{"topic", at.topic}, {"partition", partition}, {"from", from}, {"to", range.first}});
+    HUB_LOG(WARN, "replica_jumps",
+            {{"topic", at.topic}, {"partition", partition}, {"from", from}, {"to", range.first}});
     HUB_RETURN_IF_ERROR(Apply(topic, {}, partition, range.first, false));
     return true;
   }
@@ -91,14 +95,15 @@ std::vector<replica::FedRecord> ReplicaFeeder::Decode(const eventlog::TopicParti
     }
     undecodable_.Increment();
     HUB_LOG(WARN, "record_set_aside", {{"topic", at.topic}, {"partition", at.partition}, {"offset", record.offset}});
-    model::Quarantined aside{at.topic, at.partition, record.offset, std::string(decoded.status().message()), record.value};
+    model::Quarantined aside{at.topic, at.partition, record.offset, std::string(decoded.status().message()),
+                             record.value};
     log_->Append({eventlog::kQuarantineTopic, 0}, {"", wire::EncodeRecord({}, std::move(aside))}, [](const auto&) {});
   }
   return fed;
 }
 
-absl::Status ReplicaFeeder::Apply(Topic topic, const std::vector<replica::FedRecord>& records, int32_t partition, int64_t next,
-                                  bool caught_up) {
+absl::Status ReplicaFeeder::Apply(Topic topic, const std::vector<replica::FedRecord>& records, int32_t partition,
+                                  int64_t next, bool caught_up) {
   return topic == Topic::kEvents ? replica_->ApplyEvents(records, partition, next, caught_up)
                                  : replica_->ApplyHistory(records, partition, next);
 }

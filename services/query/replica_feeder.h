@@ -29,8 +29,10 @@ class ReplicaFeeder {
   void Run(const std::stop_token& stop);
   // One read of one partition: true when there was anything. Errors are logged; the next round tries again.
   absl::StatusOr<bool> FeedOnce(Topic topic, int32_t partition, int64_t from);
-  std::vector<replica::FedRecord> Decode(const eventlog::TopicPartition& at, const std::vector<eventlog::StoredRecord>& records);
-  absl::Status Apply(Topic topic, const std::vector<replica::FedRecord>& records, int32_t partition, int64_t next, bool caught_up);
+  std::vector<replica::FedRecord> Decode(const eventlog::TopicPartition& at,
+                                         const std::vector<eventlog::StoredRecord>& records);
+  absl::Status Apply(Topic topic, const std::vector<replica::FedRecord>& records, int32_t partition, int64_t next,
+                     bool caught_up);
 
   const base::Clock* const clock_;
   eventlog::Log* const log_;

@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/server_callback.h>
 
+#include "absl/strings/str_cat.h"
 #include "fraudhub/v1/lookup.grpc.pb.h"
 #include "fraudhub/v1/operations.grpc.pb.h"
 #include "libs/rpc/status.h"
@@ -33,8 +34,8 @@ class Caller {
     const auto done = [reactor](const absl::Status& status, absl::Duration retry_after) {
       reactor->Finish(rpc::ToGrpc(status, retry_after));
     };
-    const absl::Status taken = workers_->Run([work = std::move(work), policy = gate_->policy(), caller = *std::move(caller),
-                                              done] { work(*policy, caller, done); });
+    const absl::Status taken = workers_->Run([work = std::move(work), policy = gate_->policy(),
+                                              caller = *std::move(caller), done] { work(*policy, caller, done); });
     if (!taken.ok()) reactor->Finish(rpc::ToGrpc(taken, kRetryAfter));
     return reactor;
   }
@@ -54,7 +55,8 @@ class LookupBinding final : public v1::LookupService::CallbackService {
   Reactor* Explain(Context* context, const v1::ExplainRequest* request, v1::ExplainResponse* response) override {
     return Run(context, "LookupService.Explain", &LookupService::Explain, request, response);
   }
-  Reactor* ListEvents(Context* context, const v1::ListEventsRequest* request, v1::ListEventsResponse* response) override {
+  Reactor* ListEvents(Context* context, const v1::ListEventsRequest* request,
+                      v1::ListEventsResponse* response) override {
     return Run(context, "LookupService.ListEvents", &LookupService::ListEvents, request, response);
   }
   Reactor* ListLinks(Context* context, const v1::ListLinksRequest* request, v1::ListLinksResponse* response) override {
@@ -64,12 +66,13 @@ class LookupBinding final : public v1::LookupService::CallbackService {
  private:
   template <class Method, class Request, class Response>
   Reactor* Run(Context* context, const char* rpc, Method method, const Request* request, Response* response) {
-    return caller_.Run(context, rpc, [=, this](const access::Policy& policy, const access::Principal& caller, const auto& done) {
-      absl::Duration retry_after = absl::ZeroDuration();
-      const absl::Status status = (service_->*method)(policy, caller, *request, response, &retry_after);
-      if (!status.ok()) response->Clear();
-      done(status, retry_after);
-    });
+    return caller_.Run(
+        context, rpc, [=, this](const access::Policy& policy, const access::Principal& caller, const auto& done) {
+          absl::Duration retry_after = absl::ZeroDuration();
+          const absl::Status status = (service_->*method)(policy, caller, *request, response, &retry_after);
+          if (!status.ok()) response->Clear();
+          done(status, retry_after);
+        });
   }
 
   const Caller caller_;
@@ -81,17 +84,20 @@ class OperationsBinding final : public v1::OperationsService::CallbackService {
   OperationsBinding(Caller caller, OperationsService* service) : caller_(caller), service_(service) {}
 
   Reactor* Correct(Context* context, const v1::CorrectRequest* request, v1::CorrectResponse* response) override {
-    return caller_.Run(context, "OperationsService.Correct", [=, this](const auto& policy, const auto& caller, const auto& done) {
-      service_->Correct(policy, caller, *request, response, done);
-    });
+    return caller_.Run(context, "OperationsService.Correct",
+                       [=, this](const auto& policy, const auto& caller, const auto& done) {
+                         service_->Correct(policy, caller, *request, response, done);
+                       });
   }
-  Reactor* CloseTenure(Context* context, const v1::CloseTenureRequest* request, v1::CloseTenureResponse* response) override {
+  Reactor* CloseTenure(Context* context, const v1::CloseTenureRequest* request,
+                       v1::CloseTenureResponse* response) override {
     return caller_.Run(context, "OperationsService.CloseTenure",
                        [=, this](const auto& policy, const auto& caller, const auto& done) {
                          service_->CloseTenure(policy, caller, *request, response, done);
                        });
   }
-  Reactor* ApplyRules(Context* context, const v1::ApplyRulesRequest* request, v1::ApplyRulesResponse* response) override {
+  Reactor* ApplyRules(Context* context, const v1::ApplyRulesRequest* request,
+                      v1::ApplyRulesResponse* response) override {
     return caller_.Run(context, "OperationsService.ApplyRules",
                        [=, this](const auto& policy, const auto& caller, const auto& done) {
                          done(service_->ApplyRules(policy, caller, *request, response), absl::ZeroDuration());
@@ -103,7 +109,8 @@ class OperationsBinding final : public v1::OperationsService::CallbackService {
                          done(service_->ListStreams(policy, caller, response), absl::ZeroDuration());
                        });
   }
-  Reactor* GetStateDigest(Context* context, const v1::GetStateDigestRequest*, v1::GetStateDigestResponse* response) override {
+  Reactor* GetStateDigest(Context* context, const v1::GetStateDigestRequest*,
+                          v1::GetStateDigestResponse* response) override {
     return caller_.Run(context, "OperationsService.GetStateDigest",
                        [=, this](const auto& policy, const auto& caller, const auto& done) {
                          done(service_->GetStateDigest(policy, caller, response), absl::ZeroDuration());
@@ -118,8 +125,9 @@ class OperationsBinding final : public v1::OperationsService::CallbackService {
 
  private:
   Reactor* NotYet(Context* context, const char* rpc) {
-    return caller_.Run(context, rpc, [](const auto&, const auto&, const auto& done) {
-      done(absl::UnimplementedError("not served yet"), absl::ZeroDuration());
+    return caller_.Run(context, rpc, [rpc](const auto&, const auto&, const auto& done) {
+      done(absl::UnimplementedError(absl::StrCat(rpc, ": this release of the hub doesn't serve it")),
+           absl::ZeroDuration());
     });
   }
 

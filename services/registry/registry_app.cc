@@ -8,14 +8,15 @@
 #include "libs/eventlog/topics.h"
 #include "libs/model/records.h"
 #include "libs/wire/wire.h"
+#include "services/registry/kept_rules.h"
 
 namespace hub::registry_service {
 namespace {
 
-constexpr absl::Duration kPauseMin = absl::Milliseconds(50);   // after a failed step; doubled for each in a row
+constexpr absl::Duration kPauseMin = absl::Milliseconds(50);  // after a failed step; doubled for each in a row
 constexpr absl::Duration kPauseMax = absl::Seconds(5);
-constexpr absl::Duration kWaitMax = absl::Milliseconds(200);   // so that Stop is quick
-constexpr absl::Duration kPutAgainAfter = absl::Seconds(30);   // rules that were put and don't show
+constexpr absl::Duration kWaitMax = absl::Milliseconds(200);  // so that Stop is quick
+constexpr absl::Duration kPutAgainAfter = absl::Seconds(30);  // rules that were put and don't show
 
 eventlog::Record RulesRecord(const model::Rules& rules) {
   return {"rules", wire::EncodeRecord({}, model::RulesUpdate{rules})};
@@ -46,7 +47,7 @@ RegistryApp::RegistryApp(const RegistryOptions& options, const base::Clock* cloc
       metrics_(metrics),
       rules_(std::make_shared<model::Rules>()) {
   for (int32_t i = 0; i < options.partitions; ++i) {
-    partitions_.push_back(std::make_unique<Partition>());
+    partitions_.push_back(std::make_shared<Partition>());
     partitions_.back()->number = i;
   }
 }
@@ -54,9 +55,9 @@ RegistryApp::RegistryApp(const RegistryOptions& options, const base::Clock* cloc
 RegistryApp::~RegistryApp() { Stop(); }
 
 void RegistryApp::Start() {
-  for (const std::unique_ptr<Partition>& partition : partitions_) {
+  for (const std::shared_ptr<Partition>& partition : partitions_) {
     threads_.emplace_back(absl::StrCat("registry-", partition->number),
-                          [this, p = partition.get()](std::stop_token stop) { Run(p, stop); });
+                          [this, partition](std::stop_token stop) { Run(partition, stop); });
   }
 }
 
@@ -70,8 +71,8 @@ void RegistryApp::Stop() {
   threads_.clear();
 }
 
-void RegistryApp::Run(Partition* partition, const std::stop_token& stop) {
-  ReplaceProcessor(partition);
+void RegistryApp::Run(const std::shared_ptr<Partition>& partition, const std::stop_token& stop) {
+  ReplaceProcessor(partition.get());
   absl::Duration pause = kPauseMin;
   while (!stop.stop_requested()) {
     std::shared_ptr<registry::Processor> processor;
@@ -89,11 +90,12 @@ void RegistryApp::Run(Partition* partition, const std::stop_token& stop) {
       processor.reset();
       Pause(stop, pause);
       pause = std::min(pause * 2, kPauseMax);
-      ReplaceProcessor(partition);
+      ReplaceProcessor(partition.get());
       continue;
     }
     if (!step.status.ok()) {
-      HUB_LOG_EVERY(5, WARN, "registry_step_failed", {{"partition", partition->number}, {"status", step.status.ToString()}});
+      HUB_LOG_EVERY(5, WARN, "registry_step_failed",
+                    {{"partition", partition->number}, {"status", step.status.ToString()}});
       Pause(stop, pause);
       pause = std::min(pause * 2, kPauseMax);
       continue;
@@ -114,7 +116,7 @@ void RegistryApp::ReplaceProcessor(Partition* partition) {
       std::make_shared<registry::Processor>(options, clock_, log_, database_, first_table_, tokeniser_, metrics_);
 }
 
-void RegistryApp::PutRulesIfOlder(Partition* partition) {
+void RegistryApp::PutRulesIfOlder(const std::shared_ptr<Partition>& partition) {
   const std::shared_ptr<const model::Rules> wanted = rules();
   if (wanted->version == 0) return;
   {
@@ -128,16 +130,17 @@ void RegistryApp::PutRulesIfOlder(Partition* partition) {
     partition->put_version = wanted->version;
     partition->put_at = now;
   }
-  log_->Append({eventlog::kReportsTopic, partition->number}, RulesRecord(*wanted),
-               [partition, version = wanted->version](absl::StatusOr<eventlog::Offset> offset) {
-                 if (offset.ok()) {
-                   HUB_LOG(INFO, "rules_put", {{"partition", partition->number}, {"version", version}, {"offset", *offset}});
-                   return;
-                 }
-                 HUB_LOG(WARN, "rules_not_put", {{"partition", partition->number}, {"status", offset.status().ToString()}});
-                 base::MutexLock lock(&partition->mu);
-                 partition->put_version = 0;
-               });
+  log_->Append(
+      {eventlog::kReportsTopic, partition->number}, RulesRecord(*wanted),
+      [partition, version = wanted->version](absl::StatusOr<eventlog::Offset> offset) {
+        if (offset.ok()) {
+          HUB_LOG(INFO, "rules_put", {{"partition", partition->number}, {"version", version}, {"offset", *offset}});
+          return;
+        }
+        HUB_LOG(WARN, "rules_not_put", {{"partition", partition->number}, {"status", offset.status().ToString()}});
+        base::MutexLock lock(&partition->mu);
+        partition->put_version = 0;
+      });
 }
 
 void RegistryApp::Pause(const std::stop_token& stop, absl::Duration how_long) {
@@ -147,7 +150,7 @@ void RegistryApp::Pause(const std::stop_token& stop, absl::Duration how_long) {
 
 std::vector<PartitionStatus> RegistryApp::Status() const {
   std::vector<PartitionStatus> result;
-  for (const std::unique_ptr<Partition>& partition : partitions_) {
+  for (const std::shared_ptr<Partition>& partition : partitions_) {
     base::MutexLock lock(&partition->mu);
     PartitionStatus status;
     if (partition->processor != nullptr) status.processor = partition->processor->Status();
@@ -170,16 +173,19 @@ absl::StatusOr<std::map<int32_t, int64_t>> RegistryApp::ApplyRules(const model::
           absl::StrCat("version: want above ", status.processor.rules_version, ", which is in force"));
     }
   }
+  // First, so that a start after a crash in between puts them on the partitions that lack them.
+  HUB_RETURN_IF_ERROR(KeepRules(log_, rules, timeout));
   std::map<int32_t, int64_t> positions;
-  for (const std::unique_ptr<Partition>& partition : partitions_) {
+  for (const std::shared_ptr<Partition>& partition : partitions_) {
     {
       // The partition's thread need not put them again.
       base::MutexLock lock(&partition->mu);
       partition->put_version = rules.version;
       partition->put_at = clock_->Monotonic();
     }
-    HUB_ASSIGN_OR_RETURN(positions[partition->number],
-                         eventlog::AppendSync(log_, {eventlog::kReportsTopic, partition->number}, RulesRecord(rules), timeout));
+    HUB_ASSIGN_OR_RETURN(
+        positions[partition->number],
+        eventlog::AppendSync(log_, {eventlog::kReportsTopic, partition->number}, RulesRecord(rules), timeout));
   }
   WantRules(rules);
   HUB_LOG(INFO, "rules_applied", {{"version", rules.version}});
@@ -197,7 +203,8 @@ bool RegistryApp::WaitForRules(absl::Duration timeout) const {
   base::CondVar never;  // nobody tells: this is asked once, at the start
   while (true) {
     const std::vector<PartitionStatus> all = Status();
-    if (std::all_of(all.begin(), all.end(), [](const PartitionStatus& s) { return s.processor.rules_version > 0; })) return true;
+    if (std::all_of(all.begin(), all.end(), [](const PartitionStatus& s) { return s.processor.rules_version > 0; }))
+      return true;
     if (clock_->Monotonic() >= until) return false;
     base::MutexLock lock(&mu);
     never.WaitFor(&mu, absl::Milliseconds(5));

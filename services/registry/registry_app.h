@@ -31,7 +31,7 @@ struct RegistryOptions {
 
 struct PartitionStatus {
   registry::ProcessorStatus processor;
-  int restarts = 0;        // of the processor, by this process
+  int restarts = 0;         // of the processor, by this process
   absl::Status last_error;  // of the last step
 };
 
@@ -49,7 +49,7 @@ class RegistryApp {
 
   // The rules of the file. Each partition's thread puts them on its partition as soon as it owns it and has older ones.
   void WantRules(const model::Rules& rules);
-  // Puts rules on every partition now: positions by partition. FailedPrecondition: their version is not above what a partition has.
+  // Keeps the rules and puts them on every partition now: positions by partition. FailedPrecondition: their version is not above what a partition has.
   absl::StatusOr<std::map<int32_t, int64_t>> ApplyRules(const model::Rules& rules, absl::Duration timeout);
   // What the last of the two was given; for explanations.
   std::shared_ptr<const model::Rules> rules() const;
@@ -58,9 +58,9 @@ class RegistryApp {
 
  private:
   struct Partition;
-  void Run(Partition* partition, const std::stop_token& stop);
+  void Run(const std::shared_ptr<Partition>& partition, const std::stop_token& stop);
   void ReplaceProcessor(Partition* partition);
-  void PutRulesIfOlder(Partition* partition);
+  void PutRulesIfOlder(const std::shared_ptr<Partition>& partition);
   void Pause(const std::stop_token& stop, absl::Duration how_long);
 
   const RegistryOptions options_;
@@ -74,7 +74,7 @@ class RegistryApp {
   mutable base::Mutex mu_;
   base::CondVar stop_asked_;
   std::shared_ptr<const model::Rules> rules_ ABSL_GUARDED_BY(mu_);
-  std::vector<std::unique_ptr<Partition>> partitions_;
+  std::vector<std::shared_ptr<Partition>> partitions_;  // shared with appends on their way, which may end after the app
   std::vector<base::Thread> threads_;
 };
 

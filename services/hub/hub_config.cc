@@ -1,0 +1,267 @@
+#include "services/hub/hub_config.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "fraudhub/config/v1/hub.pb.h"
+#include "libs/base/status_macros.h"
+#include "libs/rpc/tls.h"
+#include "libs/wire/wire.h"
+
+namespace hub::hub_service {
+namespace {
+
+namespace fs = std::filesystem;
+namespace config = ::fraudhub::config::v1;
+using Problems = std::vector<std::string>;
+
+// What an unset setting is, and why.
+constexpr char kAddress[] = "127.0.0.1:7443";  // loopback: who wants to be reached says so
+constexpr char kOpsAddress[] = "127.0.0.1:9464";
+constexpr int32_t kPartitions = 4;  // a registry thread each; enough for a machine, and fixed from then on
+constexpr int64_t kSegmentBytes = int64_t{256} << 20;
+constexpr int32_t kLingerMillis = 20;  // DESIGN.md 6
+constexpr int32_t kClasses = 1024;
+constexpr int32_t kStreams = 5000;          // the number that is tested
+constexpr int32_t kBatchRecords = 512;      // bounds one commit to some milliseconds
+constexpr int32_t kStateFlushSeconds = 30;  // DESIGN.md 5 promises a minute
+constexpr int32_t kTickMillis = 1000;
+constexpr int32_t kLookupAgeSeconds = 60;
+constexpr int kEgressThreadsMax = 8;
+
+void FillIn(config::HubConfig* c) {
+  const auto text = [](const char* value, std::string* setting) {
+    if (setting->empty()) *setting = value;
+  };
+  const auto number = [](auto get, auto set, auto value) {
+    if (get == 0) set(value);
+  };
+  text("local", c->mutable_log()->mutable_kind());
+  number(
+      c->log().partitions(), [&](int32_t v) { c->mutable_log()->set_partitions(v); }, kPartitions);
+  number(
+      c->log().kafka_replication_factor(), [&](int32_t v) { c->mutable_log()->set_kafka_replication_factor(v); }, 1);
+  config::ListenConfig* listen = c->mutable_listen();
+  text(kAddress, listen->mutable_address());
+  text(kOpsAddress, listen->mutable_ops_address());
+  config::FanoutConfig* fanout = c->mutable_fanout();
+  number(
+      fanout->segment_bytes_max(), [&](int64_t v) { fanout->set_segment_bytes_max(v); }, kSegmentBytes);
+  number(
+      fanout->linger_ms(), [&](int32_t v) { fanout->set_linger_ms(v); }, kLingerMillis);
+  number(
+      fanout->classes_max(), [&](int32_t v) { fanout->set_classes_max(v); }, kClasses);
+  number(
+      fanout->streams_max(), [&](int32_t v) { fanout->set_streams_max(v); }, kStreams);
+  config::RegistryConfig* registry = c->mutable_registry();
+  number(
+      registry->batch_records_max(), [&](int32_t v) { registry->set_batch_records_max(v); }, kBatchRecords);
+  number(
+      registry->state_flush_seconds(), [&](int32_t v) { registry->set_state_flush_seconds(v); }, kStateFlushSeconds);
+  number(
+      registry->tick_ms(), [&](int32_t v) { registry->set_tick_ms(v); }, kTickMillis);
+  number(
+      c->lookup_max_age_seconds(), [&](int32_t v) { c->set_lookup_max_age_seconds(v); }, kLookupAgeSeconds);
+  text("info", c->mutable_log_level());
+  if (c->key_dir().empty() && !c->data_dir().empty()) c->set_key_dir(c->data_dir() + "/keys");
+}
+
+void CheckRange(const char* path, int64_t value, int64_t low, int64_t high, Problems* problems) {
+  if (value < low || value > high) problems->push_back(absl::StrCat(path, ": ", value, ", want ", low, " to ", high));
+}
+
+bool IsHostPort(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  int port = 0;
+  return colon != std::string::npos && colon > 0 && absl::SimpleAtoi(address.substr(colon + 1), &port) && port >= 0 &&
+         port <= 65535;
+}
+
+// A folder that is there and may be written to, or that can be made.
+void CheckFolder(const char* path, const std::string& folder, Problems* problems) {
+  if (folder.empty()) {
+    problems->push_back(absl::StrCat(path, ": not set, want a folder"));
+    return;
+  }
+  std::error_code error;
+  fs::path there = fs::absolute(folder, error);
+  while (!fs::exists(there, error) && there.has_relative_path()) there = there.parent_path();
+  if (!fs::is_directory(there, error)) {
+    problems->push_back(absl::StrCat(path, ": ", there.string(), " is not a folder"));
+  } else if (::access(there.c_str(), R_OK | W_OK | X_OK) != 0) {
+    problems->push_back(
+        absl::StrCat(path, ": may not write to ", there.string(), ": change its owner, or set another folder"));
+  }
+}
+
+void CheckLog(const config::LogConfig& log, Problems* problems) {
+  CheckRange("log.partitions", log.partitions(), 1, 64, problems);
+  if (log.kind() != "local" && log.kind() != "kafka") {
+    problems->push_back("log.kind: want \"local\" or \"kafka\"");
+  }
+  if (log.kind() == "local") {
+    if (!log.kafka_bootstrap().empty()) problems->push_back("log.kafka_bootstrap: only with log.kind \"kafka\"");
+    return;
+  }
+  CheckRange("log.kafka_replication_factor", log.kafka_replication_factor(), 1, 16, problems);
+  const std::vector<std::string> brokers = absl::StrSplit(log.kafka_bootstrap(), ',');
+  if (!std::all_of(brokers.begin(), brokers.end(), IsHostPort)) {
+    problems->push_back("log.kafka_bootstrap: want host:port, several with commas between");
+  }
+}
+
+void CheckListen(const config::ListenConfig& listen, Problems* problems) {
+  if (!IsHostPort(listen.address())) problems->push_back("listen.address: want host:port");
+  if (!IsHostPort(listen.ops_address()) || !rpc::IsLoopback(listen.ops_address())) {
+    problems->push_back("listen.ops_address: want host:port on loopback, such as 127.0.0.1:9464");
+  }
+  if (listen.insecure_for_benches()) {
+    if (!rpc::IsLoopback(listen.address())) {
+      problems->push_back(
+          "listen.insecure_for_benches: clear text is refused off loopback: set listen.address to 127.0.0.1:PORT, "
+          "or use TLS");
+    }
+  } else if (const absl::Status identity = rpc::ServerIdentity(listen.identity_dir()).status(); !identity.ok()) {
+    problems->push_back(absl::StrCat("listen.identity_dir: ", identity.message()));
+  }
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  if (path.empty()) return absl::InvalidArgumentError("not set, want a file");
+  std::error_code error;
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file || fs::is_directory(path, error)) return absl::InvalidArgumentError("can't be read");
+  return text.str();
+}
+
+// The problems of a file that was refused, each with the file in front.
+absl::Status InFile(const absl::Status& status, const std::string& path) {
+  if (status.ok()) return status;
+  std::vector<std::string> lines = absl::StrSplit(status.message(), '\n', absl::SkipEmpty());
+  for (std::string& line : lines) line = absl::StrCat(path, path.empty() ? "" : ": ", line);
+  return absl::InvalidArgumentError(absl::StrJoin(lines, "\n"));
+}
+
+void AddLines(const char* path, const absl::Status& status, Problems* problems) {
+  for (absl::string_view line : absl::StrSplit(status.message(), '\n'))
+    problems->push_back(absl::StrCat(path, ": ", line));
+}
+
+std::string BenchPrincipal(const access::Policy& policy) {
+  return absl::StrCat("fraudhub://", policy.spec().trust_domain, "/bench/main");
+}
+
+HubConfig Convert(const config::HubConfig& c) {
+  HubConfig result;
+  result.data_dir = c.data_dir();
+  result.key_dir = c.key_dir();
+  result.log_kind = c.log().kind() == "kafka" ? LogKind::kKafka : LogKind::kLocal;
+  result.partitions = c.log().partitions();
+  result.kafka.bootstrap_servers = c.log().kafka_bootstrap();
+  result.kafka.replication_factor = c.log().kafka_replication_factor();
+  result.kafka.topic_prefix = c.log().kafka_topic_prefix();
+  result.server.address = c.listen().address();
+  result.server.identity_dir = c.listen().identity_dir();
+  result.server.insecure_for_benches = c.listen().insecure_for_benches();
+  result.ops_address = c.listen().ops_address();
+  result.fanout.dispatcher.partitions = c.log().partitions();
+  result.fanout.dispatcher.segment_bytes_max = c.fanout().segment_bytes_max();
+  result.fanout.dispatcher.classes_max = c.fanout().classes_max();
+  result.fanout.egress.threads =
+      std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kEgressThreadsMax);
+  result.fanout.egress.linger_max = absl::Milliseconds(c.fanout().linger_ms());
+  result.fanout.egress.streams_max = c.fanout().streams_max();
+  result.processor.batch_records_max = c.registry().batch_records_max();
+  result.processor.state_flush_interval = absl::Seconds(c.registry().state_flush_seconds());
+  result.processor.tick_interval = absl::Milliseconds(c.registry().tick_ms());
+  result.policy_file = c.policy_file();
+  result.rules_file = c.rules_file();
+  result.log_level = c.log_level();
+  result.allow_test_range = c.allow_test_range();
+  result.lookup_age_max = absl::Seconds(c.lookup_max_age_seconds());
+  result.text = wire::PrintTextConfig(c);
+  return result;
+}
+
+}  // namespace
+
+absl::StatusOr<HubConfig> LoadConfig(const std::string& path, const std::vector<std::string>& overrides) {
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  if (!text.ok()) return InFile(text.status(), absl::StrCat("--config ", path));
+  config::HubConfig c;
+  Problems problems = wire::ParseTextConfig(*text, overrides, &c);
+  for (std::string& problem : problems) {
+    if (problem.rfind("--set", 0) != 0) problem = absl::StrCat(path, ": ", problem);
+  }
+  FillIn(&c);
+  CheckFolder("data_dir", c.data_dir(), &problems);
+  if (!c.key_dir().empty()) CheckFolder("key_dir", c.key_dir(), &problems);
+  CheckLog(c.log(), &problems);
+  CheckListen(c.listen(), &problems);
+  CheckRange("fanout.segment_bytes_max", c.fanout().segment_bytes_max(), 1 << 20, int64_t{64} << 30, &problems);
+  CheckRange("fanout.linger_ms", c.fanout().linger_ms(), 1, 1000, &problems);
+  CheckRange("fanout.classes_max", c.fanout().classes_max(), 1, 100'000, &problems);
+  CheckRange("fanout.streams_max", c.fanout().streams_max(), 1, 100'000, &problems);
+  CheckRange("registry.batch_records_max", c.registry().batch_records_max(), 1, 10'000, &problems);
+  CheckRange("registry.state_flush_seconds", c.registry().state_flush_seconds(), 1, 60, &problems);
+  CheckRange("registry.tick_ms", c.registry().tick_ms(), 10, 10'000, &problems);
+  CheckRange("lookup_max_age_seconds", c.lookup_max_age_seconds(), 1, 86'400, &problems);
+  static const char* const kLevels[] = {"debug", "info", "warn", "error"};
+  if (std::find(std::begin(kLevels), std::end(kLevels), c.log_level()) == std::end(kLevels)) {
+    problems.push_back("log_level: want \"debug\", \"info\", \"warn\" or \"error\"");
+  }
+  HubConfig result = Convert(c);
+  absl::StatusOr<std::shared_ptr<const access::Policy>> policy = LoadPolicy(c.policy_file());
+  if (!policy.ok()) {
+    AddLines("policy_file", policy.status(), &problems);
+  } else {
+    result.policy = *policy;
+    if (c.listen().insecure_for_benches()) {
+      result.server.insecure_principal_uri = BenchPrincipal(**policy);
+      if (!result.policy->Identify(result.server.insecure_principal_uri).ok()) {
+        problems.push_back(absl::StrCat("listen.insecure_for_benches: everybody would be ",
+                                        result.server.insecure_principal_uri,
+                                        ", whom the policy doesn't know: add the stakeholder \"bench\""));
+      }
+    }
+  }
+  absl::StatusOr<model::Rules> rules = LoadRules(c.rules_file());
+  if (rules.ok()) {
+    result.rules = *std::move(rules);
+  } else {
+    AddLines("rules_file", rules.status(), &problems);
+  }
+  if (!problems.empty()) return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
+  return result;
+}
+
+absl::StatusOr<std::shared_ptr<const access::Policy>> LoadPolicy(const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  if (!text.ok()) return InFile(text.status(), path);
+  absl::StatusOr<model::PolicySpec> spec = wire::ParsePolicy(*text);
+  if (!spec.ok()) return InFile(spec.status(), path);
+  absl::StatusOr<std::shared_ptr<const access::Policy>> policy = access::Policy::Build(*std::move(spec));
+  if (!policy.ok()) return InFile(policy.status(), path);
+  return policy;
+}
+
+absl::StatusOr<model::Rules> LoadRules(const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  if (!text.ok()) return InFile(text.status(), path);
+  absl::StatusOr<model::Rules> rules = wire::ParseRules(*text);
+  if (!rules.ok()) return InFile(rules.status(), path);
+  return rules;
+}
+
+}  // namespace hub::hub_service

@@ -1,0 +1,117 @@
+#include "services/hub/stores.h"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/log.h"
+#include "libs/base/status_macros.h"
+#include "libs/eventlog/local_log.h"
+#include "libs/eventlog/topics.h"
+#include "libs/registry/processor.h"
+#include "libs/replica/replica.h"
+
+namespace hub::hub_service {
+namespace {
+
+namespace fs = std::filesystem;
+
+// How long a broker may take to answer at the start.
+constexpr absl::Duration kBrokerTimeout = absl::Seconds(20);
+// Folders in data_dir.
+constexpr char kLogFolder[] = "/log";
+constexpr char kStateFolder[] = "/state";
+constexpr char kAuditFolder[] = "/audit";
+
+// Makes a folder for this user only.
+absl::Status MakeFolder(const std::string& path, absl::string_view setting) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) return absl::OkStatus();
+  fs::create_directories(path, error);
+  if (error) return absl::UnavailableError(absl::StrCat(setting, ": can't make ", path, ": ", error.message()));
+  chmod(path.c_str(), 0700);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<base::HmacKey> OpenKey(const std::string& path) {
+  const bool there = fs::exists(path);
+  HUB_ASSIGN_OR_RETURN(base::HmacKey key, base::HmacKey::FromFileOrCreate(path));
+  if (!there) HUB_LOG(INFO, "key_made", {{"file", path}});
+  return key;
+}
+
+absl::StatusOr<std::unique_ptr<eventlog::Log>> OpenLog(const HubConfig& config, const base::Clock* clock,
+                                                       base::Metrics* metrics) {
+  if (config.log_kind == LogKind::kKafka) return eventlog::OpenKafkaLog(config.kafka, clock, metrics, kBrokerTimeout);
+  return eventlog::OpenLocalLog(config.data_dir + kLogFolder, clock, metrics, {});
+}
+
+void Add(const std::vector<store::TableSpec>& more, std::vector<store::TableSpec>* tables) {
+  tables->insert(tables->end(), more.begin(), more.end());
+}
+
+}  // namespace
+
+absl::StatusOr<Keys> OpenKeys(const HubConfig& config) {
+  HUB_RETURN_IF_ERROR(MakeFolder(config.data_dir, "data_dir"));
+  HUB_RETURN_IF_ERROR(MakeFolder(config.key_dir, "key_dir"));
+  const std::string routing_file = config.key_dir + "/routing.key";
+  const bool first = !fs::exists(routing_file);
+  if (first && (fs::exists(config.data_dir + kLogFolder) || fs::exists(config.data_dir + kStateFolder))) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(routing_file, ": missing, but ", config.data_dir,
+                     " holds data made under it: put the escrowed key back, or set another data_dir"));
+  }
+  HUB_ASSIGN_OR_RETURN(base::HmacKey routing, OpenKey(routing_file));
+  HUB_ASSIGN_OR_RETURN(base::HmacKey log, OpenKey(config.key_dir + "/log.key"));
+  HUB_ASSIGN_OR_RETURN(base::HmacKey cursor, OpenKey(config.key_dir + "/cursor.key"));
+  if (first) {
+    HUB_LOG(WARN, "ESCROW_THE_ROUTING_KEY_NOW",
+            {{"file", routing_file},
+             {"why", "it never rotates; without it neither the data nor a backup of them can be used"}});
+  }
+  Keys keys;
+  keys.tokeniser = std::make_unique<model::Tokeniser>(std::move(routing), std::move(log));
+  keys.cursor = std::move(cursor);
+  return keys;
+}
+
+absl::StatusOr<Stores> OpenStores(const HubConfig& config, const base::Clock* clock, base::Metrics* metrics) {
+  Stores stores;
+  absl::StatusOr<std::unique_ptr<eventlog::Log>> log = OpenLog(config, clock, metrics);
+  if (!log.ok()) {
+    return base::Annotate(log.status(), config.log_kind == LogKind::kKafka
+                                            ? "log.kafka_bootstrap: no log without a broker"
+                                            : "data_dir: the log can't be opened");
+  }
+  stores.log = *std::move(log);
+  HUB_RETURN_IF_ERROR(base::Annotate(stores.log->EnsureTopics(eventlog::HubTopics(config.partitions)),
+                                     "log.partitions and the log's topics: want what the log was made with"));
+
+  std::vector<store::TableSpec> tables;
+  Add(registry::ProcessorTables(), &tables);
+  stores.replica_tables = static_cast<store::TableId>(tables.size());
+  Add(replica::ReplicaTables(), &tables);
+  absl::StatusOr<std::unique_ptr<store::Database>> state =
+      store::OpenDatabase(config.data_dir + kStateFolder, tables, {});
+  if (!state.ok()) return base::Annotate(state.status(), "data_dir: the state can't be opened");
+  stores.state = *std::move(state);
+
+  store::DatabaseOptions small;
+  small.block_cache_bytes = size_t{8} << 20;
+  small.write_buffer_bytes = size_t{4} << 20;
+  absl::StatusOr<std::unique_ptr<store::Database>> audit_database =
+      store::OpenDatabase(config.data_dir + kAuditFolder, {{"audit", store::TableShape::kScans}}, small);
+  if (!audit_database.ok())
+    return base::Annotate(audit_database.status(), "data_dir: the audit record can't be opened");
+  stores.audit_database = *std::move(audit_database);
+  absl::StatusOr<std::unique_ptr<audit::AuditLog>> audit = audit::AuditLog::Open(stores.audit_database.get(), 0, clock);
+  if (!audit.ok()) return base::Annotate(audit.status(), "data_dir: the audit record can't be continued");
+  stores.audit = *std::move(audit);
+  return stores;
+}
+
+}  // namespace hub::hub_service

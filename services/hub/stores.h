@@ -1,0 +1,42 @@
+// What the hub keeps on this machine: keys, databases, and the log or the way to it.
+//
+// A plain value whose parts are destroyed in reverse.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "libs/audit/audit.h"
+#include "libs/base/clock.h"
+#include "libs/base/hash.h"
+#include "libs/base/metrics.h"
+#include "libs/eventlog/log.h"
+#include "libs/model/token.h"
+#include "libs/store/database.h"
+#include "services/hub/hub_config.h"
+
+namespace hub::hub_service {
+
+struct Keys {
+  std::unique_ptr<const model::Tokeniser> tokeniser;
+  std::optional<base::HmacKey> cursor;
+};
+
+// Makes keys that are missing on the first start, and says aloud that routing.key must be escrowed. FailedPrecondition: routing.key is
+// missing and there are data that were made under it.
+absl::StatusOr<Keys> OpenKeys(const HubConfig& config);
+
+struct Stores {
+  std::unique_ptr<eventlog::Log> log;               // with the hub's topics
+  std::unique_ptr<store::Database> state;           // can be rebuilt from the log
+  store::TableId registry_tables = 0;               // first of registry::ProcessorTables() in `state`
+  store::TableId replica_tables = 0;                // first of replica::ReplicaTables()
+  std::unique_ptr<store::Database> audit_database;  // can't be rebuilt
+  std::unique_ptr<audit::AuditLog> audit;
+};
+
+// REQUIRES: OpenKeys has made the folders. Errors say in one line what to do.
+absl::StatusOr<Stores> OpenStores(const HubConfig& config, const base::Clock* clock, base::Metrics* metrics);
+
+}  // namespace hub::hub_service
