@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "libs/registry/assessment.h"
 #include "libs/registry/contributions.h"
+#include "libs/registry/level.h"
 
 namespace hub::registry {
 namespace {
@@ -23,13 +23,10 @@ using model::Report;
 // An expiry that moves less than this doesn't deserve an event of its own.
 constexpr absl::Duration kExpiryStep = absl::Hours(24);
 
-// Sorted, without repeats, bounded: what doesn't fit stays in the history only.
+// What doesn't fit stays in the history only.
 template <class Value>
 void AddValue(const Value& value, std::vector<Value>* values) {
-  if (value == Value{}) return;
-  const auto at = std::lower_bound(values->begin(), values->end(), value);
-  if (at != values->end() && *at == value) return;
-  if (values->size() < model::kAttributeValuesMax) values->insert(at, value);
+  if (!(value == Value{})) InsertBounded(value, values);
 }
 
 template <class States>
@@ -40,7 +37,8 @@ auto& Slot(States& states, Facet facet) {
 // One decision in the making: what is common to all kinds of input.
 class Deciding {
  public:
-  Deciding(const DecisionContext& context, const FacetStates& before, const model::RoutingToken& token, const Report* report)
+  Deciding(const DecisionContext& context, const FacetStates& before, const model::RoutingToken& token,
+           const Report* report)
       : context_(context), before_(before), token_(token), report_(report) {
     decision_.states = before;
     decision_.outcome = Outcome::kMerged;
@@ -69,7 +67,6 @@ class Deciding {
         state->tenure = risk->tenure;
         state->tenure_started_at = risk->tenure_started_at;
       }
-      if (facet == Facet::kRisk) state->protected_identifier = model::IsProtected(*context_.rules, report_->identifier);
     }
     Dirty(facet) = true;
     return &*state;
@@ -83,7 +80,7 @@ class Deciding {
     state->first_seen = std::min(state->first_seen, report_->observed_at);
     state->last_seen = std::max(state->last_seen, report_->observed_at);
     if (state->line_kind == model::LineKind::kUnspecified) state->line_kind = report_->line_kind;
-    if (!report_->operator_id.empty()) state->attributes.operator_id = report_->operator_id;
+    LearnOperator(*report_, state);
     if (!report_->circle_of_issue.empty()) state->attributes.circle_of_issue = report_->circle_of_issue;
     AddValue(report_->category, &state->attributes.categories);
     AddValue(report_->victim_state, &state->attributes.victim_states);
@@ -96,27 +93,28 @@ class Deciding {
 
   // Level, reasons and times of the RISK facet from its contributions.
   void Reassess(IndicatorState* state) {
-    const Assessment assessment = Assess(*context_.rules, *state, context_.now);
-    state->attributes.level = assessment.level;
-    state->attributes.reasons = assessment.reasons;
+    state->protected_identifier = model::IsProtected(*context_.rules, state->identifier);
+    const Verdict verdict = Judge(*context_.rules, *state, context_.now, /*steps=*/nullptr);
+    state->attributes.level = verdict.level;
+    state->attributes.reasons = verdict.reasons;
     if (!state->registered_by.empty()) AddValue(model::Reason::kImeiBlocklist, &state->attributes.reasons);
-    state->independent_sources = assessment.independent_sources;
-    state->independent_citizens = assessment.independent_citizens;
-    state->next_check_at = assessment.next_check_at;
-    if (assessment.level == Level::kNone) {
+    state->independent_sources = verdict.independent_sources;
+    state->independent_citizens = verdict.independent_citizens;
+    state->next_check_at = verdict.next_check_at;
+    if (verdict.level == Level::kNone) {
       state->expires_at = absl::InfiniteFuture();
       state->review_due = absl::InfiniteFuture();
       return;
     }
-    if (state->expires_at == absl::InfiniteFuture() || assessment.expires_at > state->expires_at + kExpiryStep ||
-        assessment.expires_at < state->expires_at) {
-      state->expires_at = assessment.expires_at;
+    if (state->expires_at == absl::InfiniteFuture() || verdict.expires_at > state->expires_at + kExpiryStep ||
+        verdict.expires_at < state->expires_at) {
+      state->expires_at = verdict.expires_at;
     }
     if (state->review_due == absl::InfiniteFuture()) state->review_due = context_.now + context_.rules->review_after;
   }
 
-  // An event when something that others may see has changed, or when `always`. `fallen`: how to call a fall to NONE, and `lowered`
-  // whether the kind of a smaller fall is a correction's own.
+  // An event when something that others may see has changed, or when `always`. `fallen`: how to call a fall to NONE, and what is
+  // told `always` though nothing changed.
   void Announce(IndicatorState* state, EventKind fallen, bool always) {
     const std::optional<IndicatorState>& old = Slot(before_, state->attributes.facet);
     const bool same = old.has_value() && old->attributes == state->attributes && old->tenure == state->tenure &&
@@ -135,6 +133,12 @@ class Deciding {
       kind = EventKind::kReported;
     }
     AnnounceAs(state, kind);
+  }
+
+  // The report as its reporter's word, weighed by the rules.
+  void Contribute(IndicatorState* state) {
+    AddContribution(*report_, WeightOf(*context_.rules, *report_), state->ceiling_at, context_.now,
+                    &state->contributions);
   }
 
   void AnnounceAs(IndicatorState* state, EventKind kind) {
@@ -172,10 +176,10 @@ bool FromClosedTenure(const FacetStates& states, const Report& report) {
 }
 
 // SUSPECTED_COMMUNICATION, FINANCIAL_FRAUD, DISCONNECTED, SPOOFED_CLI: evidence that counts by the rules.
-void DecideEvidence(const DecisionContext& context, const Report& report, Deciding* deciding) {
+void DecideEvidence(const Report& report, Deciding* deciding) {
   IndicatorState* state = deciding->Edit(Facet::kRisk);
   deciding->Count(state);
-  Contribute(*context.rules, report, state);
+  deciding->Contribute(state);
   deciding->Reassess(state);
   if (report.kind == InputKind::kSpoofedCli) {
     deciding->Hold(HeldReason::kSpoofedNumber);
@@ -186,7 +190,8 @@ void DecideEvidence(const DecisionContext& context, const Report& report, Decidi
 }
 
 void DecideNotMyConnection(const FacetStates& before, const Report& report, Deciding* deciding) {
-  const bool pending = before.connection.has_value() && before.connection->standing == EventKind::kReverificationRequested;
+  const bool pending =
+      before.connection.has_value() && before.connection->standing == EventKind::kReverificationRequested;
   IndicatorState* state = deciding->Edit(Facet::kConnection);
   deciding->Count(state);
   if (report.operator_id.empty() && before.risk.has_value() && !before.risk->attributes.operator_id.empty()) {
@@ -249,12 +254,12 @@ void DecideTenureClosed(const Report& report, const FacetStates& before, Decidin
   deciding->AnnounceAs(state, EventKind::kTenureClosed);
 }
 
-void DecideHandset(const DecisionContext& context, const FacetStates& before, const Report& report, Deciding* deciding) {
+void DecideHandset(const FacetStates& before, const Report& report, Deciding* deciding) {
   const bool registered = before.risk.has_value() && !before.risk->registered_by.empty();
   if (report.kind == InputKind::kHandsetLost) {
     IndicatorState* state = deciding->Edit(Facet::kRisk);
     deciding->Count(state);
-    Contribute(*context.rules, report, state);
+    deciding->Contribute(state);
     // Whoever registered first stays; a unit named in the report registers for the citizen who lost it.
     if (state->registered_by.empty()) {
       state->registered_by = report.handling_unit.empty() ? report.reporter.stakeholder : report.handling_unit;
@@ -267,7 +272,7 @@ void DecideHandset(const DecisionContext& context, const FacetStates& before, co
   if (report.kind == InputKind::kHandsetFound) {
     IndicatorState* state = deciding->Edit(Facet::kRisk);
     deciding->Count(state);
-    WithdrawKind(InputKind::kHandsetLost, state);
+    Withdraw("", InputKind::kHandsetLost, report.observed_at, &state->contributions);
     state->registered_by.clear();
     deciding->Reassess(state);
     return deciding->AnnounceAs(state, EventKind::kHandsetUnblocked);
@@ -283,17 +288,19 @@ void DecideHandset(const DecisionContext& context, const FacetStates& before, co
   deciding->AnnounceAs(state, EventKind::kHandsetTraced);
 }
 
-void DecideCorrection(const DecisionContext& context, const FacetStates& before, const Report& report, Deciding* deciding) {
+void DecideCorrection(const FacetStates& before, const Report& report, Deciding* deciding) {
   const model::Correction& correction = report.correction;
   const bool sets_level = correction.kind == model::CorrectionKind::kSetLevel;
   if (!before.risk.has_value() && !(sets_level && correction.level > Level::kNone)) {
     return deciding->Hold(HeldReason::kNothingToCorrect);
   }
   if (correction.kind == model::CorrectionKind::kRetracted) {
-    IndicatorState probe = *before.risk;
-    if (!Withdraw(report.reporter.stakeholder, &probe)) return deciding->Hold(HeldReason::kNothingToCorrect);
+    std::vector<model::Contribution> left = before.risk->contributions;
+    if (Withdraw(report.reporter.stakeholder, InputKind::kUnspecified, report.observed_at, &left) == 0) {
+      return deciding->Hold(HeldReason::kNothingToCorrect);
+    }
     IndicatorState* state = deciding->Edit(Facet::kRisk);
-    Withdraw(report.reporter.stakeholder, state);
+    state->contributions = std::move(left);
     deciding->Reassess(state);
     return deciding->Announce(state, EventKind::kRetracted, /*always=*/true);
   }
@@ -308,13 +315,15 @@ void DecideCorrection(const DecisionContext& context, const FacetStates& before,
     state->ceiling = level;
     state->ceiling_at = report.observed_at;
   }
-  if (sets_level && level > Level::kNone) Contribute(*context.rules, report, state);
+  if (sets_level && level > Level::kNone) deciding->Contribute(state);
   deciding->Reassess(state);
   if (sets_level && level > Level::kNone && state->protected_identifier && state->attributes.level == Level::kNone) {
-    deciding->Hold(correction.override_protected ? HeldReason::kAwaitingSecondAnalyst : HeldReason::kProtectedIdentifier);
+    deciding->Hold(correction.override_protected ? HeldReason::kAwaitingSecondAnalyst
+                                                 : HeldReason::kProtectedIdentifier);
     return deciding->Announce(state, EventKind::kLevelLowered, /*always=*/false);
   }
-  const EventKind fallen = correction.kind == model::CorrectionKind::kRescinded ? EventKind::kRescinded : EventKind::kCleared;
+  const EventKind fallen =
+      correction.kind == model::CorrectionKind::kRescinded ? EventKind::kRescinded : EventKind::kCleared;
   // A correction is always told, also where the level stays: someone waits for it.
   deciding->Announce(state, level == Level::kNone ? fallen : EventKind::kDetailsChanged, /*always=*/true);
 }
@@ -333,16 +342,29 @@ Decision Decide(const DecisionContext& context, const FacetStates& before, const
     case InputKind::kSuspectedCommunication:
     case InputKind::kFinancialFraud:
     case InputKind::kDisconnected:
-    case InputKind::kSpoofedCli: DecideEvidence(context, report, &deciding); break;
-    case InputKind::kNotMyConnection: DecideNotMyConnection(before, report, &deciding); break;
-    case InputKind::kReverified: DecideReverified(report, before, &deciding); break;
-    case InputKind::kTenureClosed: DecideTenureClosed(report, before, &deciding); break;
+    case InputKind::kSpoofedCli:
+      DecideEvidence(report, &deciding);
+      break;
+    case InputKind::kNotMyConnection:
+      DecideNotMyConnection(before, report, &deciding);
+      break;
+    case InputKind::kReverified:
+      DecideReverified(report, before, &deciding);
+      break;
+    case InputKind::kTenureClosed:
+      DecideTenureClosed(report, before, &deciding);
+      break;
     case InputKind::kHandsetLost:
     case InputKind::kHandsetFound:
-    case InputKind::kHandsetTraced: DecideHandset(context, before, report, &deciding); break;
-    case InputKind::kCorrection: DecideCorrection(context, before, report, &deciding); break;
+    case InputKind::kHandsetTraced:
+      DecideHandset(before, report, &deciding);
+      break;
+    case InputKind::kCorrection:
+      DecideCorrection(before, report, &deciding);
+      break;
     case InputKind::kActionTaken:
-    case InputKind::kUnspecified: break;
+    case InputKind::kUnspecified:
+      break;
   }
   return std::move(deciding).Finish();
 }
@@ -355,10 +377,6 @@ Decision DecideLapse(const DecisionContext& context, const FacetStates& before) 
     deciding.Announce(state, EventKind::kExpired, /*always=*/false);
   }
   return std::move(deciding).Finish();
-}
-
-std::vector<std::string> ExplainLevel(const model::Rules& rules, const model::IndicatorState& state, absl::Time now) {
-  return Assess(rules, state, now).steps;
 }
 
 }  // namespace hub::registry

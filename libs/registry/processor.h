@@ -27,13 +27,15 @@ namespace hub::registry {
 
 struct ProcessorOptions {
   int32_t partition = 0;
-  int batch_records_max = 512;                     // per commit
+  int batch_records_max = 512;  // per commit
   absl::Duration tick_interval = absl::Seconds(1);
   absl::Duration state_flush_interval = absl::Seconds(30);  // changed counters go out as STATE at most this much later
   absl::Duration mark_interval = absl::Minutes(1);          // complete marks
   absl::Duration dedupe_window = absl::Hours(24 * 35);
-  int outbox_in_flight_max = 2048;                 // records sent and not acknowledged; further ones wait in the table
-  int64_t outbox_rows_max = 200'000;               // beyond this the processor stops reading reports until it has drained
+  absl::Duration tick_step_max =
+      absl::Hours(1);  // a greater step of the machine's clock while running stops the ticks: an operator's case
+  int outbox_in_flight_max = 2048;    // records sent and not acknowledged; further ones wait in the table
+  int64_t outbox_rows_max = 200'000;  // beyond this the processor stops reading reports until it has drained
 };
 
 // The processor's tables in its database. One set serves all partitions of a process: keys start with the partition.
@@ -51,12 +53,12 @@ enum class ProcessorPhase { kTakingOver, kRunning, kDeposed };
 struct ProcessorStatus {
   ProcessorPhase phase = ProcessorPhase::kTakingOver;
   uint64_t term = 0;
-  int64_t reports_next = 0;     // next offset to read
-  int64_t reports_end = 0;      // end when last looked
+  int64_t reports_next = 0;                 // next offset to read
+  int64_t reports_end = 0;                  // end when last looked
   absl::Time clock = absl::InfinitePast();  // last tick applied
   uint64_t rules_version = 0;
   int64_t outbox_rows = 0;
-  bool rebuilt = false;         // the local tables were set aside at takeover
+  bool rebuilt = false;  // the local tables were set aside at takeover
 };
 
 class Processor {
