@@ -243,6 +243,8 @@ absl::StatusOr<Takeover::Progress> Takeover::JudgeDisk() {
   HUB_RETURN_IF_ERROR(database_->Commit(batch, store::Durability::kSynced));
   rebuilt_ = true;
   rules_ = {};
+  events_rules_ = {};
+  reports_rules_ = {};
   disk_.reset();
   HUB_ASSIGN_OR_RETURN(const auto events, log_->Offsets({eventlog::kEventsTopic, partition_}));
   StartScan(events.first);
@@ -291,7 +293,7 @@ absl::StatusOr<Takeover::Progress> Takeover::ScanIds() {
         HUB_ASSIGN_OR_RETURN(const auto known, database_->Get(tables_.ids, key));
         if (!known.has_value()) batch.Put(tables_.ids, key, EncodeIdRow(model::BodyHash(*report), stored.offset));
       } else if (const auto* update = std::get_if<model::RulesUpdate>(&record->body)) {
-        LearnRules(update->rules, /*from_reports=*/true);
+        if (update->rules.version > reports_rules_.version) reports_rules_ = update->rules;
       } else if (const auto* tick = std::get_if<model::Tick>(&record->body);
                  tick != nullptr && DeservesAge(tick->now, last_age_)) {
         std::string age;
@@ -304,17 +306,17 @@ absl::StatusOr<Takeover::Progress> Takeover::ScanIds() {
     HUB_RETURN_IF_ERROR(database_->Commit(batch, store::Durability::kBuffered));
     return Progress::kAgain;
   }
+  HUB_ASSIGN_OR_RETURN(const auto reports, log_->Offsets({eventlog::kReportsTopic, partition_}));
+  rules_ = RulesAtStart(reports.first);
   stage_ = Stage::kDone;
   return Progress::kDone;
 }
 
-// The rules in force at the mark: of the reports before it the newest; what `events` keeps may be newer than the mark.
-void Takeover::LearnRules(const model::Rules& rules, bool from_reports) {
-  if (from_reports && !rules_from_reports_) {
-    rules_from_reports_ = true;
-    if (!complete_.has_value() || rules_.version > complete_->rules_version) rules_ = {};
-  }
-  if (rules.version > rules_.version) rules_ = rules;
+// The rules in force where the replay starts: the newest of the reports before it; when those are gone, what `events` keeps.
+model::Rules Takeover::RulesAtStart(eventlog::Offset reports_first) const {
+  if (reports_rules_.version > 0) return reports_rules_;
+  const bool none_then = complete_.has_value() ? complete_->rules_version == 0 : reports_first == 0;
+  return none_then ? model::Rules() : events_rules_;
 }
 
 absl::StatusOr<bool> Takeover::ReadEvents(eventlog::Offset end, bool build) {
@@ -361,8 +363,7 @@ void Takeover::Judge(const wire::DecodedRecord& record, std::vector<wire::Decode
     return;
   }
   LearnSequence(record.header.sequence);
-  if (const auto* update = std::get_if<model::RulesUpdate>(&record.body))
-    LearnRules(update->rules, /*from_reports=*/false);
+  if (const auto* update = std::get_if<model::RulesUpdate>(&record.body)) events_rules_ = update->rules;
   if (!told.has_value()) return;
   displaced_.erase(told->state->key);
   if (accepted != nullptr) accepted->push_back(record);

@@ -70,7 +70,7 @@ class Takeover {
   void LearnSequence(uint64_t sequence);
   absl::Status Build(const std::vector<wire::DecodedRecord>& accepted);
   void StartScan(eventlog::Offset from);
-  void LearnRules(const model::Rules& rules, bool from_reports);
+  model::Rules RulesAtStart(eventlog::Offset reports_first) const;
 
   const int32_t partition_;
   const RowKeys& keys_;
@@ -84,7 +84,7 @@ class Takeover {
   std::optional<PartitionState> disk_;
   PartitionState state_;
   model::Rules rules_;
-  bool rules_from_reports_ = false;
+  model::Rules events_rules_, reports_rules_;  // the newest seen on each topic, for a rebuild
   std::map<model::IndicatorKey, Displaced> displaced_;
   std::set<uint64_t> sequences_on_log_;
   bool rebuilt_ = false;
