@@ -1,0 +1,281 @@
+// hub-all as a process: from a report to a subscriber, a lookup and a correction; drain, restart, crash.
+#include <grpcpp/grpcpp.h>
+#include <signal.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "fraudhub/v1/lookup.pb.h"
+#include "fraudhub/v1/operations.grpc.pb.h"
+#include "fraudhub/v1/report.pb.h"
+#include "fraudhub/v1/subscription.grpc.pb.h"
+#include "libs/base/clock.h"
+#include "libs/client/lookup.h"
+#include "libs/client/reporter.h"
+#include "libs/client/subscriber.h"
+#include "libs/model/report_id.h"
+#include "libs/rpc/proto_time.h"
+#include "libs/rpc/status.h"
+#include "tests/catch.h"
+#include "tests/process/hub_process.h"
+
+namespace hub::process_test {
+namespace {
+
+namespace v1 = ::fraudhub::v1;
+
+constexpr char kNumber[] = "+915550000001";
+constexpr char kOtherNumber[] = "+915550000002";
+
+std::string IdOf(const std::string& name) { return model::ToText(model::MakeNameBasedId("hub_basic_test", name)); }
+
+v1::RawIdentifier Mobile(const std::string& number) {
+  v1::RawIdentifier identifier;
+  identifier.set_type(v1::IDENTIFIER_TYPE_MOBILE);
+  identifier.set_value(number);
+  return identifier;
+}
+
+v1::Report Fraud(const std::string& number, const std::string& name) {
+  v1::Report report;
+  report.set_report_id(IdOf(name));
+  report.set_kind(v1::INPUT_KIND_FINANCIAL_FRAUD);
+  *report.mutable_identifier() = Mobile(number);
+  rpc::ToProto(base::RealClock().TimeNow(), report.mutable_observed_at());
+  return report;
+}
+
+// Asks until the answer is yes; for what the hub promises soon rather than at once.
+bool Eventually(const std::function<bool()>& question) {
+  const base::RealClock clock;
+  const absl::Duration until = clock.Monotonic() + kPatience;
+  base::Mutex mu;
+  base::CondVar never;
+  while (!question()) {
+    if (clock.Monotonic() >= until) return false;
+    base::MutexLock lock(&mu);
+    never.WaitFor(&mu, absl::Milliseconds(20));
+  }
+  return true;
+}
+
+// A subscriber on a thread of its own, with all it heard.
+class Watcher {
+ public:
+  Watcher(const client::ConnectionOptions& connection, const std::string& token) {
+    options_.connection = connection;
+    options_.token = token;
+    options_.from_earliest = true;
+    options_.client_id = "watcher";
+    thread_ = base::Thread("watcher", [this](std::stop_token stop) { Run(stop); });
+  }
+  // Waits for an event about `number` that `is_it`.
+  bool Sees(const std::string& number, const std::function<bool(const v1::Event&)>& is_it) {
+    return Eventually([&] {
+      base::MutexLock lock(&mu_);
+      for (const v1::Event& event : events_) {
+        if (event.indicator().identifier().canonical() == number && is_it(event)) return true;
+      }
+      return false;
+    });
+  }
+  // Of the last progress: everything before it was seen. Waits for one after all events so far.
+  std::string Token() {
+    const int before = Count(&Watcher::progress_);
+    CHECK(Eventually([&] { return Count(&Watcher::progress_) > before + 1; }));
+    base::MutexLock lock(&mu_);
+    return token_;
+  }
+  size_t events() {
+    base::MutexLock lock(&mu_);
+    return events_.size();
+  }
+  bool Disconnected() {
+    return Eventually([&] { return Count(&Watcher::disconnects_) > 0; });
+  }
+  absl::Status Stop() {
+    thread_.Stop();
+    return result_;
+  }
+
+ private:
+  int Count(int Watcher::*counter) {
+    base::MutexLock lock(&mu_);
+    return this->*counter;
+  }
+  void Run(const std::stop_token& stop) {
+    client::SubscriberHandlers handlers;
+    handlers.on_event = [this](const v1::Event& event) {
+      base::MutexLock lock(&mu_);
+      events_.push_back(event);
+      return true;
+    };
+    handlers.on_progress = [this](const v1::Progress& progress) {
+      base::MutexLock lock(&mu_);
+      token_ = progress.token();
+      ++progress_;
+    };
+    handlers.on_disconnected = [this](const absl::Status&, absl::Duration) {
+      base::MutexLock lock(&mu_);
+      ++disconnects_;
+    };
+    result_ = client::Subscriber::Run(options_, v1::Filter(), handlers, stop);
+  }
+
+  client::SubscriberOptions options_;
+  base::Mutex mu_;
+  std::vector<v1::Event> events_ ABSL_GUARDED_BY(mu_);
+  std::string token_ ABSL_GUARDED_BY(mu_);
+  int progress_ = 0;
+  int disconnects_ = 0;
+  absl::Status result_;
+  base::Thread thread_;
+};
+
+void Submit(const client::ConnectionOptions& connection, const std::vector<v1::Report>& reports) {
+  client::ReporterOptions options;
+  options.connection = connection;
+  base::Mutex mu;
+  std::vector<v1::ReportVerdict> verdicts;
+  const auto reporter = client::Reporter::Create(options, [&](uint64_t, const v1::ReportVerdict& verdict) {
+    base::MutexLock lock(&mu);
+    verdicts.push_back(verdict);
+  });
+  REQUIRE(reporter.ok());
+  for (const v1::Report& report : reports) REQUIRE((*reporter)->Submit(0, report).ok());
+  const absl::Status flushed = (*reporter)->Flush();
+  INFO(flushed.ToString());
+  REQUIRE(flushed.ok());
+  base::MutexLock lock(&mu);
+  REQUIRE(verdicts.size() == reports.size());
+  for (const v1::ReportVerdict& verdict : verdicts) {
+    INFO(verdict.ShortDebugString());
+    CHECK(verdict.verdict() == v1::VERDICT_ACCEPTED);
+  }
+}
+
+v1::LookupResult LookUp(const client::ConnectionOptions& connection, const std::string& number) {
+  const auto lookup = client::Lookup::Create(connection);
+  REQUIRE(lookup.ok());
+  v1::LookupRequest request;
+  *request.add_identifiers() = Mobile(number);
+  request.set_purpose("TEST");
+  const absl::StatusOr<v1::LookupResponse> response = (*lookup)->Get(request, kPatience);
+  INFO(response.status().ToString());
+  REQUIRE(response.ok());
+  REQUIRE(response->results_size() == 1);
+  return response->results(0);
+}
+
+v1::Level LevelOf(const client::ConnectionOptions& connection, const std::string& number) {
+  return LookUp(connection, number).indicator().level();
+}
+
+grpc::Status Correct(const client::ConnectionOptions& connection, const std::string& number,
+                     v1::CorrectResponse* response) {
+  const auto channel = client::Connect(connection);
+  REQUIRE(channel.ok());
+  v1::CorrectRequest request;
+  request.set_report_id(IdOf("correction of " + number));
+  *request.mutable_identifier() = Mobile(number);
+  request.mutable_correction()->set_kind(v1::CORRECTION_KIND_CLEARED);
+  grpc::ClientContext context;
+  return v1::OperationsService::NewStub(*channel)->Correct(&context, request, response);
+}
+
+bool IsVeryHigh(const v1::Event& event) { return event.indicator().level() == v1::LEVEL_VERY_HIGH; }
+bool IsCleared(const v1::Event& event) { return event.kind() == v1::EVENT_KIND_CLEARED; }
+
+TEST_CASE("A report reaches a subscriber and a lookup, and so does its correction; SIGTERM drains", "[process][hub]") {
+  const HubFiles files;
+  HubProcess hub(files.Arguments());
+  const bool serves = hub.Serves();
+  INFO(hub.output());
+  REQUIRE(serves);
+  CHECK(Eventually([&] { return absl::StrContains(hub.Get("/readyz"), " 200 "); }));
+  CHECK(absl::StrContains(hub.Get("/healthz"), " 200 "));
+  CHECK(absl::StrContains(hub.output(), "ESCROW_THE_ROUTING_KEY_NOW"));
+
+  const client::ConnectionOptions bank = files.Connection("bank-1/main", hub);
+  Watcher watcher(bank, "");
+  CHECK(LookUp(bank, kNumber).verdict() == v1::LOOKUP_VERDICT_NO_INDICATOR);
+  Submit(files.Connection("police-1/main", hub), {Fraud(kNumber, "first"), Fraud(kOtherNumber, "second")});
+  CHECK(watcher.Sees(kNumber, IsVeryHigh));
+  CHECK(watcher.Sees(kOtherNumber, IsVeryHigh));
+  CHECK(Eventually([&] { return LevelOf(bank, kNumber) == v1::LEVEL_VERY_HIGH; }));
+
+  v1::CorrectResponse corrected;
+  CHECK(Correct(files.Connection("diu/analyst-1", hub), kNumber, &corrected).ok());
+  CHECK(corrected.verdict().verdict() == v1::VERDICT_ACCEPTED);
+  CHECK(watcher.Sees(kNumber, IsCleared));
+  CHECK(Eventually([&] { return LevelOf(bank, kNumber) == v1::LEVEL_NONE; }));
+  CHECK(absl::StrContains(hub.Get("/metrics"), "fraudhub_ingest_reports_total{reason=\"\",verdict=\"accepted\"} 3"));
+  const std::string status = hub.Get("/statusz");
+  CHECK(absl::StrContains(status, "fan-out: 1 streams"));
+  CHECK(absl::StrContains(status, "partition 1: running"));
+
+  hub.Signal(SIGTERM);
+  CHECK(hub.WaitForExit(absl::Seconds(10)) == 0);
+  CHECK(watcher.Disconnected());
+  CHECK(watcher.Stop().ok());
+  CHECK(absl::StrContains(hub.output(), "hub_stopped"));
+  CHECK_FALSE(absl::StrContains(hub.output(), kNumber));
+}
+
+TEST_CASE("A hub that was killed goes on where it was, and so does a subscriber with its token", "[process][hub]") {
+  const HubFiles files;
+  std::string token;
+  {
+    HubProcess hub(files.Arguments());
+    REQUIRE(hub.Serves());
+    Watcher watcher(files.Connection("bank-1/main", hub), "");
+    Submit(files.Connection("police-1/main", hub), {Fraud(kNumber, "first")});
+    CHECK(watcher.Sees(kNumber, IsVeryHigh));
+    token = watcher.Token();
+    hub.Signal(SIGKILL);
+    CHECK(hub.WaitForExit() == 128 + SIGKILL);
+    CHECK(watcher.Disconnected());
+  }
+  HubProcess hub(files.Arguments());
+  const bool serves = hub.Serves();
+  INFO(hub.output());
+  REQUIRE(serves);
+  const client::ConnectionOptions bank = files.Connection("bank-1/main", hub);
+  Watcher watcher(bank, token);
+  CHECK(Eventually([&] { return LevelOf(bank, kNumber) == v1::LEVEL_VERY_HIGH; }));
+  Submit(files.Connection("police-1/main", hub), {Fraud(kNumber, "first"), Fraud(kOtherNumber, "second")});
+  CHECK(watcher.Sees(kOtherNumber, IsVeryHigh));
+  CHECK(watcher.events() == 1);  // the first was seen before, and its repeat changed nothing
+}
+
+TEST_CASE("What this release doesn't serve says so", "[process][hub]") {
+  const HubFiles files;
+  HubProcess hub(files.Arguments());
+  REQUIRE(hub.Serves());
+  const auto analyst = client::Connect(files.Connection("diu/analyst-1", hub));
+  REQUIRE(analyst.ok());
+  grpc::ClientContext context;
+  v1::ListReceiptsResponse receipts;
+  const grpc::Status refused = v1::OperationsService::NewStub(*analyst)->ListReceipts(&context, {}, &receipts);
+  CHECK(refused.error_code() == grpc::StatusCode::UNIMPLEMENTED);
+  CHECK(absl::StrContains(refused.error_message(), "OperationsService.ListReceipts: this release"));
+
+  const auto bank = client::Connect(files.Connection("bank-1/main", hub));
+  REQUIRE(bank.ok());
+  grpc::ClientContext cursor_context;
+  v1::GetCursorResponse cursor;
+  CHECK(v1::SubscriptionService::NewStub(*bank)->GetCursor(&cursor_context, {}, &cursor).error_code() ==
+        grpc::StatusCode::UNIMPLEMENTED);
+  // A role without the right to the call is refused before anything else.
+  grpc::ClientContext denied_context;
+  v1::CorrectResponse corrected;
+  CHECK(v1::OperationsService::NewStub(*bank)->Correct(&denied_context, {}, &corrected).error_code() ==
+        grpc::StatusCode::PERMISSION_DENIED);
+}
+
+}  // namespace
+}  // namespace hub::process_test
