@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -35,6 +36,11 @@ constexpr absl::Duration kControlTimeout = absl::Seconds(10);
 constexpr absl::Duration kStreamsWindow = absl::Seconds(2);  // farewells are paced over it
 constexpr absl::Duration kCallsGrace = absl::Seconds(3);     // for what is in flight then
 
+std::string OneLine(std::string text) {
+  absl::RemoveExtraAsciiWhitespace(&text);
+  return absl::StrReplaceAll(text, {{"\n", " "}});
+}
+
 enum class Stage { kStarting, kServing, kDraining };
 
 class Impl final : public HubApp {
@@ -51,8 +57,7 @@ class Impl final : public HubApp {
   }
 
   absl::Status Run() {
-    HUB_LOG(INFO, "hub_starts",
-            {{"version", HUB_VERSION}, {"config", absl::StrReplaceAll(config_.text, {{"\n", " "}})}});
+    HUB_LOG(INFO, "hub_starts", {{"version", HUB_VERSION}, {"config", OneLine(config_.text)}});
     HUB_ASSIGN_OR_RETURN(keys_, OpenKeys(config_));
     HUB_ASSIGN_OR_RETURN(stores_, OpenStores(config_, clock_, &metrics_));
     HUB_ASSIGN_OR_RETURN(replica_,

@@ -57,7 +57,11 @@ int main(int argc, char** argv) {
   options.add_flag("--check", check, "Check configuration, policy and rules, print every problem, and exit");
   options.add_flag("--print-config", print, "Print the configuration with defaults and overrides, and exit");
   options.set_version_flag("--version", "hub-all " HUB_VERSION);
-  CLI11_PARSE(options, argc, argv);
+  try {
+    options.parse(argc, argv);
+  } catch (const CLI::ParseError& problem) {
+    return options.exit(problem) == 0 ? 0 : 1;
+  }
 
   absl::StatusOr<HubConfig> config = hub::hub_service::LoadConfig(path, overrides);
   if (!config.ok()) {

@@ -52,6 +52,7 @@ void Signals::Listen(const std::stop_token& stop) {
       HUB_LOG(WARN, "stopped_at_once", {{"signal", received}});
       _exit(kStoppedAtOnce);
     } else {
+      HUB_LOG(INFO, "stop_asked", {{"signal", received}});
       stop_ = true;
     }
     changed_.NotifyAll();

@@ -1,7 +1,9 @@
 // hub-all as a process: from a report to a subscriber, a lookup and a correction; drain, restart, crash.
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <signal.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -250,6 +252,69 @@ TEST_CASE("A hub that was killed goes on where it was, and so does a subscriber 
   Submit(files.Connection("police-1/main", hub), {Fraud(kNumber, "first"), Fraud(kOtherNumber, "second")});
   CHECK(watcher.Sees(kOtherNumber, IsVeryHigh));
   CHECK(watcher.events() == 1);  // the first was seen before, and its repeat changed nothing
+}
+
+TEST_CASE("Every report gets its verdict though the hub is restarted meanwhile", "[process][hub]") {
+  constexpr int kReports = 20'000;
+  const HubFiles files;
+  auto hub = std::make_unique<HubProcess>(files.Arguments());
+  REQUIRE(hub->Serves());
+  const std::string same_port = absl::StrCat("listen.address=127.0.0.1:", hub->port());
+  client::ReporterOptions options;
+  options.connection = files.Connection("police-1/main", *hub);
+  options.backoff_max = absl::Seconds(1);
+  std::atomic<int> accepted{0}, others{0};
+  const auto reporter = client::Reporter::Create(options, [&](uint64_t, const v1::ReportVerdict& verdict) {
+    ++(verdict.verdict() == v1::VERDICT_ACCEPTED ? accepted : others);
+  });
+  REQUIRE(reporter.ok());
+  absl::Status sent;
+  base::Thread sender("sender", [&](std::stop_token) {
+    for (int i = 0; i < kReports && sent.ok(); ++i) {
+      const std::string number = absl::StrCat("+91555", 1'000'000 + i % 1000);
+      sent = (*reporter)->Submit(static_cast<uint64_t>(i), Fraud(number, absl::StrCat("restart ", i)));
+    }
+    if (sent.ok()) sent = (*reporter)->Flush();
+  });
+  CHECK(Eventually([&] { return accepted > kReports / 20; }));
+  hub->Signal(SIGTERM);
+  CHECK(hub->WaitForExit(absl::Seconds(10)) == 0);
+  hub = std::make_unique<HubProcess>(files.Arguments({"--set", same_port}));
+  const bool serves = hub->Serves();
+  INFO(hub->output());
+  REQUIRE(serves);
+  sender.Stop();
+  INFO(sent.ToString());
+  CHECK(sent.ok());
+  CHECK(accepted == kReports);
+  CHECK(others == 0);
+}
+
+TEST_CASE("Health is answered to whoever has an identity", "[process][hub]") {
+  const HubFiles files;
+  HubProcess hub(files.Arguments());
+  REQUIRE(hub.Serves());
+  const auto channel = client::Connect(files.Connection("bank-1/main", hub));
+  REQUIRE(channel.ok());
+  grpc::GenericStub stub(*channel);
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  const grpc::Slice empty;
+  const auto call =
+      stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::ByteBuffer(&empty, 1), &queue);
+  grpc::ByteBuffer answer;
+  grpc::Status status;
+  call->StartCall();
+  call->Finish(&answer, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  REQUIRE(queue.Next(&tag, &ok));
+  INFO(status.error_message());
+  REQUIRE(status.ok());
+  grpc::Slice bytes;
+  REQUIRE(answer.DumpToSingleSlice(&bytes).ok());
+  // HealthCheckResponse{status: SERVING}
+  CHECK(std::string(reinterpret_cast<const char*>(bytes.begin()), bytes.size()) == std::string("\x08\x01"));
 }
 
 TEST_CASE("What this release doesn't serve says so", "[process][hub]") {

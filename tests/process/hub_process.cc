@@ -172,7 +172,8 @@ stakeholders { id: "diu" role: ROLE_ANALYST kind: "DOT_DIU" principals { name: "
     absl::StrAppend(&text, "grants { role: ", role, R"(
   rpcs: ["ReportService.SubmitReports", "ReportService.StreamReports", "ReportService.GetReportStatus", "LookupService.Lookup",
          "SubscriptionService.Subscribe", "SubscriptionService.GetCursor"]
-  may_report: INPUT_KIND_FINANCIAL_FRAUD may_see { level_min: LEVEL_NONE } may_look_up: IDENTIFIER_TYPE_MOBILE }
+  may_report: INPUT_KIND_FINANCIAL_FRAUD may_see { level_min: LEVEL_NONE } may_look_up: IDENTIFIER_TYPE_MOBILE
+  reports_per_second: 100000 }
 )");
   }
   absl::StrAppend(&text, R"(grants { role: ROLE_ANALYST

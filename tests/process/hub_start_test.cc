@@ -108,6 +108,17 @@ TEST_CASE("A start-up problem ends in one line that says what to do", "[process]
   CHECK_FALSE(fs::exists(files.Path("data/keys/routing.key")));
 }
 
+TEST_CASE("A second SIGTERM stops at once", "[process][hub]") {
+  const HubFiles files;
+  // A start that takes its time: nobody listens on the broker's port.
+  HubProcess hub(files.Arguments({"--set", "log.kind=kafka", "--set", "log.kafka_bootstrap=127.0.0.1:1"}));
+  REQUIRE(hub.Says("hub_starts"));
+  hub.Signal(SIGTERM);
+  REQUIRE(hub.Says("stop_asked"));
+  hub.Signal(SIGTERM);
+  CHECK(hub.WaitForExit(absl::Seconds(3)) == 128 + SIGTERM);
+}
+
 TEST_CASE("SIGHUP puts a new policy in force, and a broken one leaves the old", "[process][hub]") {
   const HubFiles files;
   HubProcess hub(files.Arguments());
