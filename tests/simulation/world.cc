@@ -70,6 +70,7 @@ bool IsWithdrawal(const model::Event& event) { return model::IsCorrection(event.
 
 World::World(uint64_t seed, Bug bug)
     : bug_(bug),
+      identifiers_(6 + static_cast<int>(seed % 4) * 24),
       random_(seed),
       clock_(absl::FromUnixSeconds(1'800'000'000)),
       tokeniser_(base::HmacKey("routing"), base::HmacKey("logs")),
@@ -149,6 +150,7 @@ World::World(uint64_t seed, Bug bug)
     clients_.push_back(std::move(client));
   };
   add("everything", {}, [](const model::Attributes&) { return true; });
+  clients_.back()->sees_all = true;
   add("medium and up", {.level_min = Level::kMedium}, [](const model::Attributes& a) { return a.level >= Level::kMedium; });
   add("high mobiles", {.types = {IdentifierType::kMobile}, .level_min = Level::kHigh}, [](const model::Attributes& a) {
     return a.type == IdentifierType::kMobile && a.level >= Level::kHigh;
@@ -242,7 +244,7 @@ void World::Submit(bool again) {
   Submitted submitted;
   model::Report& report = submitted.report;
   report.id = model::MakeTimeBasedId(clock_.TimeNow(), absl::StrCat(random_(), "-", random_()).substr(0, 10));
-  report.identifier = IdentifierNumber(Draw(8));
+  report.identifier = IdentifierNumber(Draw(identifiers_));
   report.reporter = Reporters()[static_cast<size_t>(Draw(static_cast<int>(Reporters().size())))];
   report.observed_at = clock_.TimeNow() - absl::Seconds(Draw(60));
   report.received_at = clock_.TimeNow();
@@ -324,8 +326,15 @@ void World::OpenStream(Client* client) {
     if (!client->token.empty()) ++fired_["cursor refused"];
     client->token.clear();
     client->view.clear();
+    // Compaction keeps the last record of a key, which may be a silent state: from then on a fresh start needs a snapshot, here the
+    // observer's.
+    const bool snapshot = fired_["compaction"] > 0;
     session = fanout::Session::Start(dispatcher_.get(), &clock_, &sealer_, options, *joined, client->filter.Fingerprint(),
-                                     fanout::SessionStart::kEarliest);
+                                     snapshot ? fanout::SessionStart::kNow : fanout::SessionStart::kEarliest);
+    if (snapshot) {
+      Observe();
+      for (const auto& [id, seen] : truth_) client->view[id] = {seen.stamp, client->wants(seen.state.attributes)};
+    }
   }
   if (!session.ok()) return Fail(absl::StrCat("stream: ", session.status().message()));
   client->session = *std::move(session);
@@ -338,6 +347,11 @@ void World::OnEvent(Client* client, absl::string_view bytes) {
   const model::VersionStamp stamp{event.version().term(), event.version().version(), event.version().reports_offset()};
   Client::Held& held = client->view[event.indicator().indicator_id()];
   if (held.stamp.version != 0 && stamp <= held.stamp) return;
+  if (!accepted_[event.indicator().indicator_id()].contains(stamp)) return Fail("a record was delivered that is not in force");
+  // Who sees everything misses no version while its stream goes on.
+  if (client->sees_all && held.stamp.version != 0 && stamp.version > held.stamp.version + 1) {
+    return Fail(absl::StrCat("a gap: version ", held.stamp.version, ", then ", stamp.version));
+  }
   held = {stamp, !event.left_view()};
 }
 
@@ -345,6 +359,7 @@ void World::StepClient(Client* client) {
   if (client->stalled && !calm_) return;
   if (client->session == nullptr) OpenStream(client);
   if (client->session == nullptr) return;
+  Observe();  // what is in force by now
   auto message = client->session->Next();
   if (!message.ok()) {
     client->session.reset();
@@ -353,7 +368,10 @@ void World::StepClient(Client* client) {
     ++fired_["stream ended"];
     return;
   }
-  if (message->empty()) return;
+  if (message->empty()) {
+    Acknowledge(client);
+    return;
+  }
   std::string bytes;
   for (const fanout::Slice& slice : message->slices) absl::StrAppend(&bytes, slice.bytes);
   if (!calm_ && Draw(60) == 0) {
@@ -367,10 +385,12 @@ void World::StepClient(Client* client) {
   for (const auto& event : response.events()) OnEvent(client, event.SerializeAsString());
   for (const auto& [partition, offset] : response.positions()) client->unacked[partition] = offset;
   if (response.has_progress()) client->token = response.progress().token();
-  if (Draw(3) == 0 || calm_) {
-    if (absl::Status status = client->session->OnAck(client->unacked); !status.ok()) {
-      Fail(absl::StrCat("ack: ", status.message()));
-    }
+  if (Draw(3) == 0 || calm_) Acknowledge(client);
+}
+
+void World::Acknowledge(Client* client) {
+  if (absl::Status status = client->session->OnAck(client->unacked); !status.ok()) {
+    Fail(absl::StrCat("ack: ", status.message()));
   }
 }
 

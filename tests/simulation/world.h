@@ -56,6 +56,7 @@ class World {
   void RestartDispatcher();
   void StepClient(Client* client);
   void OpenStream(Client* client);
+  void Acknowledge(Client* client);
   void OnEvent(Client* client, absl::string_view bytes);
   void Observe();
   void Quiesce();
@@ -66,6 +67,7 @@ class World {
   void Fail(const std::string& what);
 
   const Bug bug_;
+  const int identifiers_;  // few: much happens to each; many: each event counts
   std::mt19937_64 random_;
   base::ManualClock clock_;
   base::Metrics metrics_;
@@ -89,6 +91,7 @@ class World {
     uint64_t last_event_version = 0;
   };
   std::map<std::string, Seen> truth_;
+  std::map<std::string, std::set<model::VersionStamp>> accepted_;  // every stamp that was ever in force, per indicator
   std::vector<eventlog::Offset> observed_;
   std::vector<uint64_t> term_in_force_;
   std::map<int32_t, uint64_t> highest_owner_term_;
@@ -112,6 +115,7 @@ struct World::Client {
   std::unique_ptr<fanout::Session> session;
   std::string token;
   bool stalled = false;
+  bool sees_all = false;
   struct Held {
     model::VersionStamp stamp;
     bool held = false;

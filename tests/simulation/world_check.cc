@@ -46,6 +46,7 @@ void World::Observe() {
       Seen& seen = truth_[model::IndicatorIdText(state->key)];
       const model::VersionStamp stamp{term, state->version, reports_offset};
       if (seen.stamp.version != 0 && stamp <= seen.stamp) continue;
+      accepted_[model::IndicatorIdText(state->key)].insert(stamp);
       if (is_event && state->version > seen.last_event_version + 1) {
         return Fail(absl::StrCat("versions are not dense: ", seen.last_event_version, " then ", state->version));
       }
