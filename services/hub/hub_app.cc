@@ -17,6 +17,7 @@
 #include "libs/replica/replica.h"
 #include "libs/rpc/ops_server.h"
 #include "libs/rpc/worker_pool.h"
+#include "services/hub/retry.h"
 #include "services/hub/status_page.h"
 #include "services/hub/stores.h"
 #include "services/ingest/ingest_service.h"
@@ -71,7 +72,8 @@ class Impl final : public HubApp {
     MakeIngest();
     fanout_.emplace(config_.fanout, clock_, stores_.log.get(), &*gate_, wire::CursorSealer(*keys_.cursor, 1),
                     &metrics_);
-    HUB_RETURN_IF_ERROR(base::Annotate(fanout_->Start(), "the fan-out can't read the log"));
+    HUB_RETURN_IF_ERROR(base::Annotate(RetryUnavailable(clock_, kControlTimeout, [&] { return fanout_->Start(); }),
+                                       "the fan-out can't read the log"));
     MakeQuery();
     HUB_RETURN_IF_ERROR(Serve());
     stage_ = Stage::kServing;
@@ -138,7 +140,9 @@ class Impl final : public HubApp {
                          registry_service::ReadKeptRules(log, clock_, kControlTimeout));
     bool fresh = false;  // some partition never saw a record, so no rules either
     for (int32_t i = 0; i < config_.partitions; ++i) {
-      HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, log->Offsets({eventlog::kReportsTopic, i}));
+      HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, RetryUnavailable(clock_, kControlTimeout, [&] {
+                             return log->Offsets({eventlog::kReportsTopic, i});
+                           }));
       fresh = fresh || range.end == 0;
     }
     registry_.emplace(registry_service::RegistryOptions{config_.partitions, config_.processor}, clock_, log,

@@ -13,6 +13,7 @@
 #include "libs/eventlog/topics.h"
 #include "libs/registry/processor.h"
 #include "libs/replica/replica.h"
+#include "services/hub/retry.h"
 
 namespace hub::hub_service {
 namespace {
@@ -88,8 +89,12 @@ absl::StatusOr<Stores> OpenStores(const HubConfig& config, const base::Clock* cl
                                             : "data_dir: the log can't be opened");
   }
   stores.log = *std::move(log);
-  HUB_RETURN_IF_ERROR(base::Annotate(stores.log->EnsureTopics(eventlog::HubTopics(config.partitions)),
-                                     "log.partitions and the log's topics: want what the log was made with"));
+  const absl::Status topics = RetryUnavailable(
+      clock, kBrokerTimeout, [&] { return stores.log->EnsureTopics(eventlog::HubTopics(config.partitions)); });
+  if (absl::IsFailedPrecondition(topics)) {
+    return base::Annotate(topics, "log.partitions and the log's topics: want what the log was made with");
+  }
+  HUB_RETURN_IF_ERROR(base::Annotate(topics, "the log's topics can't be made or checked"));
 
   std::vector<store::TableSpec> tables;
   Add(registry::ProcessorTables(), &tables);
