@@ -12,7 +12,7 @@
 //     always holds the same bytes, until retention or compaction removes it.
 //  C4 Read never skips a record that is still in the log and never returns one that is not durable.
 //  C5 Cleanup. kDelete: whole prefixes disappear by age or size. kCompact: of each key at least the last record stays; records
-//     younger than compaction_lag all stay. A reader that asks below `first` gets OutOfRange, never a silent jump.
+//     younger than compaction_lag all stay, and supersede nothing yet (a broker looks no further). A reader that asks below `first` gets OutOfRange, never a silent jump.
 //  C6 log_id names one incarnation: a topic that was recreated or restored has another.
 //
 // Thread safety: all methods from any thread. Append's callback runs on a thread of the log (or inside Pump of the memory log); what is

@@ -46,7 +46,8 @@ absl::Status ClosingError() { return absl::UnavailableError("the log is closing"
 }  // namespace
 
 struct MemoryLog::Impl {
-  Impl(const base::Clock* the_clock, MemoryLogOptions the_options) : clock(the_clock), options(std::move(the_options)) {}
+  Impl(const base::Clock* the_clock, MemoryLogOptions the_options)
+      : clock(the_clock), options(std::move(the_options)) {}
 
   absl::StatusOr<Partition*> FindLocked(const TopicPartition& at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     const auto it = topics.find(at.topic);
@@ -64,12 +65,16 @@ struct MemoryLog::Impl {
 
   absl::StatusOr<Offset> MeetFateLocked(const PendingAppend& append) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     switch (append.fate) {
-      case AppendFate::Kind::kDurable: return StoreLocked(append);
-      case AppendFate::Kind::kLost: return absl::UnavailableError("append: not known to be durable");
+      case AppendFate::Kind::kDurable:
+        return StoreLocked(append);
+      case AppendFate::Kind::kLost:
+        return absl::UnavailableError("append: not known to be durable");
       case AppendFate::Kind::kUnacknowledged:
         StoreLocked(append);
         return absl::UnavailableError("append: not known to be durable");
-      case AppendFate::Kind::kDuplicated: StoreLocked(append); return StoreLocked(append);
+      case AppendFate::Kind::kDuplicated:
+        StoreLocked(append);
+        return StoreLocked(append);
     }
     HUB_CHECK(false);
   }
@@ -104,7 +109,11 @@ void MemoryLog::Impl::Append(int64_t client, const TopicPartition& at, Record re
     if (refused.ok()) refused = fault;
     if (refused.ok()) {
       const AppendFate fate = options.fate ? options.fate(at, record) : AppendFate();
-      pending.push_back({{client, std::this_thread::get_id()}, at, std::move(record), std::move(done), fate.kind,
+      pending.push_back({{client, std::this_thread::get_id()},
+                         at,
+                         std::move(record),
+                         std::move(done),
+                         fate.kind,
                          pumps + 1 + fate.delay_pumps});
       changed.NotifyAll();
     }
@@ -192,7 +201,8 @@ class MemoryLog::Client final : public Log {
 MemoryLog::MemoryLog(const base::Clock* clock, MemoryLogOptions options)
     : impl_(std::make_unique<Impl>(clock, std::move(options))) {
   if (!impl_->options.manual_pump) {
-    impl_->thread = base::Thread("memory-log", [impl = impl_.get()](std::stop_token stop) { impl->RunAutomatic(stop); });
+    impl_->thread =
+        base::Thread("memory-log", [impl = impl_.get()](std::stop_token stop) { impl->RunAutomatic(stop); });
   }
 }
 
@@ -312,12 +322,12 @@ void MemoryLog::Clean() {
         }
         continue;
       }
-      // As eager as the contract allows: whatever is older than the lag and has a successor goes, however young the successor.
+      // As eager as the contract allows.
       std::set<std::string> newer;
       for (auto it = partition.records.end(); it != partition.records.begin();) {
         --it;
-        const bool superseded = !newer.insert(it->second.key).second;
-        if (superseded && it->second.appended_at + topic.spec.compaction_lag <= now) it = erase(it);
+        if (it->second.appended_at + topic.spec.compaction_lag > now) continue;
+        if (!newer.insert(it->second.key).second) it = erase(it);
       }
     }
   }
