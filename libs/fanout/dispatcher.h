@@ -1,14 +1,14 @@
-// Reads `events`, matches each event once per filter class, redacts and encodes it once per class, and keeps the bytes in shared
+// Reads `events`, matches each event once per filter class, redacts and encodes it at most once per class, and keeps the bytes in shared
 // segments. Sessions (session.h) read them by position: a slow session is a lagging position, not a queue.
 //
 // Step is called from one thread (the dispatcher's, or the simulation); everything else from any thread. Fencing (DESIGN.md 5 R7):
 // a record whose term is below the term in force at its position is dropped.
+// Only EVENT records go out. TICK and TERM records move positions; STATE records are for replicas.
 // Bounds: `segment_bytes_max` over all classes (oldest segments go first; sessions behind them read the log again), `classes_max`
 // classes (Join refuses beyond), and one catch-up block cache of `catchup_bytes_max` shared by all classes.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,18 +33,30 @@ struct DispatcherOptions {
 
 // Where a reader stands in one partition, with what it needs to judge what follows.
 struct PartitionPosition {
-  eventlog::Offset offset = 0;  // of the next record to look at
-  uint64_t term = 0;            // in force there
+  eventlog::Offset offset = 0;             // of the next record to look at
+  uint64_t term = 0;                       // in force there
   absl::Time tick = absl::InfinitePast();  // of the last tick before it
+  // No record at or after the offset was appended before this: what the resume window is judged by, because compaction may have
+  // removed the very records that would tell.
+  absl::Time since = absl::InfinitePast();
 };
 
 class FilterClass;  // one (filter AND entitlement, audiences)
 
 // What a reader got from one partition.
 struct Chunk {
-  Slice slice;               // empty: nothing matched in the range
-  PartitionPosition after;   // where to go on; equals `from` when there was nothing new
+  Slice slice;              // empty: nothing matched in the range
+  PartitionPosition after;  // where to go on; at the offset of `from` when there was nothing new
   int events = 0;
+  bool from_log = false;  // CATCHUP: the caller checks the window (R10)
+};
+
+// About a place of the log: what a resume is judged by.
+struct LogPlace {
+  eventlog::OffsetRange range;
+  // The first record at or after the place. `end` and InfiniteFuture when there is none.
+  eventlog::Offset next = 0;
+  absl::Time next_appended_at = absl::InfiniteFuture();
 };
 
 class Dispatcher {
@@ -52,7 +64,8 @@ class Dispatcher {
   Dispatcher(const DispatcherOptions& options, const base::Clock* clock, eventlog::Log* log, base::Metrics* metrics);
   ~Dispatcher();
 
-  // Starts at the end of the log (older records are read on demand). Unavailable: the log can't be read.
+  // Starts at the end of the log (older records are read on demand). The term in force there is the highest that a bounded tail of the
+  // log shows: its owner writes a tick every second. Unavailable: the log can't be read.
   absl::Status Open();
   // Takes in what is new; true when there was anything. Errors are logged, counted and retried by the next Step.
   bool Step();
@@ -64,14 +77,19 @@ class Dispatcher {
   absl::StatusOr<std::shared_ptr<FilterClass>> Join(const model::Filter& effective, const wire::AudienceSet& audiences);
 
   // The next matching events of one partition from `from` on, at most about `bytes_max`. LIVE: from segments; CATCHUP: from the log, by
-  // way of blocks shared by all sessions of the class. OutOfRange: `from` is older than the log holds.
+  // way of blocks shared by all sessions of the class. Never beyond what has been taken in. OutOfRange: `from` is older than the log
+  // holds. Refuse(kLogChanged): the log became another while this dispatcher was open; make a new one.
   absl::StatusOr<Chunk> Read(const std::shared_ptr<FilterClass>& filter_class, int32_t partition,
                              const PartitionPosition& from, size_t bytes_max);
 
   // What has been taken in so far, per partition.
   std::vector<PartitionPosition> Heads() const;
+  PartitionPosition Head(int32_t partition) const;
+  eventlog::Offset HeadOffset(int32_t partition) const;  // the same, without a lock
   // First readable position of each partition, with the term in force there unknown (0).
   absl::StatusOr<std::vector<PartitionPosition>> Earliest() const;
+  // `next` is filled in only when `offset` lies within `range`.
+  absl::StatusOr<LogPlace> Look(int32_t partition, eventlog::Offset offset) const;
   std::string log_id() const;
   int32_t partitions() const;
 

@@ -1,7 +1,8 @@
 // Encoded events of one filter class and one partition, shared by all sessions of the class: appended to by the dispatcher,
 // read by many, freed with the last reference.
 //
-// Thread safety: one writer (the dispatcher); readers hold slices, which stay valid and unchanged as long as they live.
+// Thread safety: one writer (the dispatcher); Append and Read exclude each other by the lock of their class (filter_class.h). Slices stay
+// valid and unchanged as long as they live, without a lock.
 #pragma once
 
 #include <cstdint>
@@ -23,23 +24,24 @@ inline constexpr size_t kSegmentBytes = 64 * 1024;  // a segment is sealed when 
 
 class Segment {
  public:
-  // Covers offsets from `first` on.
-  explicit Segment(eventlog::Offset first);
+  // Holds events from offset `first` on. `capacity`: bytes set aside with the first event (or the event's size, if that is more); a class
+  // that sees little starts small.
+  explicit Segment(eventlog::Offset first, size_t capacity = kSegmentBytes);
 
   // Room left for `bytes`? Always true for an empty segment.
   bool Fits(size_t bytes) const;
   // REQUIRES: Fits; offset >= end().
   void Append(eventlog::Offset offset, absl::string_view bytes);
-  // Everything before `end` has been looked at, whether it matched or not.
-  void AdvanceTo(eventlog::Offset end);
 
   eventlog::Offset first() const { return first_; }
-  eventlog::Offset end() const { return end_; }
+  eventlog::Offset end() const { return end_; }  // one past the last event
   size_t bytes() const { return size_; }
+  size_t memory() const { return capacity_ + entries_.size() * sizeof(Entry); }
 
-  // Events in [from, end()) up to `bytes_max` (at least one), as one contiguous slice. `*next` is where to go on.
-  static Slice Read(const std::shared_ptr<const Segment>& segment, eventlog::Offset from, size_t bytes_max,
-                    eventlog::Offset* next, int* events);
+  // Events in [from, until) up to `bytes_max` (at least one), as one contiguous slice. `*next` is the first event that it holds in
+  // the range and did not take; `until` when there is none.
+  static Slice Read(const std::shared_ptr<const Segment>& segment, eventlog::Offset from, eventlog::Offset until,
+                    size_t bytes_max, eventlog::Offset* next, int* events);
 
  private:
   struct Entry {
@@ -48,8 +50,9 @@ class Segment {
   };
   const eventlog::Offset first_;
   eventlog::Offset end_;
-  std::unique_ptr<char[]> data_;
-  size_t capacity_;
+  std::unique_ptr<char[]> data_;  // never moved: slices point into it
+  size_t capacity_;               // of data_, 0 before the first event
+  const size_t capacity_wanted_;
   size_t size_ = 0;
   std::vector<Entry> entries_;
 };

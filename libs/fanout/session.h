@@ -15,20 +15,24 @@
 #include "absl/time/time.h"
 #include "libs/base/clock.h"
 #include "libs/fanout/dispatcher.h"
+#include "libs/fanout/unacked.h"
 #include "libs/wire/cursor_token.h"
 
 namespace hub::fanout {
 
 struct SessionOptions {
   std::string stakeholder;
-  size_t message_bytes_max = 64 * 1024;         // aim of one batch
-  size_t unacked_bytes_max = size_t{4} << 20;   // Next pauses beyond it (progress marks still go out)
+  size_t message_bytes_max = 64 * 1024;        // aim of one batch
+  size_t unacked_bytes_max = size_t{4} << 20;  // Next pauses beyond it (progress marks still go out)
   absl::Duration progress_interval = absl::Seconds(1);
   absl::Duration idle_progress_interval = absl::Seconds(5);
   absl::Duration window = absl::Hours(24 * 7);  // older tokens are refused: compaction may have removed what they need
 };
 
 enum class SessionStart { kNow, kEarliest };
+
+// Where a session's bytes come from at present: memory, the log, or nowhere because its window is full.
+enum class SessionMode { kLive, kCatchup, kParked };
 
 class Session {
  public:
@@ -39,12 +43,17 @@ class Session {
                                                         uint64_t filter_fingerprint, SessionStart start);
   // Resumes. Refuses with kCursorInvalid, kCursorTooOld, kLogChanged or kFilterChanged; never jumps silently.
   static absl::StatusOr<std::unique_ptr<Session>> Resume(Dispatcher* dispatcher, const base::Clock* clock,
-                                                         const wire::CursorSealer* sealer, const SessionOptions& options,
+                                                         const wire::CursorSealer* sealer,
+                                                         const SessionOptions& options,
                                                          std::shared_ptr<FilterClass> filter_class,
                                                          uint64_t filter_fingerprint, absl::string_view token);
 
-  // One message: event slices first, then a trailer with positions and, when due, progress. Empty: nothing to send now.
-  // Errors end the stream (OutOfRange as kCursorTooOld; Unavailable: the log is away).
+  // One message: event slices first, then a trailer with the positions that changed and, when due, progress. Empty: nothing to send now
+  // (a session far behind that matches little may have moved on all the same: ask again soon).
+  // Progress is due `progress_interval` after the last while events flow, else after `idle_progress_interval`; it tells of the session's
+  // own positions only. R9: a session that started below the compaction bound gives none before it has reached the log's end as that
+  // was when it read the last record from there.
+  // Errors end the stream (kCursorTooOld, kLogChanged; Unavailable: the log is away); what was gathered before one still goes out.
   struct Message {
     std::vector<Slice> slices;
     size_t bytes = 0;
@@ -57,18 +66,34 @@ class Session {
   // ignored.
   absl::Status OnAck(const std::map<int32_t, eventlog::Offset>& positions);
 
-  // Token of the present send position (what has been handed to Next's caller), for Opened and Drain.
+  // Token of the present send position (what has been handed to Next's caller), for Opened and Drain. Empty while R9 forbids one.
   std::string Token() const;
+  // Token of the newest message that the client has acknowledged wholly, the start's before the first; for named cursors. Empty while R9
+  // forbids one.
+  std::string AckedToken() const;
   std::vector<PartitionPosition> positions() const { return positions_; }
   const std::map<int32_t, eventlog::Offset>& acked() const { return acked_; }
   absl::Time acked_at() const { return acked_at_; }
   int64_t RecordsBehind() const;
   uint64_t events_sent() const { return events_sent_; }
-  bool paused() const { return unacked_bytes_ >= options_.unacked_bytes_max; }
+  bool paused() const { return unacked_.bytes() >= options_.unacked_bytes_max; }
+  SessionMode mode() const {
+    return paused() ? SessionMode::kParked : read_log_ ? SessionMode::kCatchup : SessionMode::kLive;
+  }
 
  private:
-  Session(Dispatcher* dispatcher, const base::Clock* clock, const wire::CursorSealer* sealer, const SessionOptions& options,
-          std::shared_ptr<FilterClass> filter_class, uint64_t filter_fingerprint);
+  Session(Dispatcher* dispatcher, const base::Clock* clock, const wire::CursorSealer* sealer,
+          const SessionOptions& options, std::shared_ptr<FilterClass> filter_class, uint64_t filter_fingerprint);
+
+  void Begin(std::vector<PartitionPosition> positions, std::vector<eventlog::Offset> bootstrap_end);
+  absl::Status Gather(Message* message);
+  absl::StatusOr<Chunk> ReadPartition(int32_t partition, size_t bytes_max);
+  bool WindowPassed(int32_t partition) const;
+  bool Bootstrapping() const;
+  void RefreshTimes();
+  wire::Cursor PresentCursor() const;
+  std::string Seal(const wire::Cursor& cursor) const;
+  std::string Trailer(bool progress);
 
   Dispatcher* const dispatcher_;
   const base::Clock* const clock_;
@@ -76,13 +101,20 @@ class Session {
   const SessionOptions options_;
   const std::shared_ptr<FilterClass> class_;
   const uint64_t filter_fingerprint_;
+  std::string log_id_;
   std::vector<PartitionPosition> positions_;
+  std::vector<eventlog::Offset> told_;  // of positions_, what trailers have said: the bound of acks
+  // R9, per partition: no progress before this offset; -1 when the session started above the compaction bound.
+  std::vector<eventlog::Offset> bootstrap_end_;
+  absl::Time started_at_ = absl::InfinitePast();
+  UnackedWindow unacked_;
   std::map<int32_t, eventlog::Offset> acked_;
   absl::Time acked_at_ = absl::InfinitePast();
   absl::Duration progress_sent_at_;
-  size_t unacked_bytes_ = 0;
+  bool flowing_ = true;  // events were sent since the last progress (or there was none yet)
+  bool read_log_ = false;
   uint64_t events_sent_ = 0;
-  int next_partition_ = 0;  // round robin, so that one busy partition can't starve the others
+  int32_t next_partition_ = 0;  // round robin, so that one busy partition can't starve the others
 };
 
 }  // namespace hub::fanout

@@ -1,0 +1,419 @@
+#include "libs/fanout/dispatcher.h"
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "libs/base/check.h"
+#include "libs/base/log.h"
+#include "libs/base/mutex.h"
+#include "libs/base/status_macros.h"
+#include "libs/eventlog/topics.h"
+#include "libs/fanout/catchup.h"
+#include "libs/fanout/filter_class.h"
+#include "libs/fanout/intake.h"
+#include "libs/fanout/probe.h"
+#include "libs/model/refusal.h"
+
+namespace hub::fanout {
+namespace {
+
+// Read back at Open to learn the term in force: some minutes of a busy partition, an hour of ticks of a quiet one.
+constexpr eventlog::Offset kTailRecords = 4096;
+
+size_t Index(int32_t partition) { return static_cast<size_t>(partition); }
+
+eventlog::TopicPartition Events(int32_t partition) { return {eventlog::kEventsTopic, partition}; }
+
+}  // namespace
+
+class Dispatcher::Impl {
+ public:
+  Impl(const DispatcherOptions& options, const base::Clock* clock, eventlog::Log* log, base::Metrics* metrics)
+      : options_(options),
+        clock_(clock),
+        log_(log),
+        probe_(metrics),
+        catchup_(options.catchup_bytes_max, log, &probe_) {
+    HUB_CHECK(options.partitions > 0);
+    for (int32_t p = 0; p < options.partitions; ++p) intakes_.push_back(std::make_unique<Intake>());
+    readers_.resize(intakes_.size());
+  }
+
+  absl::Status Open();
+  bool Step();
+  void WaitForNews(absl::Duration timeout);
+  absl::StatusOr<std::shared_ptr<FilterClass>> Join(const model::Filter& effective, const wire::AudienceSet& audiences);
+  absl::StatusOr<Chunk> Read(const FilterClass& filter_class, int32_t partition, const PartitionPosition& from,
+                             size_t bytes_max);
+
+  Intake* intake(int32_t partition) const {
+    HUB_CHECK(partition >= 0 && partition < options_.partitions);
+    return intakes_[Index(partition)].get();
+  }
+  eventlog::Log* log() const { return log_; }
+  const std::string& log_id() const { return log_id_; }
+  int32_t partitions() const { return options_.partitions; }
+
+ private:
+  using Classes = std::vector<std::shared_ptr<FilterClass>>;
+
+  // Where the dispatcher's thread stands in one partition.
+  struct Reader {
+    eventlog::Offset next = 0;
+    Fence fence;
+    PartitionPosition At(eventlog::Offset offset, absl::Time since) const {
+      return {offset, fence.term, fence.tick, since};
+    }
+  };
+
+  absl::StatusOr<PartitionPosition> FindEnd(int32_t partition) const;
+  bool LogIsAnother();
+  Classes LiveClasses();
+  bool StepPartition(int32_t partition, const Classes& classes);
+  // The log no longer holds what comes next: goes on where it begins; readers behind go to the log, which refuses them.
+  absl::Status SkipLost(int32_t partition, const Classes& classes);
+  std::vector<PendingEvent> TakeIn(int32_t partition, std::vector<eventlog::StoredRecord> records);
+  void Distribute(int32_t partition, const Classes& classes, std::vector<PendingEvent>* events);
+  void Evict(const Classes& classes);
+
+  const DispatcherOptions options_;
+  const base::Clock* const clock_;
+  eventlog::Log* const log_;
+  FanoutProbe probe_;
+  CatchupCache catchup_;
+  std::string log_id_;  // set by Open, before there are other threads
+  std::vector<std::unique_ptr<Intake>> intakes_;
+  std::atomic<bool> log_changed_{false};  // relaxed: a flag that is never taken back
+  std::atomic<bool> failed_{false};       // relaxed: the last Step met an error
+
+  // The dispatcher's thread only.
+  std::vector<Reader> readers_;
+  uint64_t births_ = 0;
+
+  const std::shared_ptr<std::atomic<int64_t>> memory_ = std::make_shared<std::atomic<int64_t>>(0);
+  base::Mutex mu_;
+  std::map<std::string, std::weak_ptr<FilterClass>> classes_ ABSL_GUARDED_BY(mu_);  // by filter and audiences
+  uint64_t class_ids_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+absl::Status Dispatcher::Impl::Open() {
+  log_id_ = log_->log_id();
+  for (int32_t p = 0; p < options_.partitions; ++p) {
+    const absl::StatusOr<PartitionPosition> end = FindEnd(p);
+    if (!end.ok()) return absl::UnavailableError(absl::StrCat("fanout: events/", p, ": ", end.status().message()));
+    readers_[Index(p)] = {end->offset, {end->term, end->tick}};
+    intakes_[Index(p)]->Restart(*end);
+  }
+  return absl::OkStatus();
+}
+
+// The term in force at the end. A record of a term proves that the term's mark stands before it, so the highest term in the tail is in
+// force at the end, unless all of the tail comes from a deposed owner; Intake::Learn corrects that.
+absl::StatusOr<PartitionPosition> Dispatcher::Impl::FindEnd(int32_t partition) const {
+  HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, log_->Offsets(Events(partition)));
+  PartitionPosition end;
+  end.offset = std::max(range.first, range.end - kTailRecords);
+  std::vector<std::pair<uint64_t, absl::Time>> ticks;
+  while (true) {
+    const absl::Time now = clock_->TimeNow();
+    HUB_ASSIGN_OR_RETURN(const eventlog::ReadResult read, log_->Read(Events(partition), end.offset, {}));
+    for (const eventlog::StoredRecord& record : read.records) {
+      const absl::StatusOr<wire::DecodedRecord> decoded = wire::DecodeRecord(record.value);
+      if (!decoded.ok()) continue;
+      end.term = std::max(end.term, decoded->header.term);
+      if (const auto* tick = std::get_if<model::Tick>(&decoded->body))
+        ticks.emplace_back(decoded->header.term, tick->now);
+    }
+    if (read.next == end.offset) {
+      end.since = now;
+      break;
+    }
+    end.offset = read.next;
+  }
+  for (const auto& [term, now] : ticks) {
+    if (term == end.term) end.tick = std::max(end.tick, now);
+  }
+  return end;
+}
+
+bool Dispatcher::Impl::LogIsAnother() {
+  if (!log_changed_.load(std::memory_order_relaxed) && log_->log_id() != log_id_) {
+    log_changed_.store(true, std::memory_order_relaxed);
+    HUB_LOG(ERROR, "fanout_log_changed", {{"was", log_id_}, {"is", log_->log_id()}});
+  }
+  return log_changed_.load(std::memory_order_relaxed);
+}
+
+Dispatcher::Impl::Classes Dispatcher::Impl::LiveClasses() {
+  Classes live;
+  {
+    base::MutexLock lock(&mu_);
+    for (auto it = classes_.begin(); it != classes_.end();) {
+      std::shared_ptr<FilterClass> held = it->second.lock();
+      it = held == nullptr ? classes_.erase(it) : std::next(it);
+      if (held != nullptr) live.push_back(std::move(held));
+    }
+  }
+  probe_.classes.Set(static_cast<double>(live.size()));
+  std::vector<eventlog::Offset> bases;
+  for (const Reader& reader : readers_) bases.push_back(reader.next);
+  for (const auto& filter_class : live) {
+    if (!filter_class->active()) filter_class->Activate(bases);
+  }
+  return live;
+}
+
+bool Dispatcher::Impl::Step() {
+  failed_.store(LogIsAnother(), std::memory_order_relaxed);
+  if (failed_.load(std::memory_order_relaxed)) return false;
+  const Classes classes = LiveClasses();
+  bool news = false;
+  for (int32_t p = 0; p < options_.partitions; ++p) news |= StepPartition(p, classes);
+  if (memory_->load(std::memory_order_relaxed) > options_.segment_bytes_max) Evict(classes);
+  probe_.segment_bytes.Set(static_cast<double>(memory_->load(std::memory_order_relaxed)));
+  return news;
+}
+
+bool Dispatcher::Impl::StepPartition(int32_t partition, const Classes& classes) {
+  Reader& reader = readers_[Index(partition)];
+  Intake* const intake = intakes_[Index(partition)].get();
+  const absl::Time now = clock_->TimeNow();
+  if (intake->learned() > reader.fence.term) {
+    reader.fence.OnMark(intake->learned());
+    intake->Changed(reader.At(reader.next, intake->head().since));
+    intake->Publish(reader.At(reader.next, intake->head().since));
+  }
+  absl::StatusOr<eventlog::ReadResult> read = log_->Read(Events(partition), reader.next, {});
+  if (!read.ok()) {
+    const absl::Status status = absl::IsOutOfRange(read.status()) ? SkipLost(partition, classes) : read.status();
+    if (!status.ok()) failed_.store(true, std::memory_order_relaxed);
+    probe_.read_errors.Increment();
+    HUB_LOG_EVERY(10, WARN, "fanout_read_failed", {{"partition", partition}, {"status", read.status().message()}});
+    return status.ok();
+  }
+  if (read->records.empty() && read->next == reader.next) {
+    intake->Publish(reader.At(reader.next, now));
+    return false;
+  }
+  // At the end, nothing that comes later is older than this look; short of it, than the last record.
+  const absl::Time since = read->records.empty() ? now : read->records.back().appended_at;
+  const absl::Time oldest = read->records.empty() ? now : read->records.front().appended_at;
+  std::vector<PendingEvent> events = TakeIn(partition, std::move(read->records));
+  Distribute(partition, classes, &events);
+  reader.next = read->next;
+  intake->Publish(reader.At(reader.next, since));
+  if (!events.empty()) probe_.intake_seconds.Observe(absl::ToDoubleSeconds(clock_->TimeNow() - oldest));
+  return true;
+}
+
+absl::Status Dispatcher::Impl::SkipLost(int32_t partition, const Classes& classes) {
+  Reader& reader = readers_[Index(partition)];
+  HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, log_->Offsets(Events(partition)));
+  if (range.first <= reader.next) return absl::UnavailableError("the log ends before what was read of it");
+  HUB_ASSIGN_OR_RETURN(PartitionPosition end, FindEnd(partition));
+  HUB_LOG(ERROR, "fanout_records_lost", {{"partition", partition}, {"from", reader.next}, {"to", end.offset}});
+  end.term = std::max(end.term, reader.fence.term);
+  reader = {end.offset, {end.term, end.tick}};
+  for (const auto& filter_class : classes) filter_class->Restart(partition, end.offset);
+  intakes_[Index(partition)]->Restart(end);
+  return absl::OkStatus();
+}
+
+// Judges records in order, moves the fence, and keeps the events that pass.
+std::vector<PendingEvent> Dispatcher::Impl::TakeIn(int32_t partition, std::vector<eventlog::StoredRecord> records) {
+  Reader& reader = readers_[Index(partition)];
+  Intake* const intake = intakes_[Index(partition)].get();
+  std::vector<PendingEvent> events;
+  int silent = 0;
+  for (eventlog::StoredRecord& record : records) {
+    absl::StatusOr<wire::DecodedRecord> decoded = wire::DecodeRecord(record.value);
+    if (!decoded.ok()) {
+      probe_.undecodable.Increment();
+      HUB_LOG_EVERY(10, ERROR, "fanout_undecodable", {{"partition", partition}, {"offset", record.offset}});
+      continue;
+    }
+    if (!reader.fence.Accepts(decoded->header.term)) {
+      probe_.fenced.Increment();
+    } else if (auto* event = std::get_if<model::Event>(&decoded->body)) {
+      events.emplace_back(record.offset, std::move(*event));
+    } else if (const auto* mark = std::get_if<model::TermMark>(&decoded->body)) {
+      reader.fence.OnMark(std::max(decoded->header.term, mark->term));
+      intake->Changed(reader.At(record.offset + 1, record.appended_at));
+      probe_.marks.Increment();
+    } else if (const auto* tick = std::get_if<model::Tick>(&decoded->body)) {
+      reader.fence.OnTick(tick->now);
+      intake->Changed(reader.At(record.offset + 1, record.appended_at));
+      probe_.ticks.Increment();
+    } else {
+      ++silent;
+    }
+  }
+  if (!events.empty()) probe_.events.Increment(static_cast<double>(events.size()));
+  if (silent > 0) probe_.silent.Increment(silent);
+  return events;
+}
+
+// Class by class, so that each class is locked once per batch.
+void Dispatcher::Impl::Distribute(int32_t partition, const Classes& classes, std::vector<PendingEvent>* events) {
+  if (events->empty()) return;
+  int left = 0;
+  int64_t all = 0;
+  std::vector<FilterClass::Match> matches;
+  for (const auto& filter_class : classes) {
+    matches.clear();
+    for (PendingEvent& event : *events) {
+      const Verdict verdict = filter_class->Judge(event);
+      if (verdict == Verdict::kNothing) continue;
+      left += verdict == Verdict::kLeftView ? 1 : 0;
+      matches.push_back({event.offset(), event.Encoded(filter_class->audiences(), verdict == Verdict::kLeftView)});
+    }
+    if (!matches.empty()) filter_class->Append(partition, matches, &births_);
+    all += static_cast<int64_t>(matches.size());
+  }
+  int64_t encoded = 0;
+  for (const PendingEvent& event : *events) encoded += event.encodings();
+  probe_.matched.Increment(static_cast<double>(all - left));
+  probe_.left_view.Increment(left);
+  probe_.encoded_live.Increment(static_cast<double>(encoded));
+}
+
+// Drops the oldest segments until an eighth of the room is free, so that this does not run at every step.
+void Dispatcher::Impl::Evict(const Classes& classes) {
+  std::vector<FilterClass::SegmentRef> segments;
+  for (const auto& filter_class : classes) filter_class->ListSegments(&segments);
+  std::sort(segments.begin(), segments.end(), [](const auto& a, const auto& b) { return a.birth < b.birth; });
+  const int64_t aim = options_.segment_bytes_max - options_.segment_bytes_max / 8;
+  for (const FilterClass::SegmentRef& segment : segments) {
+    if (memory_->load(std::memory_order_relaxed) <= aim) break;
+    segment.owner->DropOldest(segment.partition);
+    probe_.segments_dropped.Increment();
+  }
+}
+
+void Dispatcher::Impl::WaitForNews(absl::Duration timeout) {
+  if (failed_.load(std::memory_order_relaxed)) {  // the log would wake us at once for what it can't give
+    log_->Wait({}, std::min(timeout, absl::Milliseconds(100)));
+    return;
+  }
+  std::vector<eventlog::Log::WaitFor> any_of;
+  for (int32_t p = 0; p < options_.partitions; ++p) any_of.push_back({Events(p), intakes_[Index(p)]->head_offset()});
+  log_->Wait(any_of, timeout);
+}
+
+absl::StatusOr<std::shared_ptr<FilterClass>> Dispatcher::Impl::Join(const model::Filter& effective,
+                                                                    const wire::AudienceSet& audiences) {
+  const std::string key = absl::StrCat(audiences.bits(), "|", effective.CanonicalBytes());
+  base::MutexLock lock(&mu_);
+  if (const auto it = classes_.find(key); it != classes_.end()) {
+    if (std::shared_ptr<FilterClass> shared = it->second.lock()) return shared;
+    classes_.erase(it);
+  }
+  if (classes_.size() >= static_cast<size_t>(options_.classes_max)) {
+    std::erase_if(classes_, [](const auto& entry) { return entry.second.expired(); });
+  }
+  if (classes_.size() >= static_cast<size_t>(options_.classes_max)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("filter: ", options_.classes_max, " different filters are in use; try later"));
+  }
+  auto made = std::make_shared<FilterClass>(++class_ids_, effective, audiences, options_.partitions, memory_);
+  classes_.emplace(key, made);
+  return made;
+}
+
+absl::StatusOr<Chunk> Dispatcher::Impl::Read(const FilterClass& filter_class, int32_t partition,
+                                             const PartitionPosition& from, size_t bytes_max) {
+  if (log_changed_.load(std::memory_order_relaxed)) {
+    return model::Refuse(model::RefusalCode::kLogChanged, "open.token", "the log was replaced: take a snapshot");
+  }
+  Intake* const at = intake(partition);
+  const eventlog::Offset head = at->head_offset();
+  Chunk chunk;
+  chunk.after = from;
+  if (from.offset >= head) {  // beyond it: a token from a node that has read further
+    if (from.offset == head && from.tick == absl::InfinitePast()) {
+      const PartitionPosition known = at->head();
+      if (known.term < from.term)
+        at->Learn(from.term);
+      else if (known.offset == from.offset)
+        chunk.after = known;
+    }
+    return chunk;
+  }
+  const std::optional<PartitionPosition> here = at->At(from.offset);
+  if (here.has_value() && from.term > here->term) {
+    at->Learn(from.term);  // this node started behind a mark that its tail did not show; the log tells the truth
+  } else if (here.has_value()) {
+    if (auto memory = filter_class.Read(partition, from.offset, head, bytes_max); memory.has_value()) {
+      // Changes may have been forgotten between the two looks; then the log, too.
+      if (const std::optional<PartitionPosition> there = at->At(memory->next); there.has_value()) {
+        probe_.reads_live.Increment();
+        chunk.slice = std::move(memory->slice);
+        chunk.events = memory->events;
+        chunk.after = *there;
+        chunk.after.tick = std::max(there->tick, from.tick);
+        chunk.after.since = std::max(there->since, from.since);
+        return chunk;
+      }
+    }
+  }
+  probe_.reads_catchup.Increment();
+  return catchup_.Read(filter_class, partition, from, head, bytes_max);
+}
+
+Dispatcher::Dispatcher(const DispatcherOptions& options, const base::Clock* clock, eventlog::Log* log,
+                       base::Metrics* metrics)
+    : impl_(std::make_unique<Impl>(options, clock, log, metrics)) {}
+Dispatcher::~Dispatcher() = default;
+
+absl::Status Dispatcher::Open() { return impl_->Open(); }
+bool Dispatcher::Step() { return impl_->Step(); }
+void Dispatcher::WaitForNews(absl::Duration timeout) { impl_->WaitForNews(timeout); }
+
+absl::StatusOr<std::shared_ptr<FilterClass>> Dispatcher::Join(const model::Filter& effective,
+                                                              const wire::AudienceSet& audiences) {
+  return impl_->Join(effective, audiences);
+}
+
+absl::StatusOr<Chunk> Dispatcher::Read(const std::shared_ptr<FilterClass>& filter_class, int32_t partition,
+                                       const PartitionPosition& from, size_t bytes_max) {
+  return impl_->Read(*filter_class, partition, from, bytes_max);
+}
+
+std::vector<PartitionPosition> Dispatcher::Heads() const {
+  std::vector<PartitionPosition> heads;
+  for (int32_t p = 0; p < impl_->partitions(); ++p) heads.push_back(impl_->intake(p)->head());
+  return heads;
+}
+
+PartitionPosition Dispatcher::Head(int32_t partition) const { return impl_->intake(partition)->head(); }
+eventlog::Offset Dispatcher::HeadOffset(int32_t partition) const { return impl_->intake(partition)->head_offset(); }
+
+absl::StatusOr<std::vector<PartitionPosition>> Dispatcher::Earliest() const {
+  std::vector<PartitionPosition> positions;
+  for (int32_t p = 0; p < impl_->partitions(); ++p) {
+    HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, impl_->log()->Offsets(Events(p)));
+    positions.push_back({.offset = range.first});
+  }
+  return positions;
+}
+
+absl::StatusOr<LogPlace> Dispatcher::Look(int32_t partition, eventlog::Offset offset) const {
+  LogPlace place;
+  HUB_ASSIGN_OR_RETURN(place.range, impl_->log()->Offsets(Events(partition)));
+  if (offset < place.range.first || offset > place.range.end) return place;
+  eventlog::ReadLimits limits;
+  limits.records_max = 1;
+  HUB_ASSIGN_OR_RETURN(const eventlog::ReadResult read, impl_->log()->Read(Events(partition), offset, limits));
+  place.next = read.records.empty() ? place.range.end : read.records.front().offset;
+  if (!read.records.empty()) place.next_appended_at = read.records.front().appended_at;
+  return place;
+}
+
+std::string Dispatcher::log_id() const { return impl_->log_id(); }
+int32_t Dispatcher::partitions() const { return impl_->partitions(); }
+
+}  // namespace hub::fanout

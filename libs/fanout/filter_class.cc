@@ -1,0 +1,150 @@
+#include "libs/fanout/filter_class.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "libs/base/check.h"
+
+namespace hub::fanout {
+namespace {
+
+constexpr size_t kFirstSegmentBytes = 4 * 1024;
+constexpr eventlog::Offset kNoBase = std::numeric_limits<eventlog::Offset>::max();
+
+template <typename E>
+uint64_t Bit(E value, int at) {
+  return uint64_t{1} << (at + static_cast<int>(value));
+}
+
+}  // namespace
+
+AttributeMask AttributeMask::Of(const model::Attributes& attributes) {
+  static_assert(model::kIdentifierTypeMax < 24 && model::kReasonMax < 24, "the mask has 24 bits for each");
+  AttributeMask mask;
+  mask.bits_ = Bit(attributes.facet, kFacetsAt) | Bit(attributes.type, kTypesAt) | Bit(attributes.level, kLevelsAt) |
+               Bit(0, kReasonsAt);  // for filters that do not ask for a reason
+  for (const model::Reason reason : attributes.reasons) mask.bits_ |= Bit(reason, kReasonsAt);
+  return mask;
+}
+
+AttributeMask AttributeMask::Of(const model::Filter& filter) {
+  AttributeMask mask;
+  for (const model::FilterClause& clause : filter.clauses()) {
+    if (clause.facets.empty()) mask.bits_ |= kFacets;
+    for (const model::Facet facet : clause.facets) mask.bits_ |= Bit(facet, kFacetsAt);
+    if (clause.types.empty()) mask.bits_ |= kTypes;
+    for (const model::IdentifierType type : clause.types) mask.bits_ |= Bit(type, kTypesAt);
+    mask.bits_ |= kLevels & ~(Bit(clause.level_min, kLevelsAt) - 1);
+    if (clause.reasons.empty()) mask.bits_ |= Bit(0, kReasonsAt);
+    for (const model::Reason reason : clause.reasons) mask.bits_ |= Bit(reason, kReasonsAt);
+  }
+  return mask;
+}
+
+PendingEvent::PendingEvent(eventlog::Offset offset, model::Event event)
+    : offset_(offset), event_(std::move(event)), mask_(AttributeMask::Of(event_.state.attributes)) {
+  if (event_.previous.has_value()) previous_mask_ = AttributeMask::Of(*event_.previous);
+}
+
+absl::string_view PendingEvent::Encoded(const wire::AudienceSet& audiences, bool left_view) {
+  for (const Form& form : encoded_) {
+    if (form.audience_bits == audiences.bits() && form.left_view == left_view) return *form.bytes;
+  }
+  encoded_.push_back({audiences.bits(), left_view,
+                      std::make_unique<const std::string>(wire::EncodeEventSlice(event_, audiences, left_view))});
+  return *encoded_.back().bytes;
+}
+
+FilterClass::FilterClass(uint64_t id, model::Filter filter, const wire::AudienceSet& audiences, int32_t partitions,
+                         std::shared_ptr<std::atomic<int64_t>> memory)
+    : id_(id),
+      filter_(std::move(filter)),
+      mask_(AttributeMask::Of(filter_)),
+      audiences_(audiences),
+      memory_(std::move(memory)),
+      stripes_(static_cast<size_t>(partitions), Stripe{kNoBase, {}, kFirstSegmentBytes}) {}
+
+FilterClass::~FilterClass() {
+  base::MutexLock lock(&mu_);
+  for (const Stripe& stripe : stripes_) {
+    for (const Held& held : stripe.segments) CountMemory(-static_cast<int64_t>(held.segment->memory()));
+  }
+}
+
+Verdict FilterClass::Judge(const PendingEvent& event) const {
+  if (mask_.MayMatch(event.mask()) && filter_.Matches(event.event().state.attributes)) return Verdict::kEvent;
+  const bool matched_before = event.event().previous.has_value() && mask_.MayMatch(event.previous_mask()) &&
+                              filter_.Matches(*event.event().previous);
+  return matched_before ? Verdict::kLeftView : Verdict::kNothing;
+}
+
+void FilterClass::Activate(const std::vector<eventlog::Offset>& bases) {
+  active_ = true;
+  base::MutexLock lock(&mu_);
+  for (size_t p = 0; p < stripes_.size(); ++p) stripes_[p].base = bases[p];
+}
+
+void FilterClass::Append(int32_t partition, absl::Span<const Match> matches, uint64_t* birth) {
+  base::MutexLock lock(&mu_);
+  Stripe& stripe = stripes_[static_cast<size_t>(partition)];
+  int64_t added = 0;
+  for (const Match& match : matches) {
+    if (stripe.segments.empty() || !stripe.segments.back().segment->Fits(match.bytes.size())) {
+      stripe.segments.push_back({(*birth)++, std::make_shared<Segment>(match.offset, stripe.capacity_next)});
+      stripe.capacity_next = std::min(stripe.capacity_next * 2, kSegmentBytes);
+    }
+    Segment* open = stripe.segments.back().segment.get();
+    added -= static_cast<int64_t>(open->memory());
+    open->Append(match.offset, match.bytes);
+    added += static_cast<int64_t>(open->memory());
+  }
+  CountMemory(added);
+}
+
+void FilterClass::Restart(int32_t partition, eventlog::Offset base) {
+  base::MutexLock lock(&mu_);
+  Stripe& stripe = stripes_[static_cast<size_t>(partition)];
+  for (const Held& held : stripe.segments) CountMemory(-static_cast<int64_t>(held.segment->memory()));
+  stripe.segments.clear();
+  stripe.base = base;
+}
+
+void FilterClass::ListSegments(std::vector<SegmentRef>* out) {
+  base::MutexLock lock(&mu_);
+  for (size_t p = 0; p < stripes_.size(); ++p) {
+    for (const Held& held : stripes_[p].segments) {
+      out->push_back({held.birth, static_cast<int32_t>(p), this, held.segment->memory()});
+    }
+  }
+}
+
+void FilterClass::DropOldest(int32_t partition) {
+  base::MutexLock lock(&mu_);
+  Stripe& stripe = stripes_[static_cast<size_t>(partition)];
+  HUB_CHECK(!stripe.segments.empty());
+  const Segment& oldest = *stripe.segments.front().segment;
+  CountMemory(-static_cast<int64_t>(oldest.memory()));
+  stripe.base = oldest.end();
+  stripe.segments.pop_front();
+  if (stripe.segments.empty()) stripe.capacity_next = kFirstSegmentBytes;
+}
+
+std::optional<FilterClass::MemoryRead> FilterClass::Read(int32_t partition, eventlog::Offset from,
+                                                         eventlog::Offset until, size_t bytes_max) const {
+  base::MutexLock lock(&mu_);
+  const Stripe& stripe = stripes_[static_cast<size_t>(partition)];
+  if (from < stripe.base) return std::nullopt;
+  MemoryRead read;
+  read.next = until;
+  const auto it = std::partition_point(stripe.segments.begin(), stripe.segments.end(),
+                                       [from](const Held& held) { return held.segment->end() <= from; });
+  if (it == stripe.segments.end()) return read;
+  read.slice = Segment::Read(it->segment, from, until, bytes_max, &read.next, &read.events);
+  if (read.next == until && std::next(it) != stripe.segments.end()) {
+    read.next = std::min(until, std::next(it)->segment->first());
+  }
+  return read;
+}
+
+}  // namespace hub::fanout

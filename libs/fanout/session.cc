@@ -1,0 +1,270 @@
+#include "libs/fanout/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/status_macros.h"
+#include "libs/model/refusal.h"
+#include "libs/wire/wire.h"
+
+namespace hub::fanout {
+namespace {
+
+using model::RefusalCode;
+using model::Refuse;
+
+constexpr char kTokenField[] = "open.token";
+// Blocks of the log that one Next may go through: a session that matches little must not keep its thread from the others.
+constexpr int kLogReadsMax = 4;
+
+size_t Index(int32_t partition) { return static_cast<size_t>(partition); }
+
+absl::Status TooOld() {
+  return Refuse(RefusalCode::kCursorTooOld, kTokenField, "older than the log is sure to be complete: take a snapshot");
+}
+
+absl::Status EndOfStream(const absl::Status& status) { return absl::IsOutOfRange(status) ? TooOld() : status; }
+
+}  // namespace
+
+Session::Session(Dispatcher* dispatcher, const base::Clock* clock, const wire::CursorSealer* sealer,
+                 const SessionOptions& options, std::shared_ptr<FilterClass> filter_class, uint64_t filter_fingerprint)
+    : dispatcher_(dispatcher),
+      clock_(clock),
+      sealer_(sealer),
+      options_(options),
+      class_(std::move(filter_class)),
+      filter_fingerprint_(filter_fingerprint),
+      log_id_(dispatcher->log_id()),
+      progress_sent_at_(clock->Monotonic()) {}
+
+absl::StatusOr<std::unique_ptr<Session>> Session::Start(Dispatcher* dispatcher, const base::Clock* clock,
+                                                        const wire::CursorSealer* sealer, const SessionOptions& options,
+                                                        std::shared_ptr<FilterClass> filter_class,
+                                                        uint64_t filter_fingerprint, SessionStart start) {
+  std::unique_ptr<Session> session(
+      new Session(dispatcher, clock, sealer, options, std::move(filter_class), filter_fingerprint));
+  std::vector<eventlog::Offset> bootstrap_end(Index(dispatcher->partitions()), -1);
+  if (start == SessionStart::kNow) {
+    session->Begin(dispatcher->Heads(), std::move(bootstrap_end));
+    return session;
+  }
+  const absl::Time bound = clock->TimeNow() - options.window;
+  HUB_ASSIGN_OR_RETURN(std::vector<PartitionPosition> positions, dispatcher->Earliest());
+  for (int32_t p = 0; p < dispatcher->partitions(); ++p) {
+    HUB_ASSIGN_OR_RETURN(const LogPlace place, dispatcher->Look(p, positions[Index(p)].offset));
+    const bool none = place.next == place.range.end;
+    // A log that still has its very first record, and that one young, has lost nothing.
+    if (none || (place.next == 0 && place.next_appended_at >= bound)) {
+      positions[Index(p)].since = std::min(place.next_appended_at, clock->TimeNow());
+    } else {
+      bootstrap_end[Index(p)] = place.range.end;
+    }
+  }
+  session->Begin(std::move(positions), std::move(bootstrap_end));
+  return session;
+}
+
+absl::StatusOr<std::unique_ptr<Session>> Session::Resume(Dispatcher* dispatcher, const base::Clock* clock,
+                                                         const wire::CursorSealer* sealer,
+                                                         const SessionOptions& options,
+                                                         std::shared_ptr<FilterClass> filter_class,
+                                                         uint64_t filter_fingerprint, absl::string_view token) {
+  HUB_ASSIGN_OR_RETURN(const wire::Cursor cursor, sealer->Open(token, options.stakeholder));
+  if (cursor.log_id != dispatcher->log_id()) {
+    return Refuse(RefusalCode::kLogChanged, kTokenField, "from another log: take a snapshot");
+  }
+  if (cursor.filter_fingerprint != filter_fingerprint) {
+    return Refuse(RefusalCode::kFilterChanged, kTokenField, "from another filter or other rights: take a snapshot");
+  }
+  const auto invalid = [](absl::string_view why) { return Refuse(RefusalCode::kCursorInvalid, kTokenField, why); };
+  if (cursor.positions.size() != Index(dispatcher->partitions())) return invalid("want one position per partition");
+  const absl::Time bound = clock->TimeNow() - options.window;
+  if (cursor.issued_at < bound) return TooOld();
+  std::vector<PartitionPosition> positions;
+  for (int32_t p = 0; p < dispatcher->partitions(); ++p) {
+    const wire::CursorPosition& at = cursor.positions[Index(p)];
+    if (at.partition != p) return invalid("want one position per partition, in order");
+    HUB_ASSIGN_OR_RETURN(const LogPlace place, dispatcher->Look(p, at.offset));
+    if (at.offset > place.range.end) return invalid("beyond the end of the log");
+    if (at.offset < place.range.first || place.next_appended_at < bound) return TooOld();
+    positions.push_back({.offset = at.offset, .term = at.term, .since = cursor.issued_at});
+  }
+  std::unique_ptr<Session> session(
+      new Session(dispatcher, clock, sealer, options, std::move(filter_class), filter_fingerprint));
+  session->Begin(std::move(positions), std::vector<eventlog::Offset>(Index(dispatcher->partitions()), -1));
+  return session;
+}
+
+void Session::Begin(std::vector<PartitionPosition> positions, std::vector<eventlog::Offset> bootstrap_end) {
+  started_at_ = clock_->TimeNow();
+  positions_ = std::move(positions);
+  bootstrap_end_ = std::move(bootstrap_end);
+  for (const PartitionPosition& position : positions_) told_.push_back(position.offset);
+  unacked_ = UnackedWindow(options_.unacked_bytes_max, PresentCursor());
+}
+
+absl::StatusOr<Session::Message> Session::Next() {
+  Message message;
+  if (!paused()) HUB_RETURN_IF_ERROR(Gather(&message));
+  flowing_ |= message.events > 0;
+  const absl::Duration now = clock_->Monotonic();
+  const bool due = now - progress_sent_at_ >= (flowing_ ? options_.progress_interval : options_.idle_progress_interval);
+  if (message.events == 0 && !due) return message;
+  if (due) {
+    progress_sent_at_ = now;
+    flowing_ = false;
+    RefreshTimes();
+  }
+  auto trailer = std::make_shared<const std::string>(Trailer(due && !Bootstrapping()));
+  if (trailer->empty()) return message;
+  message.bytes += trailer->size();
+  message.slices.push_back({trailer, *trailer});
+  events_sent_ += static_cast<uint64_t>(message.events);
+  unacked_.Sent(message.events > 0 ? message.bytes : 0, PresentCursor());
+  return message;
+}
+
+// Sub-slices of one partition after the other, until the message is full or a whole round brings nothing.
+absl::Status Session::Gather(Message* message) {
+  int without_news = 0;
+  int log_reads = 0;
+  read_log_ = false;
+  while (without_news < dispatcher_->partitions() && message->bytes < options_.message_bytes_max &&
+         log_reads < kLogReadsMax) {
+    const int32_t partition = next_partition_;
+    PartitionPosition* const position = &positions_[Index(partition)];
+    absl::StatusOr<Chunk> chunk = ReadPartition(partition, options_.message_bytes_max - message->bytes);
+    // What was gathered is sent first: positions have passed it. The next call meets the error again.
+    if (!chunk.ok()) return message->events > 0 ? absl::OkStatus() : chunk.status();
+    next_partition_ = (partition + 1) % dispatcher_->partitions();
+    without_news = chunk->after.offset == position->offset ? without_news + 1 : 0;
+    log_reads += chunk->from_log ? 1 : 0;
+    read_log_ |= chunk->from_log;
+    *position = chunk->after;
+    if (chunk->events == 0) continue;
+    message->bytes += chunk->slice.bytes.size();
+    message->events += chunk->events;
+    message->slices.push_back(std::move(chunk->slice));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Chunk> Session::ReadPartition(int32_t partition, size_t bytes_max) {
+  const PartitionPosition& from = positions_[Index(partition)];
+  absl::StatusOr<Chunk> chunk = dispatcher_->Read(class_, partition, from, bytes_max);
+  if (!chunk.ok()) return EndOfStream(chunk.status());
+  if (!chunk->from_log) return chunk;
+  if (WindowPassed(partition)) return TooOld();  // R10
+  eventlog::Offset& bootstrap_end = bootstrap_end_[Index(partition)];
+  if (bootstrap_end >= 0 && from.since < started_at_ - options_.window) {
+    // R9: what compaction took from here has its successor before the end as it is now.
+    absl::StatusOr<LogPlace> place = dispatcher_->Look(partition, -1);
+    if (!place.ok()) return EndOfStream(place.status());
+    bootstrap_end = std::max(bootstrap_end, place->range.end);
+  }
+  return chunk;
+}
+
+// May compaction have removed something that this session still needed? What was below the bound when a session started at the log's
+// beginning is what it came for; that lasts no longer than a window either.
+bool Session::WindowPassed(int32_t partition) const {
+  const PartitionPosition& from = positions_[Index(partition)];
+  const absl::Time now = clock_->TimeNow();
+  if (from.since >= now - options_.window) return false;
+  const bool bootstrapping = bootstrap_end_[Index(partition)] > from.offset;
+  return !bootstrapping || from.since >= started_at_ - options_.window || now - started_at_ > options_.window;
+}
+
+bool Session::Bootstrapping() const {
+  for (size_t p = 0; p < positions_.size(); ++p) {
+    if (positions_[p].offset < bootstrap_end_[p]) return true;
+  }
+  return false;
+}
+
+std::string Session::Trailer(bool progress) {
+  wire::BatchTrailer trailer;
+  absl::Time complete_until = absl::InfiniteFuture();
+  for (size_t p = 0; p < positions_.size(); ++p) {
+    complete_until = std::min(complete_until, positions_[p].tick);
+    if (told_[p] == positions_[p].offset) continue;
+    told_[p] = positions_[p].offset;
+    trailer.positions.emplace_back(static_cast<int32_t>(p), positions_[p].offset);
+  }
+  if (progress) {
+    trailer.token = Token();
+    trailer.complete_until = complete_until;
+    trailer.records_behind = RecordsBehind();
+    trailer.hub_time = clock_->TimeNow();
+  } else if (trailer.positions.empty()) {
+    return "";
+  }
+  return wire::EncodeBatchTrailer(trailer);
+}
+
+absl::Status Session::OnAck(const std::map<int32_t, eventlog::Offset>& positions) {
+  for (const auto& [partition, offset] : positions) {
+    if (partition < 0 || partition >= dispatcher_->partitions()) {
+      return absl::InvalidArgumentError(absl::StrCat("ack.positions: no partition ", partition));
+    }
+    if (offset > told_[Index(partition)]) {
+      return absl::InvalidArgumentError(absl::StrCat("ack.positions[", partition, "]: ahead of what was sent"));
+    }
+  }
+  for (const auto& [partition, offset] : positions) {
+    eventlog::Offset& acked = acked_.try_emplace(partition, offset).first->second;
+    acked = std::max(acked, offset);
+  }
+  acked_at_ = clock_->TimeNow();
+  // A partition that was never acknowledged counts as acknowledged where it was before the first entry.
+  std::vector<eventlog::Offset> safe;
+  for (const wire::CursorPosition& start : unacked_.acked().positions) safe.push_back(start.offset);
+  for (const auto& [partition, offset] : acked_) safe[Index(partition)] = std::max(safe[Index(partition)], offset);
+  unacked_.Acked(safe);
+  return absl::OkStatus();
+}
+
+// At the head of the log nothing is still to come that is older than the dispatcher's last look.
+void Session::RefreshTimes() {
+  for (size_t p = 0; p < positions_.size(); ++p) {
+    PartitionPosition& at = positions_[p];
+    if (at.offset != dispatcher_->HeadOffset(static_cast<int32_t>(p))) continue;
+    const PartitionPosition head = dispatcher_->Head(static_cast<int32_t>(p));
+    if (head.offset == at.offset) at.since = std::max(at.since, head.since);
+  }
+}
+
+// `issued_at`: everything at or after the positions is younger, which is what the window is judged by. For a session at the head of the
+// log that is about now; for one that lags, the time of what it read last. Infinitely past while R9 forbids a token.
+wire::Cursor Session::PresentCursor() const {
+  wire::Cursor cursor;
+  cursor.filter_fingerprint = filter_fingerprint_;
+  cursor.issued_at = Bootstrapping() ? absl::InfinitePast() : clock_->TimeNow();
+  for (size_t p = 0; p < positions_.size(); ++p) {
+    cursor.issued_at = std::min(cursor.issued_at, positions_[p].since);
+    cursor.positions.push_back({static_cast<int32_t>(p), positions_[p].offset, positions_[p].term});
+  }
+  return cursor;
+}
+
+std::string Session::Seal(const wire::Cursor& cursor) const {
+  if (cursor.issued_at == absl::InfinitePast()) return "";
+  wire::Cursor whole = cursor;
+  whole.log_id = log_id_;
+  return sealer_->Seal(whole, options_.stakeholder);
+}
+
+std::string Session::Token() const { return Seal(PresentCursor()); }
+std::string Session::AckedToken() const { return Seal(unacked_.acked()); }
+
+int64_t Session::RecordsBehind() const {
+  int64_t behind = 0;
+  for (size_t p = 0; p < positions_.size(); ++p) {
+    behind += std::max<int64_t>(0, dispatcher_->HeadOffset(static_cast<int32_t>(p)) - positions_[p].offset);
+  }
+  return behind;
+}
+
+}  // namespace hub::fanout
