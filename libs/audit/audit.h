@@ -25,7 +25,7 @@ struct Entry {
   std::string subject;    // keyed token of the identifier, or what else was touched; several are joined by ','
   std::string purpose;    // as the caller gave it
   std::string case_ref;
-  std::string decision;   // "granted", "refused: NOT_ENTITLED"
+  std::string decision;  // "granted", "refused: NOT_ENTITLED"
   uint64_t policy_version = 0;
 };
 
@@ -38,7 +38,7 @@ class AuditLog {
  public:
   // Uses `table` of `database` (shape kScans); continues what it holds. DataLoss: the last record doesn't decode.
   static absl::StatusOr<std::unique_ptr<AuditLog>> Open(store::Database* database, store::TableId table,
-                                                       const base::Clock* clock);
+                                                        const base::Clock* clock);
   virtual ~AuditLog() = default;
   virtual absl::Status Append(const Entry& entry) = 0;
   virtual Head head() const = 0;
