@@ -290,6 +290,31 @@ TEST_CASE("Every report gets its verdict though the hub is restarted meanwhile",
   CHECK(others == 0);
 }
 
+TEST_CASE("A drain hands each stream its token and a time to come back", "[process][hub]") {
+  const HubFiles files;
+  HubProcess hub(files.Arguments());
+  REQUIRE(hub.Serves());
+  const auto channel = client::Connect(files.Connection("bank-1/main", hub));
+  REQUIRE(channel.ok());
+  grpc::ClientContext context;
+  const auto stream = v1::SubscriptionService::NewStub(*channel)->Subscribe(&context);
+  v1::SubscribeRequest request;
+  request.mutable_open()->set_start(v1::STREAM_START_NOW);
+  REQUIRE(stream->Write(request));
+  v1::SubscribeResponse response;
+  REQUIRE(stream->Read(&response));
+  CHECK(response.opened().stakeholder() == "bank-1");
+  hub.Signal(SIGTERM);
+  v1::Drain drain;
+  while (stream->Read(&response)) {
+    if (response.has_drain()) drain = response.drain();
+  }
+  CHECK_FALSE(drain.token().empty());
+  CHECK(drain.has_reconnect_after());
+  CHECK(stream->Finish().error_code() == grpc::StatusCode::UNAVAILABLE);
+  CHECK(hub.WaitForExit(absl::Seconds(10)) == 0);
+}
+
 TEST_CASE("Health is answered to whoever has an identity", "[process][hub]") {
   const HubFiles files;
   HubProcess hub(files.Arguments());
