@@ -68,7 +68,8 @@ class Replica {
   virtual std::vector<int64_t> HistoryNext() const = 0;
   // Applies a run of records, in order per partition; `next` positions are committed with them. `caught_up`: these reach the
   // log's end as it was when read (R9: before the first time, complete_until stays infinitely past).
-  virtual absl::Status ApplyEvents(const std::vector<FedRecord>& records, int32_t partition, int64_t next, bool caught_up) = 0;
+  virtual absl::Status ApplyEvents(const std::vector<FedRecord>& records, int32_t partition, int64_t next,
+                                   bool caught_up) = 0;
   virtual absl::Status ApplyHistory(const std::vector<FedRecord>& records, int32_t partition, int64_t next) = 0;
 
   virtual absl::StatusOr<std::optional<Answer>> Get(const model::IndicatorKey& key) const = 0;

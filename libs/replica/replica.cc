@@ -1,0 +1,344 @@
+#include "libs/replica/replica.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/hash.h"
+#include "libs/base/log.h"
+#include "libs/base/mutex.h"
+#include "libs/base/status_macros.h"
+#include "libs/replica/rows.h"
+#include "libs/store/tables.h"
+
+namespace hub::replica {
+namespace {
+
+constexpr absl::Duration kHistoryKept = absl::Hours(24 * 400);
+constexpr size_t kSweepRows = 64;  // of history and of reports, looked at per run of history
+
+struct Probe {
+  explicit Probe(base::Metrics* metrics)
+      : applied(Records(metrics, "applied")),
+        stale(Records(metrics, "stale")),
+        fenced(Records(metrics, "fenced")),
+        history(Records(metrics, "history")),
+        swept(metrics->AddCounter("fraudhub_replica_swept_total", "Rows of history that grew too old")),
+        age_seconds(metrics->AddGauge("fraudhub_replica_age_seconds",
+                                      "Age of the oldest partition's last tick when last applied")),
+        applied_seconds(metrics->AddHistogram("fraudhub_replica_applied_seconds",
+                                              "From the decision (tick clock) until in the replica, oldest of each run",
+                                              base::LatencyBounds())) {}
+  base::Counter applied, stale, fenced, history, swept;
+  base::Gauge age_seconds;
+  base::Histogram applied_seconds;
+
+ private:
+  static base::Counter Records(base::Metrics* metrics, const char* kind) {
+    return metrics->AddCounter("fraudhub_replica_records_total", "Records fed, by what came of them", {{"kind", kind}});
+  }
+};
+
+struct Tables {
+  explicit Tables(store::TableId first) : states(first), reports(first + 1), history(first + 2), meta(first + 3) {}
+  store::TableId states, reports, history, meta;
+};
+
+class StoredReplica final : public Replica {
+ public:
+  StoredReplica(store::Database* database, store::TableId first_table, int32_t partitions, const base::Clock* clock,
+                base::Metrics* metrics)
+      : database_(database),
+        tables_(first_table),
+        clock_(clock),
+        probe_(metrics),
+        partitions_(static_cast<size_t>(partitions)) {}
+
+  // Goes on with what is stored if it is about this log and this format; else starts afresh.
+  absl::Status Load(const std::string& log_id) {
+    HUB_ASSIGN_OR_RETURN(const auto stored_log, database_->Get(tables_.meta, "log"));
+    HUB_ASSIGN_OR_RETURN(const auto format, database_->Get(tables_.meta, "format"));
+    bool usable = stored_log == log_id && format == std::string(1, kFormat);
+    std::vector<PartitionRow> rows(partitions_.size());
+    for (size_t i = 0; usable && i < rows.size(); ++i) {
+      HUB_ASSIGN_OR_RETURN(const auto row, database_->Get(tables_.meta, PartitionKey(static_cast<int32_t>(i))));
+      if (!row.has_value()) continue;
+      absl::StatusOr<PartitionRow> decoded = DecodePartition(*row);
+      usable = decoded.ok();
+      if (usable) rows[i] = *decoded;
+    }
+    base::MutexLock lock(&mu_);
+    if (usable) {
+      partitions_ = std::move(rows);
+      return absl::OkStatus();
+    }
+    if (stored_log.has_value())
+      HUB_LOG(WARN, "replica_starts_afresh", {{"why", stored_log == log_id ? "format" : "another log"}});
+    store::Batch batch;
+    for (const store::TableId table : {tables_.states, tables_.reports, tables_.history, tables_.meta}) {
+      batch.DeleteRange(table, "", std::string(64, '\xff'));
+    }
+    batch.Put(tables_.meta, "log", log_id);
+    batch.Put(tables_.meta, "format", std::string(1, kFormat));
+    return database_->Commit(batch, store::Durability::kSynced);
+  }
+
+  std::vector<int64_t> EventsNext() const override {
+    return Positions([](const PartitionRow& row) { return row.events_next; });
+  }
+  std::vector<int64_t> HistoryNext() const override {
+    return Positions([](const PartitionRow& row) { return row.history_next; });
+  }
+
+  absl::Status ApplyEvents(const std::vector<FedRecord>& records, int32_t partition, int64_t next,
+                           bool caught_up) override {
+    PartitionRow row = Row(partition);
+    if (records.empty() && next == row.events_next && (row.caught_up || !caught_up)) return absl::OkStatus();
+    Edits edits;
+    HUB_RETURN_IF_ERROR(LoadStates(records, &edits));
+    absl::Time oldest = absl::InfiniteFuture();
+    for (const FedRecord& record : records) ApplyRecord(record, &row, &edits, &oldest);
+    row.events_next = next;
+    row.caught_up = row.caught_up || caught_up;
+    store::Batch batch;
+    for (const auto& [key, edit] : edits) {
+      if (edit.changed) batch.Put(tables_.states, key, EncodeAnswer(*edit.answer));
+    }
+    HUB_RETURN_IF_ERROR(Commit(&batch, partition, row));
+    const absl::Time now = clock_->TimeNow();
+    if (oldest != absl::InfiniteFuture()) probe_.applied_seconds.Observe(absl::ToDoubleSeconds(now - oldest));
+    if (const absl::Time until = CompleteUntil(); until != absl::InfinitePast()) {
+      probe_.age_seconds.Set(absl::ToDoubleSeconds(now - until));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ApplyHistory(const std::vector<FedRecord>& records, int32_t partition, int64_t next) override {
+    PartitionRow row = Row(partition);
+    if (records.empty() && next == row.history_next) return absl::OkStatus();
+    std::vector<const model::HistoryEntry*> entries;
+    std::vector<std::string> report_keys;
+    for (const FedRecord& record : records) {
+      const auto* entry = std::get_if<model::HistoryEntry>(&record.body);
+      if (entry == nullptr) continue;
+      entries.push_back(entry);
+      report_keys.push_back(ReportKey(entry->reporter.stakeholder, entry->report_id));
+    }
+    HUB_ASSIGN_OR_RETURN(const auto known, database_->MultiGet(tables_.reports, report_keys));
+    std::map<std::string, int64_t> newest;  // offset of what is known of a report
+    for (size_t i = 0; i < known.size(); ++i) {
+      if (!known[i].has_value()) continue;
+      const auto entry = DecodeHistory(*known[i]);
+      if (entry.ok()) newest[report_keys[i]] = entry->reports_offset;
+    }
+    store::Batch batch;
+    for (size_t i = 0; i < entries.size(); ++i) {
+      const model::HistoryEntry& entry = *entries[i];
+      const std::string bytes = EncodeHistory(entry);
+      batch.Put(tables_.history, HistoryKey(entry.key.token, entry.reports_offset, entry.key.facet), bytes);
+      if (entry.report_kind == model::InputKind::kUnspecified) continue;  // a lapse: nobody's report
+      const auto [it, fresh] = newest.emplace(report_keys[i], entry.reports_offset);
+      if (!fresh && entry.reports_offset < it->second) continue;
+      it->second = entry.reports_offset;
+      batch.Put(tables_.reports, report_keys[i], bytes);
+    }
+    HUB_RETURN_IF_ERROR(Sweep(tables_.history, &history_swept_, &batch));
+    HUB_RETURN_IF_ERROR(Sweep(tables_.reports, &reports_swept_, &batch));
+    row.history_next = next;
+    HUB_RETURN_IF_ERROR(Commit(&batch, partition, row));
+    probe_.history.Increment(static_cast<double>(entries.size()));
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::optional<Answer>> Get(const model::IndicatorKey& key) const override {
+    HUB_ASSIGN_OR_RETURN(const auto row, database_->Get(tables_.states, StateKey(key)));
+    if (!row.has_value()) return std::nullopt;
+    HUB_ASSIGN_OR_RETURN(Answer answer, DecodeAnswer(*row));
+    return answer;
+  }
+
+  absl::StatusOr<std::optional<model::HistoryEntry>> GetReport(const std::string& stakeholder,
+                                                               const model::ReportId& id) const override {
+    HUB_ASSIGN_OR_RETURN(const auto row, database_->Get(tables_.reports, ReportKey(stakeholder, id)));
+    if (!row.has_value()) return std::nullopt;
+    HUB_ASSIGN_OR_RETURN(model::HistoryEntry entry, DecodeHistory(*row));
+    if (entry.reporter.stakeholder != stakeholder) return std::nullopt;  // the key holds a hash of it only
+    return entry;
+  }
+
+  absl::StatusOr<std::vector<model::HistoryEntry>> ListHistory(const model::RoutingToken& token, int64_t before,
+                                                               size_t limit) const override {
+    std::vector<model::HistoryEntry> entries;
+    if (before <= 0) return entries;
+    const std::string prefix = HistoryPrefix(token);
+    const auto cursor = database_->Scan(tables_.history, HistoryKey(token, before - 1, model::Facet::kUnspecified),
+                                        store::PrefixEnd(prefix));
+    for (; cursor->Valid() && entries.size() < limit; cursor->Next()) {
+      HUB_ASSIGN_OR_RETURN(model::HistoryEntry entry, DecodeHistory(cursor->value()));
+      entries.push_back(std::move(entry));
+    }
+    HUB_RETURN_IF_ERROR(cursor->status());
+    return entries;
+  }
+
+  absl::Time CompleteUntil() const override {
+    base::MutexLock lock(&mu_);
+    absl::Time until = absl::InfiniteFuture();
+    for (const PartitionRow& row : partitions_)
+      until = std::min(until, row.caught_up ? row.tick : absl::InfinitePast());
+    return until;
+  }
+
+  absl::StatusOr<StateDigest> Digest() const override {
+    StateDigest digest;
+    HUB_RETURN_IF_ERROR(ForEachState([&digest](const Answer& answer) {
+      const model::IndicatorState& state = answer.state;
+      ++digest.indicators;
+      if (state.attributes.level > model::Level::kNone) ++digest.flagged;
+      digest.reports += state.report_count;
+      ++digest.by_level[static_cast<size_t>(state.attributes.level)];
+      std::string bytes = StateKey(state.key);
+      store::AppendKey64(state.version, &bytes);
+      store::AppendKey64(state.report_count, &bytes);
+      bytes.push_back(static_cast<char>(state.attributes.level));
+      digest.digest[0] += base::Mix64(bytes, 1);
+      digest.digest[1] += base::Mix64(bytes, 2);
+    }));
+    return digest;
+  }
+
+  absl::Status ForEachState(const std::function<void(const Answer&)>& visit) const override {
+    const auto cursor = database_->Scan(tables_.states, "", "");
+    for (; cursor->Valid(); cursor->Next()) {
+      HUB_ASSIGN_OR_RETURN(const Answer answer, DecodeAnswer(cursor->value()));
+      visit(answer);
+    }
+    return cursor->status();
+  }
+
+ private:
+  struct Edit {
+    std::optional<Answer> answer;
+    bool changed = false;
+  };
+  using Edits = std::map<std::string, Edit>;  // by state key
+
+  template <class Position>
+  std::vector<int64_t> Positions(Position position) const {
+    base::MutexLock lock(&mu_);
+    std::vector<int64_t> positions;
+    for (const PartitionRow& row : partitions_) positions.push_back(position(row));
+    return positions;
+  }
+
+  PartitionRow Row(int32_t partition) const {
+    base::MutexLock lock(&mu_);
+    return partitions_[static_cast<size_t>(partition)];
+  }
+
+  // Data and position together; buffered, since both can be fed again.
+  absl::Status Commit(store::Batch* batch, int32_t partition, const PartitionRow& row) {
+    batch->Put(tables_.meta, PartitionKey(partition), EncodePartition(row));
+    HUB_RETURN_IF_ERROR(database_->Commit(*batch, store::Durability::kBuffered));
+    base::MutexLock lock(&mu_);
+    partitions_[static_cast<size_t>(partition)] = row;
+    return absl::OkStatus();
+  }
+
+  static const model::IndicatorState* StateIn(const model::LogBody& body) {
+    if (const auto* event = std::get_if<model::Event>(&body)) return &event->state;
+    if (const auto* update = std::get_if<model::StateUpdate>(&body)) return &update->state;
+    return nullptr;
+  }
+
+  absl::Status LoadStates(const std::vector<FedRecord>& records, Edits* edits) const {
+    std::vector<std::string> keys;
+    for (const FedRecord& record : records) {
+      const model::IndicatorState* state = StateIn(record.body);
+      if (state == nullptr) continue;
+      std::string key = StateKey(state->key);
+      if (edits->emplace(key, Edit()).second) keys.push_back(std::move(key));
+    }
+    HUB_ASSIGN_OR_RETURN(const auto rows, database_->MultiGet(tables_.states, keys));
+    for (size_t i = 0; i < keys.size(); ++i) {
+      if (!rows[i].has_value()) continue;
+      HUB_ASSIGN_OR_RETURN((*edits)[keys[i]].answer, DecodeAnswer(*rows[i]));
+    }
+    return absl::OkStatus();
+  }
+
+  // R7: nothing of a lower term than the one in force. R8: the greater stamp wins. R16: a tick only moves forward.
+  void ApplyRecord(const FedRecord& record, PartitionRow* row, Edits* edits, absl::Time* oldest) {
+    if (record.term < row->in_force) return probe_.fenced.Increment();
+    if (std::holds_alternative<model::TermMark>(record.body)) {
+      row->in_force = record.term;
+      return;
+    }
+    if (const auto* tick = std::get_if<model::Tick>(&record.body)) {
+      row->tick = std::max(row->tick, tick->now);
+      return;
+    }
+    const model::IndicatorState* state = StateIn(record.body);
+    if (state == nullptr) return;
+    Answer answer;
+    answer.stamp = {record.term, state->version, -1};
+    if (const auto* event = std::get_if<model::Event>(&record.body)) {
+      answer.stamp.reports_offset = event->reports_offset;
+      answer.rules_version = event->rules_version;
+      *oldest = std::min(*oldest, event->decided_at);
+    } else if (const auto* update = std::get_if<model::StateUpdate>(&record.body)) {
+      answer.stamp.reports_offset = update->reports_offset;
+      answer.rules_version = update->rules_version;
+    }
+    Edit& edit = (*edits)[StateKey(state->key)];
+    if (edit.answer.has_value() && answer.stamp <= edit.answer->stamp) return probe_.stale.Increment();
+    answer.state = *state;
+    edit = {std::move(answer), true};
+    probe_.applied.Increment();
+  }
+
+  // Some rows at a time, round and round: what is older than kHistoryKept goes.
+  absl::Status Sweep(store::TableId table, std::string* from, store::Batch* batch) {
+    const absl::Time oldest = clock_->TimeNow() - kHistoryKept;
+    const auto cursor = database_->Scan(table, *from, "");
+    size_t looked_at = 0;
+    for (; cursor->Valid() && looked_at < kSweepRows; cursor->Next(), ++looked_at) {
+      const auto entry = DecodeHistory(cursor->value());
+      if (!entry.ok() || (entry->decided_at < oldest && entry->decided_at != absl::InfinitePast())) {
+        batch->Delete(table, cursor->key());
+        probe_.swept.Increment();
+      }
+      *from = absl::StrCat(cursor->key(), absl::string_view("\0", 1));
+    }
+    if (!cursor->Valid()) from->clear();
+    return cursor->status();
+  }
+
+  store::Database* const database_;
+  const Tables tables_;
+  const base::Clock* const clock_;
+  Probe probe_;
+  std::string history_swept_, reports_swept_;  // the feeding thread's
+  mutable base::Mutex mu_;
+  std::vector<PartitionRow> partitions_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace
+
+std::vector<store::TableSpec> ReplicaTables() {
+  return {{"replica_states", store::TableShape::kPointLookups},
+          {"replica_reports", store::TableShape::kPointLookups},
+          {"replica_history", store::TableShape::kScans},
+          {"replica_meta", store::TableShape::kPointLookups}};
+}
+
+absl::StatusOr<std::unique_ptr<Replica>> Replica::Open(store::Database* database, store::TableId first_table,
+                                                       int32_t partitions, const std::string& log_id,
+                                                       const base::Clock* clock, base::Metrics* metrics) {
+  auto replica = std::make_unique<StoredReplica>(database, first_table, partitions, clock, metrics);
+  HUB_RETURN_IF_ERROR(replica->Load(log_id));
+  return replica;
+}
+
+}  // namespace hub::replica
