@@ -160,6 +160,18 @@ void Submit(const client::ConnectionOptions& connection, const std::vector<v1::R
   }
 }
 
+v1::ReportStatus StatusOf(const client::ConnectionOptions& connection, const std::string& name) {
+  client::ReporterOptions options;
+  options.connection = connection;
+  const auto reporter = client::Reporter::Create(options, [](uint64_t, const v1::ReportVerdict&) {});
+  REQUIRE(reporter.ok());
+  const auto statuses = (*reporter)->Status({IdOf(name)});
+  INFO(statuses.status().ToString());
+  REQUIRE(statuses.ok());
+  REQUIRE(statuses->size() == 1);
+  return statuses->front();
+}
+
 v1::LookupResult LookUp(const client::ConnectionOptions& connection, const std::string& number) {
   const auto lookup = client::Lookup::Create(connection);
   REQUIRE(lookup.ok());
@@ -192,7 +204,8 @@ grpc::Status Correct(const client::ConnectionOptions& connection, const std::str
 bool IsVeryHigh(const v1::Event& event) { return event.indicator().level() == v1::LEVEL_VERY_HIGH; }
 bool IsCleared(const v1::Event& event) { return event.kind() == v1::EVENT_KIND_CLEARED; }
 
-TEST_CASE("A report reaches a subscriber and a lookup, and so does its correction; SIGTERM drains", "[process][hub]") {
+TEST_CASE("A report reaches a subscriber and a lookup, and so does its correction, until SIGTERM drains",
+          "[process][hub]") {
   const HubFiles files;
   HubProcess hub(files.Arguments());
   const bool serves = hub.Serves();
@@ -205,16 +218,23 @@ TEST_CASE("A report reaches a subscriber and a lookup, and so does its correctio
   const client::ConnectionOptions bank = files.Connection("bank-1/main", hub);
   Watcher watcher(bank, "");
   CHECK(LookUp(bank, kNumber).verdict() == v1::LOOKUP_VERDICT_NO_INDICATOR);
-  Submit(files.Connection("police-1/main", hub), {Fraud(kNumber, "first"), Fraud(kOtherNumber, "second")});
+  const client::ConnectionOptions police = files.Connection("police-1/main", hub);
+  Submit(police, {Fraud(kNumber, "first"), Fraud(kOtherNumber, "second")});
   CHECK(watcher.Sees(kNumber, IsVeryHigh));
   CHECK(watcher.Sees(kOtherNumber, IsVeryHigh));
   CHECK(Eventually([&] { return LevelOf(bank, kNumber) == v1::LEVEL_VERY_HIGH; }));
+
+  CHECK(Eventually([&] { return StatusOf(police, "first").outcome() == v1::OUTCOME_MERGED; }));
+  CHECK(StatusOf(police, "first").level_then() == v1::LEVEL_VERY_HIGH);
+  CHECK(StatusOf(bank, "first").outcome() == v1::OUTCOME_UNSPECIFIED);  // another's
 
   v1::CorrectResponse corrected;
   CHECK(Correct(files.Connection("diu/analyst-1", hub), kNumber, &corrected).ok());
   CHECK(corrected.verdict().verdict() == v1::VERDICT_ACCEPTED);
   CHECK(watcher.Sees(kNumber, IsCleared));
   CHECK(Eventually([&] { return LevelOf(bank, kNumber) == v1::LEVEL_NONE; }));
+  CHECK(Eventually([&] { return StatusOf(police, "first").corrected_since(); }));
+  CHECK_FALSE(StatusOf(police, "second").corrected_since());
   CHECK(absl::StrContains(hub.Get("/metrics"), "fraudhub_ingest_reports_total{reason=\"\",verdict=\"accepted\"} 3"));
   const std::string status = hub.Get("/statusz");
   CHECK(absl::StrContains(status, "fan-out: 1 streams"));

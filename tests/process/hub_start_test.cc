@@ -108,6 +108,34 @@ TEST_CASE("A start-up problem ends in one line that says what to do", "[process]
   CHECK_FALSE(fs::exists(files.Path("data/keys/routing.key")));
 }
 
+TEST_CASE("A newer rules file is taken at the start, an older one is not", "[process][hub]") {
+  const HubFiles files;
+  const auto rules_in_force = [&](int in_file) {
+    files.Write("rules.textproto", HubFiles::Rules(in_file));
+    HubProcess hub(files.Arguments());
+    REQUIRE(hub.Serves());
+    int version = 0;
+    CHECK(Eventually([&] {
+      for (const int candidate : {1, 2, 3}) {
+        const std::string line = absl::StrCat(", rules ", candidate, ", reports ");
+        const std::string status = hub.Get("/statusz");
+        if (absl::StrContains(status.substr(status.find("partition 0: ")), line) &&
+            absl::StrContains(status.substr(status.find("partition 1: ")), line)) {
+          version = candidate;
+        }
+      }
+      return version >= in_file;
+    }));
+    CHECK(hub.Says("rules_file_is_not_in_force", absl::ZeroDuration()) == (in_file < version));
+    hub.Signal(SIGTERM);
+    CHECK(hub.WaitForExit(absl::Seconds(10)) == 0);
+    return version;
+  };
+  CHECK(rules_in_force(1) == 1);
+  CHECK(rules_in_force(3) == 3);
+  CHECK(rules_in_force(2) == 3);
+}
+
 TEST_CASE("A second SIGTERM stops at once", "[process][hub]") {
   const HubFiles files;
   // A start that takes its time: nobody listens on the broker's port.
