@@ -48,7 +48,7 @@ if ((${#code[@]})); then
       service = top == "services" ? part[2] : ""
       header = FILENAME ~ /\.h$/
       proto = FILENAME ~ /\.proto$/
-      test = FILENAME ~ /_test\.cc$/
+      test = FILENAME ~ /_test\.(cc|h)$/
       product = (top == "libs" || top == "services") && !test
     }
 

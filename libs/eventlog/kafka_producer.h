@@ -1,0 +1,68 @@
+// Appends to Kafka: one idempotent producer, replaced by a fresh one when librdkafka calls it fatally broken. Private to kafka_log.
+//
+// Every append is entered in a table and leaves it when it is answered, so that its callback runs exactly once, whatever becomes of
+// the producer that carried it.
+// Thread safety: Append and pending_bytes from any thread; callbacks run on the poll thread, or inside Append when refused.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "libs/base/clock.h"
+#include "libs/base/mutex.h"
+#include "libs/base/thread.h"
+#include "libs/eventlog/kafka_config.h"
+#include "libs/eventlog/log.h"
+#include "libs/eventlog/log_probe.h"
+
+namespace hub::eventlog::kafka {
+
+class Producer {
+ public:
+  static absl::StatusOr<std::unique_ptr<Producer>> Make(const Settings& settings, size_t pending_bytes_max,
+                                                        const base::Clock* clock, LogProbe* probe);
+  // Waits for at most five seconds for what is in flight, then answers the rest Unavailable.
+  ~Producer();
+
+  // `topic`: with the prefix. The record has been checked.
+  void Append(const std::string& topic, int32_t partition, Record record, Log::AppendCallback done);
+
+ private:
+  class Reports;  // librdkafka's delivery reports
+  // A producer and how often it was replaced before.
+  struct Client;
+  struct Pending {
+    Log::AppendCallback done;
+    size_t bytes = 0;
+    absl::Duration since;
+    int64_t generation = 0;  // of the client that carries it
+  };
+
+  Producer(Settings settings, size_t pending_bytes_max, const base::Clock* clock, LogProbe* probe);
+  absl::StatusOr<std::shared_ptr<Client>> MakeClient();
+  std::shared_ptr<Client> client();
+  void Run(std::stop_token stop);
+  void ReplaceClient();
+  // Lets `client` answer what it can within `patience`, purges the rest, and answers what is left over.
+  void Finish(Client* client, absl::Duration patience);
+  // Takes the append out of the table and calls back; nothing when it was answered before.
+  void Answer(int64_t id, const absl::StatusOr<Offset>& answer);
+
+  const Settings settings_;
+  const size_t pending_bytes_max_;
+  const base::Clock* const clock_;
+  LogProbe* const probe_;
+  const std::unique_ptr<Reports> reports_;
+
+  base::Mutex mu_;
+  std::shared_ptr<Client> client_ ABSL_GUARDED_BY(mu_);
+  std::map<int64_t, Pending> pending_ ABSL_GUARDED_BY(mu_);  // by id; ids rise
+  int64_t next_id_ ABSL_GUARDED_BY(mu_) = 1;
+  size_t pending_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t generation_ ABSL_GUARDED_BY(mu_) = 0;
+
+  base::Thread poll_thread_;
+};
+
+}  // namespace hub::eventlog::kafka

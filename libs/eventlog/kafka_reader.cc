@@ -1,0 +1,273 @@
+#include "libs/eventlog/kafka_reader.h"
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafkacpp.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/log.h"
+#include "libs/base/status_macros.h"
+#include "libs/eventlog/validate.h"
+
+namespace hub::eventlog::kafka {
+namespace {
+
+// Log::Read promises 100 ms; the rest is for threads that have to wait for a core.
+constexpr absl::Duration kReadBudget = absl::Milliseconds(80);
+constexpr size_t kReadersMax = 3;
+constexpr absl::Duration kIdle = absl::Minutes(1);
+// A wake-up that librdkafka failed to give costs this much.
+constexpr absl::Duration kWaitSlice = absl::Milliseconds(250);
+
+}  // namespace
+
+// One consumer, assigned to one partition. Thread safety: one user at a time, but for the arrival callback.
+class Reader {
+ public:
+  static absl::StatusOr<std::unique_ptr<Reader>> Make(const Settings& settings, const TopicPartition& at, Offset from,
+                                                      std::function<void()> arrived) {
+    HUB_ASSIGN_OR_RETURN(const auto conf, MakeConf(settings));
+    std::string error;
+    std::unique_ptr<RdKafka::KafkaConsumer> consumer(RdKafka::KafkaConsumer::create(conf.get(), error));
+    if (consumer == nullptr) return absl::InvalidArgumentError(absl::StrCat("librdkafka: ", error));
+    std::unique_ptr<Reader> reader(new Reader(at, from, std::move(consumer), std::move(arrived)));
+    const std::unique_ptr<RdKafka::TopicPartition> place(RdKafka::TopicPartition::create(at.topic, at.partition, from));
+    const RdKafka::ErrorCode assigned = reader->consumer_->assign({place.get()});
+    if (assigned != RdKafka::ERR_NO_ERROR) return ToStatus(assigned, "assign");
+    return reader;
+  }
+
+  ~Reader() {
+    // Off first: the callback must not run into an object that is going.
+    rd_kafka_queue_cb_event_enable(queue_, nullptr, nullptr);
+    rd_kafka_queue_destroy(queue_);
+    consumer_->close();
+  }
+
+  const TopicPartition& at() const { return at_; }
+  // Where the next read has to start for this reader to serve it.
+  Offset position() const { return position_; }
+  absl::Duration last_used = absl::ZeroDuration();  // the pool's
+
+  // Waits for at most `timeout` for a record to be there. An error of the partition is returned once and spoils the reader.
+  absl::StatusOr<bool> Fetch(absl::Duration timeout) {
+    if (held_.has_value()) return true;
+    const base::RealClock real;
+    const absl::Duration deadline = real.Monotonic() + timeout;
+    while (true) {
+      // At the end of the partition nothing is on its way: look, don't wait.
+      const absl::Duration left = at_end_ ? absl::ZeroDuration() : deadline - real.Monotonic();
+      const std::unique_ptr<RdKafka::Message> message(consumer_->consume(ToMillis(left)));
+      switch (message->err()) {
+        case RdKafka::ERR_NO_ERROR:
+          // Offsets below ours are stale fetches of 2.0.2, which may redeliver.
+          if (message->offset() < passed_) continue;
+          Hold(*message);
+          return true;
+        case RdKafka::ERR__PARTITION_EOF:
+          // The offset is past holes at the end: compacted records, marks of the broker.
+          passed_ = std::max(passed_, message->offset());
+          at_end_ = true;
+          return false;
+        case RdKafka::ERR__TIMED_OUT:
+          return false;
+        case RdKafka::ERR__AUTO_OFFSET_RESET:
+          return absl::OutOfRangeError(message->errstr());
+        case RdKafka::ERR__TRANSPORT:
+        case RdKafka::ERR__ALL_BROKERS_DOWN:
+        case RdKafka::ERR__RESOLVE:
+          return absl::UnavailableError(message->errstr());
+        default:
+          return ToStatus(message->err(), absl::StrCat("read ", at_.topic));
+      }
+    }
+  }
+
+  // The record that Fetch found. REQUIRES: Fetch returned true.
+  const StoredRecord& held() const { return *held_; }
+  StoredRecord TakeHeld() {
+    passed_ = position_ = held_->offset + 1;
+    StoredRecord record = std::move(*held_);
+    held_.reset();
+    return record;
+  }
+  // Nothing is between position and here, so far as was fetched.
+  void SkipHoles() {
+    if (!held_.has_value()) position_ = passed_;
+  }
+
+ private:
+  Reader(const TopicPartition& at, Offset from, std::unique_ptr<RdKafka::KafkaConsumer> consumer,
+         std::function<void()> arrived)
+      : at_(at),
+        position_(from),
+        passed_(from),
+        arrived_(std::move(arrived)),
+        consumer_(std::move(consumer)),
+        queue_(rd_kafka_queue_get_consumer(consumer_->c_ptr())) {
+    rd_kafka_queue_cb_event_enable(
+        queue_, [](rd_kafka_t*, void* self) { static_cast<Reader*>(self)->arrived_(); }, this);
+  }
+
+  void Hold(const RdKafka::Message& message) {
+    StoredRecord record;
+    record.offset = message.offset();
+    record.appended_at = absl::FromUnixMillis(message.timestamp().timestamp);
+    if (message.key_pointer() != nullptr)
+      record.key.assign(static_cast<const char*>(message.key_pointer()), message.key_len());
+    if (message.payload() != nullptr) record.value.assign(static_cast<const char*>(message.payload()), message.len());
+    held_ = std::move(record);
+    passed_ = held_->offset;
+    at_end_ = false;
+  }
+
+  const TopicPartition at_;
+  Offset position_;
+  Offset passed_;        // all before it was handed out or is not there
+  bool at_end_ = false;  // the broker said so after the last record
+  std::optional<StoredRecord> held_;
+  const std::function<void()> arrived_;
+  const std::unique_ptr<RdKafka::KafkaConsumer> consumer_;
+  rd_kafka_queue_t* const queue_;
+};
+
+Readers::Readers(Settings consumer_settings, Admin* admin, const base::Clock* clock)
+    : settings_(std::move(consumer_settings)), admin_(admin), clock_(clock) {}
+Readers::~Readers() = default;
+
+void Readers::NoteArrival() {
+  base::MutexLock lock(&arrivals_mu_);
+  ++arrivals_;
+  arrived_.NotifyAll();
+}
+
+std::unique_ptr<Reader> Readers::TakeExisting(const TopicPartition& at, Offset from) {
+  base::MutexLock lock(&mu_);
+  std::vector<std::unique_ptr<Reader>>& candidates = idle_[at];
+  for (auto it = candidates.begin(); it != candidates.end(); ++it) {
+    if ((*it)->position() != from) continue;
+    std::unique_ptr<Reader> found = std::move(*it);
+    candidates.erase(it);
+    return found;
+  }
+  return nullptr;
+}
+
+absl::StatusOr<std::unique_ptr<Reader>> Readers::Take(const TopicPartition& at, Offset from) {
+  if (auto found = TakeExisting(at, from)) return found;
+  return Reader::Make(settings_, at, from, [this] { NoteArrival(); });
+}
+
+void Readers::GiveBack(std::unique_ptr<Reader> reader) {
+  std::unique_ptr<Reader> surplus;  // closed without the lock
+  reader->last_used = clock_->Monotonic();
+  base::MutexLock lock(&mu_);
+  std::vector<std::unique_ptr<Reader>>& others = idle_[reader->at()];
+  others.push_back(std::move(reader));
+  if (others.size() <= kReadersMax) return;
+  const auto oldest = std::min_element(others.begin(), others.end(),
+                                       [](const auto& a, const auto& b) { return a->last_used < b->last_used; });
+  surplus = std::move(*oldest);
+  others.erase(oldest);
+}
+
+absl::Status Readers::OutOfRange(const TopicPartition& at, Offset from, absl::Duration timeout) {
+  HUB_ASSIGN_OR_RETURN(const auto ranges, admin_->Offsets({at}, timeout));
+  HUB_RETURN_IF_ERROR(CheckOffset(at, from, ranges.at(at)));
+  // The broker refused what is in range now: a leader that is catching up. The next read starts afresh.
+  return absl::UnavailableError(absl::StrCat(at.topic, "/", at.partition, ": offset ", from, " is not readable yet"));
+}
+
+absl::StatusOr<ReadResult> Readers::Read(const TopicPartition& at, Offset from, const ReadLimits& limits) {
+  const base::RealClock real;
+  const absl::Duration deadline = real.Monotonic() + kReadBudget;
+  if (from < 0) return OutOfRange(at, from, kReadBudget);
+  std::unique_ptr<Reader> reader = TakeExisting(at, from);
+  if (reader == nullptr) {
+    // A jump: ask before fetching, so that "below the first" is told at once. "Past the end" is left to the broker's fetch, because a
+    // new leader's known end may lag behind what was readable.
+    HUB_ASSIGN_OR_RETURN(const auto ranges, admin_->Offsets({at}, kReadBudget));
+    if (from < ranges.at(at).first) return CheckOffset(at, from, ranges.at(at));
+    HUB_ASSIGN_OR_RETURN(reader, Take(at, from));
+    if (from > ranges.at(at).end) {
+      const absl::StatusOr<bool> found = reader->Fetch(deadline - real.Monotonic());
+      if (absl::IsOutOfRange(found.status())) return OutOfRange(at, from, kReadBudget);
+      if (!found.ok()) return found.status();
+      GiveBack(std::move(reader));
+      if (*found) return Read(at, from, limits);
+      return absl::UnavailableError(
+          absl::StrCat(at.topic, "/", at.partition, ": offset ", from, " is past the known end"));
+    }
+  }
+  ReadResult result;
+  size_t bytes = 0;
+  while (true) {
+    // Waits for the first record only; then takes what is there.
+    const absl::Duration wait = result.records.empty() ? deadline - real.Monotonic() : absl::ZeroDuration();
+    const absl::StatusOr<bool> found = reader->Fetch(wait);
+    if (!found.ok()) {
+      // The reader is of no more use. What it gave so far is good.
+      if (!result.records.empty()) break;
+      if (absl::IsOutOfRange(found.status())) return OutOfRange(at, from, kReadBudget);
+      return found.status();
+    }
+    if (!*found) break;
+    const size_t size = reader->held().key.size() + reader->held().value.size();
+    if (!result.records.empty() && (result.records.size() >= limits.records_max || bytes + size > limits.bytes_max))
+      break;
+    bytes += size;
+    result.records.push_back(reader->TakeHeld());
+  }
+  reader->SkipHoles();
+  result.next = reader->position();
+  GiveBack(std::move(reader));
+  return result;
+}
+
+void Readers::Wait(const std::vector<Log::WaitFor>& any_of, absl::Duration timeout) {
+  const base::RealClock real;
+  const absl::Duration deadline = real.Monotonic() + timeout;
+  std::vector<std::unique_ptr<Reader>> waiting;
+  for (const Log::WaitFor& wanted : any_of) {
+    absl::StatusOr<std::unique_ptr<Reader>> reader = Take(wanted.partition, wanted.offset);
+    if (reader.ok()) waiting.push_back(std::move(*reader));
+  }
+  bool there = false;
+  while (!there) {
+    int64_t arrivals_before = 0;
+    {
+      base::MutexLock lock(&arrivals_mu_);
+      arrivals_before = arrivals_;
+    }
+    for (auto& reader : waiting) {
+      const absl::StatusOr<bool> found = reader->Fetch(absl::ZeroDuration());
+      // An error is for the next read to find, which starts afresh; waking up early is allowed.
+      if (!found.ok()) reader.reset();
+      there = there || !found.ok() || *found;
+    }
+    const absl::Duration left = deadline - real.Monotonic();
+    if (there || left <= absl::ZeroDuration()) break;
+    waiting.erase(std::remove(waiting.begin(), waiting.end(), nullptr), waiting.end());
+    base::MutexLock lock(&arrivals_mu_);
+    if (arrivals_ == arrivals_before) arrived_.WaitFor(&arrivals_mu_, std::min(left, kWaitSlice));
+  }
+  for (auto& reader : waiting) {
+    if (reader != nullptr) GiveBack(std::move(reader));
+  }
+}
+
+void Readers::CloseIdle() {
+  std::vector<std::unique_ptr<Reader>> closing;  // without the lock
+  base::MutexLock lock(&mu_);
+  for (auto& [at, readers] : idle_) {
+    for (auto& reader : readers) {
+      if (clock_->Monotonic() - reader->last_used > kIdle) closing.push_back(std::move(reader));
+    }
+    readers.erase(std::remove(readers.begin(), readers.end(), nullptr), readers.end());
+  }
+}
+
+}  // namespace hub::eventlog::kafka

@@ -1,0 +1,56 @@
+// Reads from Kafka by position, with consumers that go on where the last read ended. Private to kafka_log.
+//
+// A Reader is one assigned consumer at one position. A read takes the reader that stands where it wants to start, or makes one; a jump
+// always makes one, because a consumer that is assigned anew may still hand out what it fetched for its old place.
+// Bounds: kReadersMax readers per partition, those not used for kIdle are closed; each prefetches at most 16 MB.
+// Thread safety: any thread; a reader that is in use belongs to the thread that uses it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "libs/base/clock.h"
+#include "libs/base/mutex.h"
+#include "libs/eventlog/kafka_admin.h"
+#include "libs/eventlog/kafka_config.h"
+#include "libs/eventlog/log.h"
+
+namespace hub::eventlog::kafka {
+
+class Reader;
+
+class Readers {
+ public:
+  Readers(Settings consumer_settings, Admin* admin, const base::Clock* clock);
+  ~Readers();
+
+  // As Log::Read and Log::Wait; topics with the prefix.
+  absl::StatusOr<ReadResult> Read(const TopicPartition& at, Offset from, const ReadLimits& limits);
+  void Wait(const std::vector<Log::WaitFor>& any_of, absl::Duration timeout);
+  // Closes readers that nobody has used for a while. Called now and then.
+  void CloseIdle();
+
+ private:
+  // The reader at that position; one is made when there is none. Give it back when done.
+  absl::StatusOr<std::unique_ptr<Reader>> Take(const TopicPartition& at, Offset from);
+  std::unique_ptr<Reader> TakeExisting(const TopicPartition& at, Offset from);
+  void GiveBack(std::unique_ptr<Reader> reader);
+  // What a reader makes of an offset that the broker refused, or that was out of range when asked.
+  absl::Status OutOfRange(const TopicPartition& at, Offset from, absl::Duration timeout);
+  void NoteArrival();
+
+  const Settings settings_;
+  Admin* const admin_;
+  const base::Clock* const clock_;
+
+  base::Mutex mu_;
+  std::map<TopicPartition, std::vector<std::unique_ptr<Reader>>> idle_ ABSL_GUARDED_BY(mu_);
+
+  base::Mutex arrivals_mu_;
+  base::CondVar arrived_;
+  int64_t arrivals_ ABSL_GUARDED_BY(arrivals_mu_) = 0;  // rises whenever some reader may have something new
+};
+
+}  // namespace hub::eventlog::kafka
