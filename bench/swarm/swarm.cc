@@ -70,7 +70,7 @@ absl::StatusOr<sockaddr_in> ParseAddress(const std::string& server) {
   return address;
 }
 
-// The mix: most take all they may see; every fifth institution asks for HIGH only, every seventh for phones only; odd police units
+// The mix: most take all they may see; every fifth institution asks for HIGH only, every seventh for phones, payment addresses and links; odd police units
 // ask for three categories of fraud.
 api::Filter FilterFor(const config::Stakeholder& stakeholder, int index) {
   api::Filter filter;
@@ -80,6 +80,7 @@ api::Filter FilterFor(const config::Stakeholder& stakeholder, int index) {
     auto* clause = filter.add_any_of();
     clause->add_types(api::IDENTIFIER_TYPE_MOBILE);
     clause->add_types(api::IDENTIFIER_TYPE_UPI_ADDRESS);
+    clause->add_types(api::IDENTIFIER_TYPE_URL);
   } else if (stakeholder.role() == api::ROLE_LAW_ENFORCEMENT && index % 2 == 1) {
     filter.add_any_of()->set_level_min(api::LEVEL_MEDIUM);
     auto* clause = filter.add_any_of();
