@@ -52,7 +52,7 @@ Level LevelOf(const model::Rules& rules, const Contributions& contributions, std
   bool sole_allowed = false;
   Contributions flagging;
   for (const Contribution* c : contributions) {
-    Say(steps, absl::StrCat("1. ", model::Name(c->kind), " from ", RoleInWords(c->reporter.role), " (", c->count,
+    Say(steps, absl::StrCat(model::Name(c->kind), " from ", RoleInWords(c->reporter.role), " (", c->count,
                             " times) gives ", model::Name(c->level), " alone, for ", model::Name(c->reason)));
     level = std::max(level, c->level);
     if (c->level > Level::kNone) flagging.push_back(c);
@@ -74,13 +74,13 @@ Level LevelOf(const model::Rules& rules, const Contributions& contributions, std
     const uint32_t groups = CountGroups(matching);
     const uint32_t citizens = CountCitizens(matching, rules.citizens_per_portal_max);
     if (groups < rule.groups_min || citizens < rule.citizens_min || matching.empty()) continue;
-    Say(steps, absl::StrCat("2. ", groups, " independent sources and ", citizens, " citizens together give ",
+    Say(steps, absl::StrCat(groups, " independent sources and ", citizens, " citizens together give ",
                             model::Name(rule.level)));
     if (rule.level >= level) groups_flagging = std::max(groups_flagging, groups);
     level = std::max(level, rule.level);
   }
   if (level == Level::kVeryHigh && !sole_allowed && groups_flagging < 2) {
-    Say(steps, "3. one source alone stays at HIGH");
+    Say(steps, "one source alone stays at HIGH");
     level = Level::kHigh;
   }
   return level;
@@ -116,13 +116,13 @@ Verdict Judge(const model::Rules& rules, const model::IndicatorState& state, abs
   verdict.level = LevelOf(rules, all, steps);
   if (verdict.level > state.ceiling) {
     verdict.level = std::max(state.ceiling, LevelOf(rules, after, nullptr));
-    Say(steps, absl::StrCat("4. a correction limits what was observed before it to ", model::Name(state.ceiling)));
+    Say(steps, absl::StrCat("a correction limits what was observed before it to ", model::Name(state.ceiling)));
   }
   verdict.independent_sources = CountGroups(all);
   verdict.independent_citizens = CountCitizens(all, rules.citizens_per_portal_max);
   for (const Contribution* c : all) verdict.next_check_at = std::min(verdict.next_check_at, c->lapses_at);
   if (!MayBeFlagged(rules, state)) {
-    Say(steps, "5. the identifier is protected: reports are kept as evidence, the level stays NONE");
+    Say(steps, "the identifier is protected: reports are kept as evidence, the level stays NONE");
     verdict.level = Level::kNone;
   } else {
     verdict.reasons = ReasonsOf(all);

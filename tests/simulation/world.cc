@@ -22,9 +22,12 @@ constexpr absl::Duration kWindow = absl::Seconds(40);  // resume window, shorter
 
 const std::vector<model::Reporter>& Reporters() {
   static const std::vector<model::Reporter> reporters = {
-      {"bank-a", "main", "group-1", Role::kFinancialInstitution}, {"bank-b", "main", "group-1", Role::kFinancialInstitution},
-      {"bank-c", "main", "group-2", Role::kFinancialInstitution}, {"police-x", "main", "police-x", Role::kLawEnforcement},
-      {"portal-1", "main", "portal-1", Role::kCitizenPortal},     {"tsp-1", "main", "tsp-1", Role::kTelecomOperator},
+      {"bank-a", "main", "group-1", Role::kFinancialInstitution},
+      {"bank-b", "main", "group-1", Role::kFinancialInstitution},
+      {"bank-c", "main", "group-2", Role::kFinancialInstitution},
+      {"police-x", "main", "police-x", Role::kLawEnforcement},
+      {"portal-1", "main", "portal-1", Role::kCitizenPortal},
+      {"tsp-1", "main", "tsp-1", Role::kTelecomOperator},
       {"dot", "analyst-1", "dot", Role::kAnalyst},
   };
   return reporters;
@@ -38,12 +41,12 @@ model::Rules MakeRules(uint64_t version) {
   rules.sources = {
       {InputKind::kFinancialFraud, Role::kLawEnforcement, Reason::kUnspecified, Level::kVeryHigh,
        Reason::kLeaReportedCybercrime, absl::Minutes(4)},
-      {InputKind::kFinancialFraud, Role::kFinancialInstitution, Reason::kUnspecified, bank, Reason::kFinancialInstitution,
-       absl::Minutes(2)},
+      {InputKind::kFinancialFraud, Role::kFinancialInstitution, Reason::kUnspecified, bank,
+       Reason::kFinancialInstitution, absl::Minutes(2)},
       {InputKind::kSuspectedCommunication, Role::kCitizenPortal, Reason::kUnspecified, Level::kNone,
        Reason::kCitizenReports, absl::Minutes(3)},
-      {InputKind::kDisconnected, Role::kTelecomOperator, Reason::kUnspecified, Level::kMedium, Reason::kDisconnectedDormant,
-       absl::Minutes(2)},
+      {InputKind::kDisconnected, Role::kTelecomOperator, Reason::kUnspecified, Level::kMedium,
+       Reason::kDisconnectedDormant, absl::Minutes(2)},
   };
   rules.corroboration = {{InputKind::kFinancialFraud, Role::kFinancialInstitution, 2, 0, Level::kHigh},
                          {InputKind::kSuspectedCommunication, Role::kCitizenPortal, 0, 3, Level::kMedium}};
@@ -107,7 +110,7 @@ World::World(uint64_t seed, Bug bug)
       return decoded.ok() && std::holds_alternative<model::StateUpdate>(decoded->body);
     };
   }
-  registry_log_ = std::make_unique<LogView>(log_.get(), nullptr, swallow);
+  swallow_ = swallow;
   LogView::Alter alter;
   if (bug_ == Bug::kLeftViewForgotten || bug_ == Bug::kWithdrawalDropped || bug_ == Bug::kFencedRecordBelieved) {
     alter = [this](const eventlog::TopicPartition& at, eventlog::StoredRecord* record) {
@@ -142,7 +145,8 @@ World::World(uint64_t seed, Bug bug)
   ChangeRules();
   for (int32_t partition = 0; partition < kPartitions; ++partition) StartOwner(partition);
   RestartDispatcher();
-  auto add = [this](const std::string& name, model::FilterClause clause, std::function<bool(const model::Attributes&)> wants) {
+  auto add = [this](const std::string& name, model::FilterClause clause,
+                    std::function<bool(const model::Attributes&)> wants) {
     auto client = std::make_unique<Client>();
     client->name = name;
     client->filter = model::Filter::AnyOf({std::move(clause)});
@@ -151,10 +155,10 @@ World::World(uint64_t seed, Bug bug)
   };
   add("everything", {}, [](const model::Attributes&) { return true; });
   clients_.back()->sees_all = true;
-  add("medium and up", {.level_min = Level::kMedium}, [](const model::Attributes& a) { return a.level >= Level::kMedium; });
-  add("high mobiles", {.types = {IdentifierType::kMobile}, .level_min = Level::kHigh}, [](const model::Attributes& a) {
-    return a.type == IdentifierType::kMobile && a.level >= Level::kHigh;
-  });
+  add("medium and up", {.level_min = Level::kMedium},
+      [](const model::Attributes& a) { return a.level >= Level::kMedium; });
+  add("high mobiles", {.types = {IdentifierType::kMobile}, .level_min = Level::kHigh},
+      [](const model::Attributes& a) { return a.type == IdentifierType::kMobile && a.level >= Level::kHigh; });
   add("lea reasons", {.reasons = {Reason::kLeaReportedCybercrime}}, [](const model::Attributes& a) {
     return std::count(a.reasons.begin(), a.reasons.end(), Reason::kLeaReportedCybercrime) > 0;
   });
@@ -183,6 +187,10 @@ void World::StartOwner(int32_t partition) {
 // Ends the owner's process, loses what was not synced, and starts it again on the same disk.
 void World::CrashOwner(Owner* owner) {
   owner->processor.reset();
+  // What it had sent still meets its fate, and may land behind what others send from now on.
+  owner->view.reset();
+  owner->client = log_->NewClient();
+  owner->view = std::make_unique<LogView>(owner->client.get(), nullptr, swallow_);
   owner->disk->Crash();
   store::Database* disk = owner->disk.get();
   if (bug_ == Bug::kDedupeWriteSkipped) {
@@ -199,7 +207,8 @@ void World::CrashOwner(Owner* owner) {
   options.state_flush_interval = absl::Seconds(3);
   options.mark_interval = absl::Seconds(10);
   options.outbox_in_flight_max = 16;
-  owner->processor = std::make_unique<registry::Processor>(options, &clock_, registry_log_.get(), disk, 0, &tokeniser_, &metrics_);
+  owner->processor =
+      std::make_unique<registry::Processor>(options, &clock_, owner->view.get(), disk, 0, &tokeniser_, &metrics_);
   owner->paused = false;
 }
 
@@ -276,8 +285,8 @@ void World::Submit(bool again) {
       break;
   }
   const model::RoutingToken token = tokeniser_.Routing(report.identifier);
-  submitted.partition = eventlog::PartitionOf(
-      absl::string_view(reinterpret_cast<const char*>(token.data()), token.size()), kPartitions);
+  submitted.partition =
+      eventlog::PartitionOf(absl::string_view(reinterpret_cast<const char*>(token.data()), token.size()), kPartitions);
   submitted_.push_back(submitted);
   AppendReport(submitted_.size() - 1);
 }
@@ -324,7 +333,8 @@ void World::OpenStream(Client* client) {
         token = sealer_.Seal(*cursor, client->name);
       }
     }
-    session = fanout::Session::Resume(dispatcher_.get(), &clock_, &sealer_, options, *joined, client->filter.Fingerprint(), token);
+    session = fanout::Session::Resume(dispatcher_.get(), &clock_, &sealer_, options, *joined,
+                                      client->filter.Fingerprint(), token);
     if (session.ok()) ++fired_["resumed"];
   }
   if (!session.ok()) {
@@ -335,8 +345,9 @@ void World::OpenStream(Client* client) {
     // Compaction keeps the last record of a key, which may be a silent state: from then on a fresh start needs a snapshot, here the
     // observer's.
     const bool snapshot = fired_["compaction"] > 0;
-    session = fanout::Session::Start(dispatcher_.get(), &clock_, &sealer_, options, *joined, client->filter.Fingerprint(),
-                                     snapshot ? fanout::SessionStart::kNow : fanout::SessionStart::kEarliest);
+    session =
+        fanout::Session::Start(dispatcher_.get(), &clock_, &sealer_, options, *joined, client->filter.Fingerprint(),
+                               snapshot ? fanout::SessionStart::kNow : fanout::SessionStart::kEarliest);
     if (snapshot) {
       Observe();
       for (const auto& [id, seen] : truth_) client->view[id] = {seen.stamp, client->wants(seen.state.attributes)};
@@ -353,7 +364,8 @@ void World::OnEvent(Client* client, absl::string_view bytes) {
   const model::VersionStamp stamp{event.version().term(), event.version().version(), event.version().reports_offset()};
   Client::Held& held = client->view[event.indicator().indicator_id()];
   if (held.stamp.version != 0 && stamp <= held.stamp) return;
-  if (!accepted_[event.indicator().indicator_id()].contains(stamp)) return Fail("a record was delivered that is not in force");
+  if (!accepted_[event.indicator().indicator_id()].contains(stamp))
+    return Fail("a record was delivered that is not in force");
   // Who sees everything misses no version while its stream goes on.
   if (client->sees_all && held.stamp.version != 0 && stamp.version > held.stamp.version + 1) {
     return Fail(absl::StrCat("a gap: version ", held.stamp.version, ", then ", stamp.version));

@@ -72,8 +72,8 @@ class World {
   base::ManualClock clock_;
   base::Metrics metrics_;
   std::unique_ptr<eventlog::MemoryLog> log_;
-  std::unique_ptr<LogView> registry_log_;  // as the registry's owners see it
-  std::unique_ptr<LogView> fanout_log_;    // as the dispatcher sees it
+  LogView::Swallow swallow_;             // of what the registry's owners write
+  std::unique_ptr<LogView> fanout_log_;  // as the dispatcher sees it
   model::Tokeniser tokeniser_;
   wire::CursorSealer sealer_;
   bool calm_ = false;  // no more faults
@@ -102,6 +102,8 @@ class World {
 
 struct World::Owner {
   int32_t partition = 0;
+  std::unique_ptr<eventlog::Log> client;  // its process's own
+  std::unique_ptr<LogView> view;
   std::shared_ptr<store::MemoryDatabase> disk;
   std::unique_ptr<LossyDatabase> lossy;
   std::unique_ptr<registry::Processor> processor;
