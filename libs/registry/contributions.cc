@@ -15,15 +15,16 @@ bool IsFolded(const Contribution& contribution) {
   return contribution.reporter.stakeholder.empty() && !IsOperatorNote(contribution);
 }
 
-Contribution* FindOwn(const model::Report& report, absl::Time ceiling_at, std::vector<Contribution>* contributions) {
-  for (Contribution& c : *contributions) {
+template <class Contributions>  // const or not
+auto* FindOwn(const model::Report& report, absl::Time ceiling_at, Contributions* contributions) {
+  for (auto& c : *contributions) {
     if (c.kind != report.kind || c.reporter.stakeholder != report.reporter.stakeholder || c.list_id != report.list_id)
       continue;
     if (report.reporter.role == model::Role::kAnalyst && c.reporter.principal != report.reporter.principal) continue;
     if ((c.last_observed > ceiling_at) != (report.observed_at > ceiling_at)) continue;
     return &c;
   }
-  return nullptr;
+  return static_cast<decltype(&contributions->front())>(nullptr);
 }
 
 // Past the bound: the group's, or everybody else's.
@@ -160,6 +161,13 @@ void AddContribution(const model::Report& report, const Weight& weight, absl::Ti
     c.level = weight.level;
   }
   if (report.reporter.role == model::Role::kCitizenPortal) CountCitizen(report.citizen_pseudonym, &c.citizens);
+}
+
+bool AlreadyListed(const model::Report& report, const Weight& weight, absl::Time ceiling_at,
+                   const std::vector<Contribution>& contributions) {
+  if (report.list_id.empty()) return false;
+  const Contribution* own = FindOwn(report, ceiling_at, &contributions);
+  return own != nullptr && !own->withdrawn && weight.level <= own->level;
 }
 
 int Withdraw(absl::string_view stakeholder, model::InputKind kind, absl::Time at,

@@ -33,6 +33,10 @@ Weight WeightOf(const model::Rules& rules, const model::Report& report);
 void AddContribution(const model::Report& report, const Weight& weight, absl::Time ceiling_at, absl::Time now,
                      std::vector<model::Contribution>* contributions);
 
+// The same reporter's same list has said it already, as strongly: the list was delivered again.
+bool AlreadyListed(const model::Report& report, const Weight& weight, absl::Time ceiling_at,
+                   const std::vector<model::Contribution>& contributions);
+
 // Takes back all that `stakeholder` said, of one kind only unless that is kUnspecified. Returns how many were taken back.
 int Withdraw(absl::string_view stakeholder, model::InputKind kind, absl::Time at,
              std::vector<model::Contribution>* contributions);

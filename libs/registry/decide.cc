@@ -63,6 +63,7 @@ class Deciding {
       state->attributes.type = report_->identifier.type;
       state->first_seen = report_->observed_at;
       state->last_seen = report_->observed_at;
+      if (facet == Facet::kRisk) state->protected_identifier = model::IsProtected(*context_.rules, report_->identifier);
       if (const auto& risk = decision_.states.risk; facet != Facet::kRisk && risk.has_value()) {
         state->tenure = risk->tenure;
         state->tenure_started_at = risk->tenure_started_at;
@@ -141,6 +142,15 @@ class Deciding {
                     &state->contributions);
   }
 
+  // A row of a list that was delivered again changes nothing but last-seen.
+  bool ListedAgain(IndicatorState* state) {
+    if (!AlreadyListed(*report_, WeightOf(*context_.rules, *report_), state->ceiling_at, state->contributions))
+      return false;
+    state->last_seen = std::max(state->last_seen, report_->observed_at);
+    decision_.outcome = Outcome::kDuplicate;
+    return true;
+  }
+
   void AnnounceAs(IndicatorState* state, EventKind kind) {
     const std::optional<IndicatorState>& old = Slot(before_, state->attributes.facet);
     state->version = (old.has_value() ? old->version : 0) + 1;
@@ -178,6 +188,7 @@ bool FromClosedTenure(const FacetStates& states, const Report& report) {
 // SUSPECTED_COMMUNICATION, FINANCIAL_FRAUD, DISCONNECTED, SPOOFED_CLI: evidence that counts by the rules.
 void DecideEvidence(const Report& report, Deciding* deciding) {
   IndicatorState* state = deciding->Edit(Facet::kRisk);
+  if (deciding->ListedAgain(state)) return;
   deciding->Count(state);
   deciding->Contribute(state);
   deciding->Reassess(state);
@@ -307,9 +318,12 @@ void DecideCorrection(const FacetStates& before, const Report& report, Deciding*
   IndicatorState* state = deciding->Edit(Facet::kRisk);
   const Level level = sets_level ? correction.level : Level::kNone;
   if (sets_level && correction.override_protected && state->protected_identifier) {
+    constexpr size_t kVotesKept = 16;  // more than any rule asks for
     const std::string vote = absl::StrCat(report.reporter.stakeholder, "/", report.reporter.principal);
     const auto at = std::lower_bound(state->override_votes.begin(), state->override_votes.end(), vote);
-    if (at == state->override_votes.end() || *at != vote) state->override_votes.insert(at, vote);
+    if ((at == state->override_votes.end() || *at != vote) && state->override_votes.size() < kVotesKept) {
+      state->override_votes.insert(at, vote);
+    }
   }
   if (report.observed_at >= state->ceiling_at) {
     state->ceiling = level;
