@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
-#include <set>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -52,7 +50,8 @@ struct Rights {
 class PolicyImpl final : public Policy {
  public:
   explicit PolicyImpl(model::PolicySpec spec) : spec_(std::move(spec)) {
-    for (int role = 0; role <= model::kRoleMax; ++role) grants_[static_cast<size_t>(role)].role = static_cast<Role>(role);
+    for (int role = 0; role <= model::kRoleMax; ++role)
+      grants_[static_cast<size_t>(role)].role = static_cast<Role>(role);
     for (const model::RoleGrant& grant : spec_.grants) grants_[static_cast<size_t>(grant.role)] = grant;
     for (const model::StakeholderSpec& stakeholder : spec_.stakeholders) {
       const model::RoleGrant& grant = Grant(stakeholder.role);

@@ -20,7 +20,8 @@ constexpr double kRateMax = 1e6;  // per second; above it a typing error is like
 
 bool IsId(absl::string_view id) {
   return !id.empty() && id.size() <= kIdBytesMax && std::all_of(id.begin(), id.end(), [](char c) {
-    return absl::ascii_islower(static_cast<unsigned char>(c)) || absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '-';
+    return absl::ascii_islower(static_cast<unsigned char>(c)) || absl::ascii_isdigit(static_cast<unsigned char>(c)) ||
+           c == '-';
   });
 }
 
@@ -61,7 +62,8 @@ void CheckStakeholder(const model::PolicySpec& spec, const model::StakeholderSpe
   if (!stakeholder.ownership_group.empty() && !IsId(stakeholder.ownership_group)) {
     findings->Add(path + ".ownership_group", "want 1 to 48 of a-z, 0-9 and -");
   }
-  if (!stakeholder.state.empty() && !IsState(stakeholder.state)) findings->Add(path + ".state", "want two capital letters");
+  if (!stakeholder.state.empty() && !IsState(stakeholder.state))
+    findings->Add(path + ".state", "want two capital letters");
   if (stakeholder.principals.empty()) findings->Add(path + ".principals", "missing: nobody could speak for it");
   for (size_t i = 0; i < stakeholder.principals.size(); ++i) {
     const model::PrincipalSpec& principal = stakeholder.principals[i];
@@ -91,7 +93,8 @@ void CheckClause(const model::FilterClause& clause, const std::string& path, Fin
   };
   const auto check_texts = [&](const std::vector<std::string>& values, absl::string_view field, bool may_be_self) {
     for (const std::string& value : values) {
-      if (value.empty() || value.size() > 64) findings->Add(absl::StrCat(path, ".", field), "want texts of 1 to 64 bytes");
+      if (value.empty() || value.size() > 64)
+        findings->Add(absl::StrCat(path, ".", field), "want texts of 1 to 64 bytes");
       if (absl::StartsWith(value, "$") && !(may_be_self && value == kSelf)) {
         findings->Add(absl::StrCat(path, ".", field), "the one variable is $self, in operator_ids and handling_units");
       }
@@ -110,7 +113,8 @@ void CheckClause(const model::FilterClause& clause, const std::string& path, Fin
   check_texts(clause.operator_ids, "operator_ids", true);
 }
 
-void CheckGrant(const model::RoleGrant& grant, const std::string& path, std::set<model::Role>* roles, Findings* findings) {
+void CheckGrant(const model::RoleGrant& grant, const std::string& path, std::set<model::Role>* roles,
+                Findings* findings) {
   if (!InRange(grant.role, model::Role::kAnalyst)) findings->Add(path + ".role", "missing or unknown");
   if (!roles->insert(grant.role).second) findings->Add(path + ".role", "has a grant already");
   for (const std::string& rpc : grant.rpcs) {
@@ -119,7 +123,8 @@ void CheckGrant(const model::RoleGrant& grant, const std::string& path, std::set
     }
   }
   for (const model::InputKind kind : grant.may_report) {
-    if (!InRange(kind, model::InputKind::kCorrection)) findings->Add(path + ".may_report", "unspecified or unknown value");
+    if (!InRange(kind, model::InputKind::kCorrection))
+      findings->Add(path + ".may_report", "unspecified or unknown value");
   }
   for (size_t i = 0; i < grant.may_see.size(); ++i) {
     CheckClause(grant.may_see[i], absl::StrCat(path, ".may_see[", i, "]"), findings);
@@ -128,7 +133,8 @@ void CheckGrant(const model::RoleGrant& grant, const std::string& path, std::set
     if (!InRange(audience, model::FieldAudience::kAnalyst)) findings->Add(path + ".fields", "want ALL to ANALYST");
   }
   for (const model::IdentifierType type : grant.may_look_up) {
-    if (!InRange(type, model::IdentifierType::kHelpline)) findings->Add(path + ".may_look_up", "unspecified or unknown value");
+    if (!InRange(type, model::IdentifierType::kHelpline))
+      findings->Add(path + ".may_look_up", "unspecified or unknown value");
   }
   const auto bad_rate = [](double rate) { return !std::isfinite(rate) || rate < 0.1 || rate > kRateMax; };
   if (bad_rate(grant.reports_per_second)) findings->Add(path + ".reports_per_second", "want 0.1 to 1,000,000");
@@ -138,7 +144,8 @@ void CheckGrant(const model::RoleGrant& grant, const std::string& path, std::set
 
 }  // namespace
 
-std::string UriOf(const model::PolicySpec& spec, const model::StakeholderSpec& stakeholder, const model::PrincipalSpec& principal) {
+std::string UriOf(const model::PolicySpec& spec, const model::StakeholderSpec& stakeholder,
+                  const model::PrincipalSpec& principal) {
   if (!principal.uri.empty()) return principal.uri;
   return absl::StrCat("fraudhub://", spec.trust_domain, "/", stakeholder.id, "/", principal.name);
 }
@@ -154,7 +161,8 @@ std::vector<std::string> Problems(const model::PolicySpec& spec) {
   for (size_t i = 0; i < spec.stakeholders.size(); ++i) {
     // By id where there is one: a number of a line in a table of hundreds helps nobody.
     const std::string& id = spec.stakeholders[i].id;
-    const std::string path = IsId(id) ? absl::StrCat("stakeholders[\"", id, "\"]") : absl::StrCat("stakeholders[", i, "]");
+    const std::string path =
+        IsId(id) ? absl::StrCat("stakeholders[\"", id, "\"]") : absl::StrCat("stakeholders[", i, "]");
     CheckStakeholder(spec, spec.stakeholders[i], path, &ids, &uris, &findings);
   }
   std::set<model::Role> roles;

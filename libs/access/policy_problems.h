@@ -13,7 +13,8 @@ namespace hub::access {
 inline constexpr char kSelf[] = "$self";
 
 // The URI SAN of a principal: its own, or the hub's form.
-std::string UriOf(const model::PolicySpec& spec, const model::StakeholderSpec& stakeholder, const model::PrincipalSpec& principal);
+std::string UriOf(const model::PolicySpec& spec, const model::StakeholderSpec& stakeholder,
+                  const model::PrincipalSpec& principal);
 
 // Each "path: what is wrong, what is wanted"; empty when the policy is good.
 std::vector<std::string> Problems(const model::PolicySpec& spec);

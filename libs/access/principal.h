@@ -11,7 +11,7 @@
 namespace hub::access {
 
 struct Principal {
-  std::string uri;              // the certificate's one URI SAN
+  std::string uri;  // the certificate's one URI SAN
   std::string stakeholder;
   std::string name;
   std::string ownership_group;

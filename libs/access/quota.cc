@@ -7,7 +7,8 @@
 
 namespace hub::access {
 
-absl::Duration Quota::Take(absl::string_view stakeholder, absl::string_view quota_class, double cost, const Rate& rate) {
+absl::Duration Quota::Take(absl::string_view stakeholder, absl::string_view quota_class, double cost,
+                           const Rate& rate) {
   HUB_CHECK(rate.per_second > 0 && rate.burst >= 1 && cost >= 0);
   if (cost > rate.burst) return absl::InfiniteDuration();
   const absl::Duration interval = absl::Seconds(1) / rate.per_second;
