@@ -13,22 +13,33 @@ trust_domain: "dev.hub.example"
 
 # --- what each role may do; what is not granted is denied ---
 
-# Banks, lenders, payment firms: flags that are on, never who said it.
+# Banks, lenders, payment firms: flags that are on, never who said it; nothing about handsets, SIM cards and who sold them. What falls
+# below MEDIUM leaves their view: to them a cleared or recycled number is a number without an indicator.
 grants {
   role: ROLE_FINANCIAL_INSTITUTION
   rpcs: ["ReportService.SubmitReports", "ReportService.StreamReports", "ReportService.GetReportStatus",
          "SubscriptionService.Subscribe", "SubscriptionService.GetCursor", "SubscriptionService.ListSubscriptions",
          "LookupService.Lookup"]
   may_report: [INPUT_KIND_FINANCIAL_FRAUD, INPUT_KIND_SPOOFED_CLI, INPUT_KIND_ACTION_TAKEN, INPUT_KIND_CORRECTION]
-  may_see { facets: FACET_RISK level_min: LEVEL_MEDIUM }
+  may_see {
+    facets: FACET_RISK
+    level_min: LEVEL_MEDIUM
+    types: [IDENTIFIER_TYPE_MOBILE, IDENTIFIER_TYPE_LANDLINE, IDENTIFIER_TYPE_MACHINE, IDENTIFIER_TYPE_FOREIGN_PHONE,
+            IDENTIFIER_TYPE_SERVICE_1600, IDENTIFIER_TYPE_PROMOTIONAL_140, IDENTIFIER_TYPE_TOLL_FREE, IDENTIFIER_TYPE_HELPLINE,
+            IDENTIFIER_TYPE_UPI_ADDRESS, IDENTIFIER_TYPE_BANK_ACCOUNT, IDENTIFIER_TYPE_SMS_HEADER, IDENTIFIER_TYPE_URL,
+            IDENTIFIER_TYPE_WHATSAPP, IDENTIFIER_TYPE_TELEGRAM, IDENTIFIER_TYPE_EMAIL, IDENTIFIER_TYPE_APP,
+            IDENTIFIER_TYPE_IP_ADDRESS]
+  }
   may_look_up: [IDENTIFIER_TYPE_MOBILE, IDENTIFIER_TYPE_LANDLINE, IDENTIFIER_TYPE_MACHINE, IDENTIFIER_TYPE_FOREIGN_PHONE,
-                IDENTIFIER_TYPE_TOLL_FREE, IDENTIFIER_TYPE_UPI_ADDRESS, IDENTIFIER_TYPE_BANK_ACCOUNT, IDENTIFIER_TYPE_SMS_HEADER,
-                IDENTIFIER_TYPE_URL, IDENTIFIER_TYPE_WHATSAPP, IDENTIFIER_TYPE_TELEGRAM, IDENTIFIER_TYPE_EMAIL,
-                IDENTIFIER_TYPE_APP, IDENTIFIER_TYPE_IP_ADDRESS]
+                IDENTIFIER_TYPE_SERVICE_1600, IDENTIFIER_TYPE_PROMOTIONAL_140, IDENTIFIER_TYPE_TOLL_FREE, IDENTIFIER_TYPE_HELPLINE,
+                IDENTIFIER_TYPE_UPI_ADDRESS, IDENTIFIER_TYPE_BANK_ACCOUNT, IDENTIFIER_TYPE_SMS_HEADER, IDENTIFIER_TYPE_URL,
+                IDENTIFIER_TYPE_WHATSAPP, IDENTIFIER_TYPE_TELEGRAM, IDENTIFIER_TYPE_EMAIL, IDENTIFIER_TYPE_APP,
+                IDENTIFIER_TYPE_IP_ADDRESS]
   reports_per_second: 5000
   lookups_per_second: 20000
 }
-# Operators: their own numbers and connections; headers and links, which they filter in messages; blocked handsets.
+# Operators: their own numbers and connections; what every network meets (headers and links in messages, callers from abroad,
+# sellers of SIM cards); handsets. A number whose operator nobody knows is the analysts' business.
 grants {
   role: ROLE_TELECOM_OPERATOR
   rpcs: ["ReportService.SubmitReports", "ReportService.StreamReports", "ReportService.GetReportStatus",
@@ -37,12 +48,17 @@ grants {
   may_report: [INPUT_KIND_DISCONNECTED, INPUT_KIND_REVERIFIED, INPUT_KIND_TENURE_CLOSED, INPUT_KIND_SPOOFED_CLI,
                INPUT_KIND_HANDSET_TRACED, INPUT_KIND_ACTION_TAKEN, INPUT_KIND_CORRECTION]
   may_see { facets: [FACET_RISK, FACET_CONNECTION] operator_ids: "$self" }
-  may_see { facets: FACET_RISK types: [IDENTIFIER_TYPE_SMS_HEADER, IDENTIFIER_TYPE_URL] level_min: LEVEL_MEDIUM }
+  may_see {
+    facets: FACET_RISK
+    level_min: LEVEL_MEDIUM
+    types: [IDENTIFIER_TYPE_SMS_HEADER, IDENTIFIER_TYPE_URL, IDENTIFIER_TYPE_PROMOTIONAL_140, IDENTIFIER_TYPE_FOREIGN_PHONE,
+            IDENTIFIER_TYPE_POINT_OF_SALE]
+  }
   may_see { facets: FACET_RISK types: IDENTIFIER_TYPE_IMEI }
   fields: FIELD_AUDIENCE_TELECOM
   may_look_up: [IDENTIFIER_TYPE_MOBILE, IDENTIFIER_TYPE_LANDLINE, IDENTIFIER_TYPE_MACHINE, IDENTIFIER_TYPE_TOLL_FREE,
-                IDENTIFIER_TYPE_IMEI, IDENTIFIER_TYPE_IMSI, IDENTIFIER_TYPE_ICCID, IDENTIFIER_TYPE_SMS_HEADER,
-                IDENTIFIER_TYPE_URL, IDENTIFIER_TYPE_POINT_OF_SALE]
+                IDENTIFIER_TYPE_PROMOTIONAL_140, IDENTIFIER_TYPE_FOREIGN_PHONE, IDENTIFIER_TYPE_IMEI, IDENTIFIER_TYPE_IMSI,
+                IDENTIFIER_TYPE_ICCID, IDENTIFIER_TYPE_SMS_HEADER, IDENTIFIER_TYPE_URL, IDENTIFIER_TYPE_POINT_OF_SALE]
   reports_per_second: 20000
 }
 # Police and central agencies: everything about risk, victims and cases included; traces of the handsets they registered.
@@ -51,16 +67,17 @@ grants {
   rpcs: ["ReportService.SubmitReports", "ReportService.StreamReports", "ReportService.GetReportStatus",
          "SubscriptionService.Subscribe", "SubscriptionService.GetCursor", "SubscriptionService.ListSubscriptions",
          "LookupService.Lookup", "LookupService.Explain", "LookupService.ListEvents", "LookupService.ListLinks"]
-  may_report: [INPUT_KIND_FINANCIAL_FRAUD, INPUT_KIND_SUSPECTED_COMMUNICATION, INPUT_KIND_HANDSET_LOST, INPUT_KIND_HANDSET_FOUND,
-               INPUT_KIND_ACTION_TAKEN, INPUT_KIND_CORRECTION]
+  may_report: [INPUT_KIND_FINANCIAL_FRAUD, INPUT_KIND_HANDSET_LOST, INPUT_KIND_HANDSET_FOUND, INPUT_KIND_ACTION_TAKEN,
+               INPUT_KIND_CORRECTION]
   may_see { facets: FACET_RISK }
   may_see { facets: FACET_TRACE handling_units: "$self" }
   fields: [FIELD_AUDIENCE_TELECOM, FIELD_AUDIENCE_LAW_ENFORCEMENT]
   may_look_up: [IDENTIFIER_TYPE_MOBILE, IDENTIFIER_TYPE_LANDLINE, IDENTIFIER_TYPE_MACHINE, IDENTIFIER_TYPE_FOREIGN_PHONE,
-                IDENTIFIER_TYPE_TOLL_FREE, IDENTIFIER_TYPE_IMEI, IDENTIFIER_TYPE_IMSI, IDENTIFIER_TYPE_ICCID,
+                IDENTIFIER_TYPE_SERVICE_1600, IDENTIFIER_TYPE_PROMOTIONAL_140, IDENTIFIER_TYPE_TOLL_FREE, IDENTIFIER_TYPE_HELPLINE,
+                IDENTIFIER_TYPE_IMEI, IDENTIFIER_TYPE_IMSI, IDENTIFIER_TYPE_ICCID, IDENTIFIER_TYPE_POINT_OF_SALE,
                 IDENTIFIER_TYPE_UPI_ADDRESS, IDENTIFIER_TYPE_BANK_ACCOUNT, IDENTIFIER_TYPE_SMS_HEADER, IDENTIFIER_TYPE_URL,
                 IDENTIFIER_TYPE_WHATSAPP, IDENTIFIER_TYPE_TELEGRAM, IDENTIFIER_TYPE_EMAIL, IDENTIFIER_TYPE_APP,
-                IDENTIFIER_TYPE_IP_ADDRESS, IDENTIFIER_TYPE_POINT_OF_SALE, IDENTIFIER_TYPE_HELPLINE]
+                IDENTIFIER_TYPE_IP_ADDRESS]
 }
 # The financial intelligence unit: its part in a flag shows as OTHER_STAKEHOLDER.
 grants {
@@ -69,28 +86,34 @@ grants {
          "SubscriptionService.Subscribe", "SubscriptionService.GetCursor", "SubscriptionService.ListSubscriptions",
          "LookupService.Lookup"]
   may_report: [INPUT_KIND_FINANCIAL_FRAUD, INPUT_KIND_ACTION_TAKEN, INPUT_KIND_CORRECTION]
-  may_see { facets: FACET_RISK }
+  may_see { facets: FACET_RISK level_min: LEVEL_MEDIUM }
   may_look_up: [IDENTIFIER_TYPE_MOBILE, IDENTIFIER_TYPE_LANDLINE, IDENTIFIER_TYPE_FOREIGN_PHONE, IDENTIFIER_TYPE_UPI_ADDRESS,
                 IDENTIFIER_TYPE_BANK_ACCOUNT, IDENTIFIER_TYPE_EMAIL]
 }
-# Regulators and observers: flags that are on; they report what they did.
+# Regulators and observers: flags that are on; they publish the revocation lists and report what they did.
 grants {
   role: ROLE_REGULATOR
-  rpcs: ["ReportService.SubmitReports", "ReportService.GetReportStatus",
+  rpcs: ["ReportService.SubmitReports", "ReportService.StreamReports", "ReportService.GetReportStatus",
          "SubscriptionService.Subscribe", "SubscriptionService.GetCursor", "SubscriptionService.ListSubscriptions",
          "LookupService.Lookup"]
-  may_report: INPUT_KIND_ACTION_TAKEN
+  may_report: [INPUT_KIND_DISCONNECTED, INPUT_KIND_ACTION_TAKEN, INPUT_KIND_CORRECTION]
   may_see { facets: FACET_RISK level_min: LEVEL_MEDIUM }
   may_look_up: [IDENTIFIER_TYPE_MOBILE, IDENTIFIER_TYPE_SMS_HEADER, IDENTIFIER_TYPE_URL, IDENTIFIER_TYPE_UPI_ADDRESS]
+  reports_per_second: 20000
 }
-# Messaging and social platforms.
+# Messaging and social platforms: what an account with them can be.
 grants {
   role: ROLE_PLATFORM
   rpcs: ["ReportService.SubmitReports", "ReportService.StreamReports", "ReportService.GetReportStatus",
          "SubscriptionService.Subscribe", "SubscriptionService.GetCursor", "SubscriptionService.ListSubscriptions",
          "LookupService.Lookup"]
-  may_report: [INPUT_KIND_FINANCIAL_FRAUD, INPUT_KIND_ACTION_TAKEN, INPUT_KIND_CORRECTION]
-  may_see { facets: FACET_RISK level_min: LEVEL_MEDIUM }
+  may_report: [INPUT_KIND_ACTION_TAKEN, INPUT_KIND_CORRECTION]
+  may_see {
+    facets: FACET_RISK
+    level_min: LEVEL_MEDIUM
+    types: [IDENTIFIER_TYPE_MOBILE, IDENTIFIER_TYPE_FOREIGN_PHONE, IDENTIFIER_TYPE_URL, IDENTIFIER_TYPE_WHATSAPP,
+            IDENTIFIER_TYPE_TELEGRAM, IDENTIFIER_TYPE_EMAIL, IDENTIFIER_TYPE_APP]
+  }
   may_look_up: [IDENTIFIER_TYPE_MOBILE, IDENTIFIER_TYPE_FOREIGN_PHONE, IDENTIFIER_TYPE_URL, IDENTIFIER_TYPE_WHATSAPP,
                 IDENTIFIER_TYPE_TELEGRAM, IDENTIFIER_TYPE_EMAIL, IDENTIFIER_TYPE_APP]
 }
@@ -111,15 +134,18 @@ grants {
          "OperationsService.Correct", "OperationsService.CloseTenure", "OperationsService.ApplyRules",
          "OperationsService.ListReceipts", "OperationsService.ListStreams", "OperationsService.ListQuarantine",
          "OperationsService.GetStateDigest"]
-  may_report: [INPUT_KIND_CORRECTION, INPUT_KIND_TENURE_CLOSED]
+  may_report: [INPUT_KIND_DISCONNECTED, INPUT_KIND_TENURE_CLOSED, INPUT_KIND_ACTION_TAKEN, INPUT_KIND_CORRECTION]
   may_see {}
   fields: [FIELD_AUDIENCE_TELECOM, FIELD_AUDIENCE_LAW_ENFORCEMENT, FIELD_AUDIENCE_ANALYST]
   may_look_up: [IDENTIFIER_TYPE_MOBILE, IDENTIFIER_TYPE_LANDLINE, IDENTIFIER_TYPE_MACHINE, IDENTIFIER_TYPE_FOREIGN_PHONE,
-                IDENTIFIER_TYPE_TOLL_FREE, IDENTIFIER_TYPE_IMEI, IDENTIFIER_TYPE_IMSI, IDENTIFIER_TYPE_ICCID,
+                IDENTIFIER_TYPE_SERVICE_1600, IDENTIFIER_TYPE_PROMOTIONAL_140, IDENTIFIER_TYPE_TOLL_FREE, IDENTIFIER_TYPE_HELPLINE,
+                IDENTIFIER_TYPE_IMEI, IDENTIFIER_TYPE_IMSI, IDENTIFIER_TYPE_ICCID, IDENTIFIER_TYPE_POINT_OF_SALE,
                 IDENTIFIER_TYPE_UPI_ADDRESS, IDENTIFIER_TYPE_BANK_ACCOUNT, IDENTIFIER_TYPE_SMS_HEADER, IDENTIFIER_TYPE_URL,
                 IDENTIFIER_TYPE_WHATSAPP, IDENTIFIER_TYPE_TELEGRAM, IDENTIFIER_TYPE_EMAIL, IDENTIFIER_TYPE_APP,
-                IDENTIFIER_TYPE_IP_ADDRESS, IDENTIFIER_TYPE_POINT_OF_SALE, IDENTIFIER_TYPE_HELPLINE]
+                IDENTIFIER_TYPE_IP_ADDRESS]
+  reports_per_second: 20000
   lookups_per_second: 20000
+  streams_max: 32
 }
 
 # --- who there is: one principal "main" each unless others are named ---
@@ -155,7 +181,8 @@ series 70 nbfc "Lender NBFC" FINANCIAL_INSTITUTION NBFC
 series 25 pay "Payments PAY" FINANCIAL_INSTITUTION PAYMENT_OPERATOR
 series 12 app "Payments APP" FINANCIAL_INSTITUTION PAYMENT_APP
 series 4 tsp "Operator TSP" TELECOM_OPERATOR TELECOM_OPERATOR
-for state in AN AP AR AS BR CH CT DH DL GA GJ HP HR JH JK KA KL LA LD MH ML MN MP MZ NL OR PB PY RJ SK TG TN TR UP UT WB; do
+# Codes as the hub writes them (libs/wire/places.cc), since victims' states are compared with them.
+for state in AN AP AR AS BR CG CH DH DL GA GJ HP HR JH JK KA KL LA LD MH ML MN MP MZ NL OD PB PY RJ SK TN TR TS UK UP WB; do
   stakeholder "police-${state,,}" "Police $state" LAW_ENFORCEMENT POLICE_STATE "state: \"$state\""
 done
 series 10 agency "Agency" LAW_ENFORCEMENT POLICE_CENTRAL
