@@ -10,8 +10,22 @@
 #include "libs/fanout/intake.h"
 
 namespace hub::fanout {
+namespace {
 
-CatchupBlock::CatchupBlock(const FilterClass& filter_class, eventlog::Offset start, eventlog::ReadResult read,
+// A silent state as the event that led to it, with the counters of now (R8: it keeps the event's version).
+model::Event LastEvent(model::StateUpdate update, uint64_t term) {
+  model::Event event;
+  event.kind = update.state.standing;
+  event.state = std::move(update.state);
+  event.term = term;
+  event.reports_offset = update.reports_offset;
+  event.rules_version = update.rules_version;
+  return event;
+}
+
+}  // namespace
+
+CatchupBlock::CatchupBlock(const CatchupLane& lane, eventlog::Offset start, eventlog::ReadResult read,
                            FanoutProbe* probe)
     : start_(start), end_(read.next) {
   for (eventlog::StoredRecord& record : read.records) {
@@ -25,20 +39,27 @@ CatchupBlock::CatchupBlock(const FilterClass& filter_class, eventlog::Offset sta
     }
     const uint64_t term = decoded->header.term;
     if (auto* event = std::get_if<model::Event>(&decoded->body)) {
-      PendingEvent pending(record.offset, std::move(*event));
-      const Verdict verdict = filter_class.Judge(pending);
-      if (verdict == Verdict::kNothing) continue;
-      absl::StrAppend(&bytes_, pending.Encoded(filter_class.audiences(), verdict == Verdict::kLeftView));
-      probe->encoded_catchup.Increment();
-      entries_.push_back({record.offset, term, {}, static_cast<uint32_t>(bytes_.size()), Kind::kEvent});
-    } else if (const auto* mark = std::get_if<model::TermMark>(&decoded->body)) {
-      entries_.push_back(
-          {record.offset, std::max(term, mark->term), {}, static_cast<uint32_t>(bytes_.size()), Kind::kMark});
+      Add(lane.filter_class, record.offset, std::move(*event), probe);
+    } else if (auto* update = std::get_if<model::StateUpdate>(&decoded->body)) {
+      if (lane.with_states) Add(lane.filter_class, record.offset, LastEvent(std::move(*update), term), probe);
+    } else if (std::holds_alternative<model::TermMark>(decoded->body)) {
+      entries_.push_back({record.offset, term, {}, static_cast<uint32_t>(bytes_.size()), Kind::kMark});
     } else if (const auto* tick = std::get_if<model::Tick>(&decoded->body)) {
       entries_.push_back({record.offset, term, tick->now, static_cast<uint32_t>(bytes_.size()), Kind::kTick});
     }
   }
   bytes_.shrink_to_fit();
+}
+
+void CatchupBlock::Add(const FilterClass& filter_class, eventlog::Offset offset, model::Event event,
+                       FanoutProbe* probe) {
+  const uint64_t term = event.term;
+  PendingEvent pending(offset, std::move(event));
+  const Verdict verdict = filter_class.Judge(pending);
+  if (verdict == Verdict::kNothing) return;
+  absl::StrAppend(&bytes_, pending.Encoded(filter_class.audiences(), verdict == Verdict::kLeftView));
+  probe->encoded_catchup.Increment();
+  entries_.push_back({offset, term, {}, static_cast<uint32_t>(bytes_.size()), Kind::kEvent});
 }
 
 size_t CatchupBlock::memory() const {
@@ -91,9 +112,9 @@ Chunk CatchupBlock::Read(const std::shared_ptr<const CatchupBlock>& block, const
 CatchupCache::CatchupCache(int64_t bytes_max, eventlog::Log* log, FanoutProbe* probe)
     : bytes_max_(bytes_max), log_(log), probe_(probe) {}
 
-absl::StatusOr<Chunk> CatchupCache::Read(const FilterClass& filter_class, int32_t partition,
-                                         const PartitionPosition& from, eventlog::Offset until, size_t bytes_max) {
-  absl::StatusOr<BlockPtr> block = Find(filter_class, partition, from.offset);
+absl::StatusOr<Chunk> CatchupCache::Read(const CatchupLane& lane, const PartitionPosition& from, eventlog::Offset until,
+                                         size_t bytes_max) {
+  absl::StatusOr<BlockPtr> block = Find(lane, from.offset);
   if (!block.ok()) return block.status();
   if ((*block)->end() <= from.offset) {  // the log shows less than the dispatcher has seen: a broker that lags
     Chunk nothing;
@@ -104,17 +125,16 @@ absl::StatusOr<Chunk> CatchupCache::Read(const FilterClass& filter_class, int32_
   return CatchupBlock::Read(*block, from, until, bytes_max, probe_);
 }
 
-absl::StatusOr<CatchupCache::BlockPtr> CatchupCache::Find(const FilterClass& filter_class, int32_t partition,
-                                                          eventlog::Offset from) {
+absl::StatusOr<CatchupCache::BlockPtr> CatchupCache::Find(const CatchupLane& lane, eventlog::Offset from) {
   // Blocks begin at multiples of kBlockRecords or where another ends, so that readers at slightly different places share them.
-  Key key{filter_class.id(), partition, from / kBlockRecords * kBlockRecords};
+  Key key{lane.filter_class.id(), lane.partition, lane.with_states, from / kBlockRecords * kBlockRecords};
   {
     base::MutexLock lock(&mu_);
     while (true) {
-      const auto after = blocks_.upper_bound({key.class_id, partition, from});
+      const auto after = blocks_.upper_bound({key.class_id, key.partition, key.with_states, from});
       if (after == blocks_.begin()) break;
       const auto before = std::prev(after);
-      if (before->first.class_id != key.class_id || before->first.partition != partition) break;
+      if (!before->first.SameLane(key)) break;
       const BlockPtr& block = before->second.block;
       if (block == nullptr) {
         if (from >= before->first.start + kBlockRecords) break;
@@ -131,18 +151,21 @@ absl::StatusOr<CatchupCache::BlockPtr> CatchupCache::Find(const FilterClass& fil
     }
     blocks_[key];  // whoever comes now waits for us
   }
-  absl::StatusOr<BlockPtr> made = Make(filter_class, partition, key.start, from);
+  absl::StatusOr<BlockPtr> made = Make(lane, key.start, from);
   base::MutexLock lock(&mu_);
   const auto placeholder = blocks_.find(key);
   if (placeholder != blocks_.end() && placeholder->second.block == nullptr) blocks_.erase(placeholder);
-  if (made.ok() && (*made)->end() > (*made)->start()) KeepLocked({key.class_id, partition, (*made)->start()}, *made);
+  if (made.ok() && (*made)->end() > (*made)->start()) {
+    key.start = (*made)->start();
+    KeepLocked(key, *made);
+  }
   made_.NotifyAll();
   return made;
 }
 
-absl::StatusOr<CatchupCache::BlockPtr> CatchupCache::Make(const FilterClass& filter_class, int32_t partition,
-                                                          eventlog::Offset start, eventlog::Offset from) {
-  const eventlog::TopicPartition at{eventlog::kEventsTopic, partition};
+absl::StatusOr<CatchupCache::BlockPtr> CatchupCache::Make(const CatchupLane& lane, eventlog::Offset start,
+                                                          eventlog::Offset from) {
+  const eventlog::TopicPartition at{eventlog::kEventsTopic, lane.partition};
   eventlog::ReadLimits limits;
   limits.records_max = kBlockRecords;
   absl::StatusOr<eventlog::ReadResult> read = log_->Read(at, start, limits);
@@ -153,22 +176,22 @@ absl::StatusOr<CatchupCache::BlockPtr> CatchupCache::Make(const FilterClass& fil
   }
   if (!read.ok()) return read.status();
   probe_->blocks_made.Increment();
-  return std::make_shared<const CatchupBlock>(filter_class, start, *std::move(read), probe_);
+  return std::make_shared<const CatchupBlock>(lane, start, *std::move(read), probe_);
 }
 
 void CatchupCache::KeepLocked(const Key& key, const BlockPtr& block) {
   Entry& entry = blocks_[key];
   if (entry.block != nullptr) {  // the same start, made twice
-    bytes_ -= static_cast<int64_t>(entry.block->memory());
+    bytes_ -= Cost(*entry.block);
     used_.erase(entry.used);
   }
   entry.block = block;
   entry.used = used_.insert(used_.end(), key);
-  bytes_ += static_cast<int64_t>(block->memory());
+  bytes_ += Cost(*block);
   while (bytes_ > bytes_max_ && !used_.empty()) {
     const auto oldest = blocks_.find(used_.front());
     used_.pop_front();
-    bytes_ -= static_cast<int64_t>(oldest->second.block->memory());
+    bytes_ -= Cost(*oldest->second.block);
     blocks_.erase(oldest);
   }
 }

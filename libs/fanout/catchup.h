@@ -2,7 +2,8 @@
 // sessions share. Private to this library.
 //
 // A block holds matching events, marks and ticks as they stand in the log, unjudged: fencing depends on where a reader comes from, so
-// each reader judges by the term it brought along, and blocks serve any of them.
+// each reader judges by the term it brought along, and blocks serve any of them. Readers below the compaction bound have blocks of their
+// own, in which silent states stand as events.
 // Thread safety: any thread. No lock is held while the log is read; of several readers who miss the same block one reads, the others wait.
 #pragma once
 
@@ -22,10 +23,17 @@
 
 namespace hub::fanout {
 
+// Whose way through the log.
+struct CatchupLane {
+  const FilterClass& filter_class;
+  int32_t partition;
+  bool with_states;
+};
+
 // What one class sees of the offsets [start, end). Immutable once made.
 class CatchupBlock {
  public:
-  CatchupBlock(const FilterClass& filter_class, eventlog::Offset start, eventlog::ReadResult read, FanoutProbe* probe);
+  CatchupBlock(const CatchupLane& lane, eventlog::Offset start, eventlog::ReadResult read, FanoutProbe* probe);
 
   eventlog::Offset start() const { return start_; }
   eventlog::Offset end() const { return end_; }
@@ -39,7 +47,7 @@ class CatchupBlock {
   enum class Kind : uint8_t { kEvent, kMark, kTick };
   struct Entry {
     eventlog::Offset offset;
-    uint64_t term;     // the record's; a mark's own
+    uint64_t term;     // the record's
     absl::Time tick;   // kTick
     uint32_t end = 0;  // in bytes_, kEvent
     Kind kind;
@@ -48,6 +56,8 @@ class CatchupBlock {
     eventlog::Offset offset;
     absl::Time appended_at;
   };
+  void Add(const FilterClass& filter_class, eventlog::Offset offset, model::Event event, FanoutProbe* probe);
+
   const eventlog::Offset start_;
   const eventlog::Offset end_;
   std::string bytes_;
@@ -58,20 +68,25 @@ class CatchupBlock {
 class CatchupCache {
  public:
   static constexpr eventlog::Offset kBlockRecords = 256;  // bounds how long one read keeps its caller
+  static constexpr int64_t kBlockOverhead = 256;          // bytes of a block's places in the map and the list, about
 
   // `bytes_max` bounds what is kept; slices in flight and the block just made come on top.
   CatchupCache(int64_t bytes_max, eventlog::Log* log, FanoutProbe* probe);
 
   // REQUIRES: from.offset < until. Errors are the log's.
-  absl::StatusOr<Chunk> Read(const FilterClass& filter_class, int32_t partition, const PartitionPosition& from,
-                             eventlog::Offset until, size_t bytes_max);
+  absl::StatusOr<Chunk> Read(const CatchupLane& lane, const PartitionPosition& from, eventlog::Offset until,
+                             size_t bytes_max);
 
  private:
   using BlockPtr = std::shared_ptr<const CatchupBlock>;
   struct Key {
     uint64_t class_id;
     int32_t partition;
+    bool with_states;
     eventlog::Offset start;
+    bool SameLane(const Key& other) const {
+      return class_id == other.class_id && partition == other.partition && with_states == other.with_states;
+    }
     friend auto operator<=>(const Key&, const Key&) = default;
   };
   struct Entry {
@@ -79,9 +94,9 @@ class CatchupCache {
     std::list<Key>::iterator used;
   };
 
-  absl::StatusOr<BlockPtr> Find(const FilterClass& filter_class, int32_t partition, eventlog::Offset from);
-  absl::StatusOr<BlockPtr> Make(const FilterClass& filter_class, int32_t partition, eventlog::Offset start,
-                                eventlog::Offset from);
+  absl::StatusOr<BlockPtr> Find(const CatchupLane& lane, eventlog::Offset from);
+  absl::StatusOr<BlockPtr> Make(const CatchupLane& lane, eventlog::Offset start, eventlog::Offset from);
+  static int64_t Cost(const CatchupBlock& block) { return static_cast<int64_t>(block.memory()) + kBlockOverhead; }
   void KeepLocked(const Key& key, const BlockPtr& block) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const int64_t bytes_max_;

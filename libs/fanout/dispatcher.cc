@@ -28,6 +28,10 @@ size_t Index(int32_t partition) { return static_cast<size_t>(partition); }
 
 eventlog::TopicPartition Events(int32_t partition) { return {eventlog::kEventsTopic, partition}; }
 
+absl::Status LogReplaced() {
+  return model::Refuse(model::RefusalCode::kLogChanged, "open.token", "the log was replaced: take a snapshot");
+}
+
 }  // namespace
 
 class Dispatcher::Impl {
@@ -48,7 +52,7 @@ class Dispatcher::Impl {
   void WaitForNews(absl::Duration timeout);
   absl::StatusOr<std::shared_ptr<FilterClass>> Join(const model::Filter& effective, const wire::AudienceSet& audiences);
   absl::StatusOr<Chunk> Read(const FilterClass& filter_class, int32_t partition, const PartitionPosition& from,
-                             size_t bytes_max);
+                             size_t bytes_max, bool with_states);
 
   Intake* intake(int32_t partition) const {
     HUB_CHECK(partition >= 0 && partition < options_.partitions);
@@ -71,13 +75,17 @@ class Dispatcher::Impl {
   };
 
   absl::StatusOr<PartitionPosition> FindEnd(int32_t partition) const;
+  // Asked after each read of the log, so that nothing of another log is ever taken for ours. (any thread)
   bool LogIsAnother();
+  absl::StatusOr<Chunk> ReadLog(const FilterClass& filter_class, int32_t partition, const PartitionPosition& from,
+                                size_t bytes_max, bool with_states);
   Classes LiveClasses();
   bool StepPartition(int32_t partition, const Classes& classes);
   // The log no longer holds what comes next: goes on where it begins; readers behind go to the log, which refuses them.
   absl::Status SkipLost(int32_t partition, const Classes& classes);
   std::vector<PendingEvent> TakeIn(int32_t partition, std::vector<eventlog::StoredRecord> records);
   void Distribute(int32_t partition, const Classes& classes, std::vector<PendingEvent>* events);
+  size_t SegmentBytes(size_t classes) const;
   void Evict(const Classes& classes);
 
   const DispatcherOptions options_;
@@ -141,11 +149,13 @@ absl::StatusOr<PartitionPosition> Dispatcher::Impl::FindEnd(int32_t partition) c
 }
 
 bool Dispatcher::Impl::LogIsAnother() {
-  if (!log_changed_.load(std::memory_order_relaxed) && log_->log_id() != log_id_) {
-    log_changed_.store(true, std::memory_order_relaxed);
-    HUB_LOG(ERROR, "fanout_log_changed", {{"was", log_id_}, {"is", log_->log_id()}});
+  if (log_changed_.load(std::memory_order_relaxed)) return true;
+  const std::string now = log_->log_id();
+  if (now == log_id_) return false;
+  if (!log_changed_.exchange(true, std::memory_order_relaxed)) {
+    HUB_LOG(ERROR, "fanout_log_changed", {{"was", log_id_}, {"is", now}});
   }
-  return log_changed_.load(std::memory_order_relaxed);
+  return true;
 }
 
 Dispatcher::Impl::Classes Dispatcher::Impl::LiveClasses() {
@@ -188,6 +198,10 @@ bool Dispatcher::Impl::StepPartition(int32_t partition, const Classes& classes) 
     intake->Publish(reader.At(reader.next, intake->head().since));
   }
   absl::StatusOr<eventlog::ReadResult> read = log_->Read(Events(partition), reader.next, {});
+  if (LogIsAnother()) {
+    failed_.store(true, std::memory_order_relaxed);
+    return false;
+  }
   if (!read.ok()) {
     const absl::Status status = absl::IsOutOfRange(read.status()) ? SkipLost(partition, classes) : read.status();
     if (!status.ok()) failed_.store(true, std::memory_order_relaxed);
@@ -217,6 +231,7 @@ absl::Status Dispatcher::Impl::SkipLost(int32_t partition, const Classes& classe
   HUB_ASSIGN_OR_RETURN(PartitionPosition end, FindEnd(partition));
   HUB_LOG(ERROR, "fanout_records_lost", {{"partition", partition}, {"from", reader.next}, {"to", end.offset}});
   end.term = std::max(end.term, reader.fence.term);
+  end.tick = std::max(end.tick, reader.fence.tick);
   reader = {end.offset, {end.term, end.tick}};
   for (const auto& filter_class : classes) filter_class->Restart(partition, end.offset);
   intakes_[Index(partition)]->Restart(end);
@@ -240,8 +255,8 @@ std::vector<PendingEvent> Dispatcher::Impl::TakeIn(int32_t partition, std::vecto
       probe_.fenced.Increment();
     } else if (auto* event = std::get_if<model::Event>(&decoded->body)) {
       events.emplace_back(record.offset, std::move(*event));
-    } else if (const auto* mark = std::get_if<model::TermMark>(&decoded->body)) {
-      reader.fence.OnMark(std::max(decoded->header.term, mark->term));
+    } else if (std::holds_alternative<model::TermMark>(decoded->body)) {
+      reader.fence.OnMark(decoded->header.term);
       intake->Changed(reader.At(record.offset + 1, record.appended_at));
       probe_.marks.Increment();
     } else if (const auto* tick = std::get_if<model::Tick>(&decoded->body)) {
@@ -257,9 +272,18 @@ std::vector<PendingEvent> Dispatcher::Impl::TakeIn(int32_t partition, std::vecto
   return events;
 }
 
+// What one segment may set aside: open segments, one for each class and partition, take a quarter of the room at most. Else the newest
+// ones would be dropped before anybody has read them.
+size_t Dispatcher::Impl::SegmentBytes(size_t classes) const {
+  const size_t stripes = std::max<size_t>(1, classes * Index(options_.partitions));
+  const size_t share = static_cast<size_t>(options_.segment_bytes_max) / 4 / stripes;
+  return std::clamp(share, FilterClass::kFirstSegmentBytes, kSegmentBytes);
+}
+
 // Class by class, so that each class is locked once per batch.
 void Dispatcher::Impl::Distribute(int32_t partition, const Classes& classes, std::vector<PendingEvent>* events) {
   if (events->empty()) return;
+  const size_t segment_bytes = SegmentBytes(classes.size());
   int left = 0;
   int64_t all = 0;
   std::vector<FilterClass::Match> matches;
@@ -271,7 +295,7 @@ void Dispatcher::Impl::Distribute(int32_t partition, const Classes& classes, std
       left += verdict == Verdict::kLeftView ? 1 : 0;
       matches.push_back({event.offset(), event.Encoded(filter_class->audiences(), verdict == Verdict::kLeftView)});
     }
-    if (!matches.empty()) filter_class->Append(partition, matches, &births_);
+    if (!matches.empty()) filter_class->Append(partition, matches, segment_bytes, &births_);
     all += static_cast<int64_t>(matches.size());
   }
   int64_t encoded = 0;
@@ -325,10 +349,8 @@ absl::StatusOr<std::shared_ptr<FilterClass>> Dispatcher::Impl::Join(const model:
 }
 
 absl::StatusOr<Chunk> Dispatcher::Impl::Read(const FilterClass& filter_class, int32_t partition,
-                                             const PartitionPosition& from, size_t bytes_max) {
-  if (log_changed_.load(std::memory_order_relaxed)) {
-    return model::Refuse(model::RefusalCode::kLogChanged, "open.token", "the log was replaced: take a snapshot");
-  }
+                                             const PartitionPosition& from, size_t bytes_max, bool with_states) {
+  if (log_changed_.load(std::memory_order_relaxed)) return LogReplaced();
   Intake* const at = intake(partition);
   const eventlog::Offset head = at->head_offset();
   Chunk chunk;
@@ -346,7 +368,7 @@ absl::StatusOr<Chunk> Dispatcher::Impl::Read(const FilterClass& filter_class, in
   const std::optional<PartitionPosition> here = at->At(from.offset);
   if (here.has_value() && from.term > here->term) {
     at->Learn(from.term);  // this node started behind a mark that its tail did not show; the log tells the truth
-  } else if (here.has_value()) {
+  } else if (here.has_value() && !with_states) {
     if (auto memory = filter_class.Read(partition, from.offset, head, bytes_max); memory.has_value()) {
       // Changes may have been forgotten between the two looks; then the log, too.
       if (const std::optional<PartitionPosition> there = at->At(memory->next); there.has_value()) {
@@ -360,8 +382,26 @@ absl::StatusOr<Chunk> Dispatcher::Impl::Read(const FilterClass& filter_class, in
       }
     }
   }
+  return ReadLog(filter_class, partition, from, bytes_max, with_states);
+}
+
+absl::StatusOr<Chunk> Dispatcher::Impl::ReadLog(const FilterClass& filter_class, int32_t partition,
+                                                const PartitionPosition& from, size_t bytes_max, bool with_states) {
   probe_.reads_catchup.Increment();
-  return catchup_.Read(filter_class, partition, from, head, bytes_max);
+  const Intake* const at = intake(partition);
+  absl::StatusOr<Chunk> chunk =
+      catchup_.Read({filter_class, partition, with_states}, from, at->head_offset(), bytes_max);
+  if (LogIsAnother()) return LogReplaced();
+  if (absl::IsOutOfRange(chunk.status())) {
+    HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, log_->Offsets(Events(partition)));
+    if (from.offset >= range.first) return absl::UnavailableError("the log ends before what was read of it");
+  }
+  if (!chunk.ok()) return chunk;
+  // What the dispatcher knows about the place may be younger than the records that led there.
+  if (const std::optional<PartitionPosition> known = at->At(chunk->after.offset); known.has_value()) {
+    chunk->after.since = std::max(chunk->after.since, known->since);
+  }
+  return chunk;
 }
 
 Dispatcher::Dispatcher(const DispatcherOptions& options, const base::Clock* clock, eventlog::Log* log,
@@ -379,8 +419,8 @@ absl::StatusOr<std::shared_ptr<FilterClass>> Dispatcher::Join(const model::Filte
 }
 
 absl::StatusOr<Chunk> Dispatcher::Read(const std::shared_ptr<FilterClass>& filter_class, int32_t partition,
-                                       const PartitionPosition& from, size_t bytes_max) {
-  return impl_->Read(*filter_class, partition, from, bytes_max);
+                                       const PartitionPosition& from, size_t bytes_max, bool with_states) {
+  return impl_->Read(*filter_class, partition, from, bytes_max, with_states);
 }
 
 std::vector<PartitionPosition> Dispatcher::Heads() const {

@@ -3,7 +3,8 @@
 //
 // Step is called from one thread (the dispatcher's, or the simulation); everything else from any thread. Fencing (DESIGN.md 5 R7):
 // a record whose term is below the term in force at its position is dropped.
-// Only EVENT records go out. TICK and TERM records move positions; STATE records are for replicas.
+// Only EVENT records go out. TICK and TERM records move positions; STATE records are for replicas, and for readers below the compaction
+// bound (see Read). Records that an owner sends again pass through: receivers drop what is not greater, and keep the stamp of what left.
 // Bounds: `segment_bytes_max` over all classes (oldest segments go first; sessions behind them read the log again), `classes_max`
 // classes (Join refuses beyond), and one catch-up block cache of `catchup_bytes_max` shared by all classes.
 #pragma once
@@ -79,8 +80,10 @@ class Dispatcher {
   // The next matching events of one partition from `from` on, at most about `bytes_max`. LIVE: from segments; CATCHUP: from the log, by
   // way of blocks shared by all sessions of the class. Never beyond what has been taken in. OutOfRange: `from` is older than the log
   // holds. Refuse(kLogChanged): the log became another while this dispatcher was open; make a new one.
+  // `with_states`: for a reader below the compaction bound, where a key's last record may be a silent STATE: reads the log in any case,
+  // and shows STATE records whose row matches as events.
   absl::StatusOr<Chunk> Read(const std::shared_ptr<FilterClass>& filter_class, int32_t partition,
-                             const PartitionPosition& from, size_t bytes_max);
+                             const PartitionPosition& from, size_t bytes_max, bool with_states = false);
 
   // What has been taken in so far, per partition.
   std::vector<PartitionPosition> Heads() const;

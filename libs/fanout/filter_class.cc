@@ -9,7 +9,6 @@
 namespace hub::fanout {
 namespace {
 
-constexpr size_t kFirstSegmentBytes = 4 * 1024;
 constexpr eventlog::Offset kNoBase = std::numeric_limits<eventlog::Offset>::max();
 
 template <typename E>
@@ -21,6 +20,8 @@ uint64_t Bit(E value, int at) {
 
 AttributeMask AttributeMask::Of(const model::Attributes& attributes) {
   static_assert(model::kIdentifierTypeMax < 24 && model::kReasonMax < 24, "the mask has 24 bits for each");
+  static_assert(static_cast<int>(model::Facet::kTrace) < 8 && static_cast<int>(model::Level::kVeryHigh) < 8,
+                "the mask has 8 bits for each");
   AttributeMask mask;
   mask.bits_ = Bit(attributes.facet, kFacetsAt) | Bit(attributes.type, kTypesAt) | Bit(attributes.level, kLevelsAt) |
                Bit(0, kReasonsAt);  // for filters that do not ask for a reason
@@ -85,14 +86,15 @@ void FilterClass::Activate(const std::vector<eventlog::Offset>& bases) {
   for (size_t p = 0; p < stripes_.size(); ++p) stripes_[p].base = bases[p];
 }
 
-void FilterClass::Append(int32_t partition, absl::Span<const Match> matches, uint64_t* birth) {
+void FilterClass::Append(int32_t partition, absl::Span<const Match> matches, size_t segment_bytes, uint64_t* birth) {
   base::MutexLock lock(&mu_);
   Stripe& stripe = stripes_[static_cast<size_t>(partition)];
   int64_t added = 0;
   for (const Match& match : matches) {
     if (stripe.segments.empty() || !stripe.segments.back().segment->Fits(match.bytes.size())) {
-      stripe.segments.push_back({(*birth)++, std::make_shared<Segment>(match.offset, stripe.capacity_next)});
-      stripe.capacity_next = std::min(stripe.capacity_next * 2, kSegmentBytes);
+      const size_t capacity = std::min(stripe.capacity_next, segment_bytes);
+      stripe.segments.push_back({(*birth)++, std::make_shared<Segment>(match.offset, capacity)});
+      stripe.capacity_next = std::min(capacity * 2, kSegmentBytes);
     }
     Segment* open = stripe.segments.back().segment.get();
     added -= static_cast<int64_t>(open->memory());

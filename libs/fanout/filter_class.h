@@ -72,6 +72,8 @@ enum class Verdict { kNothing, kEvent, kLeftView };
 
 class FilterClass {
  public:
+  static constexpr size_t kFirstSegmentBytes = 4 * 1024;
+
   // `memory`: bytes held by all classes together; outlived by nobody.
   FilterClass(uint64_t id, model::Filter filter, const wire::AudienceSet& audiences, int32_t partitions,
               std::shared_ptr<std::atomic<int64_t>> memory);
@@ -89,8 +91,8 @@ class FilterClass {
     eventlog::Offset offset;
     absl::string_view bytes;
   };
-  // `*birth` numbers segments in the order they were made, over all classes.
-  void Append(int32_t partition, absl::Span<const Match> matches, uint64_t* birth);
+  // New segments set aside `segment_bytes` at most. `*birth` numbers segments in the order they were made, over all classes.
+  void Append(int32_t partition, absl::Span<const Match> matches, size_t segment_bytes, uint64_t* birth);
   // Forgets a partition: its memory begins anew at `base`.
   void Restart(int32_t partition, eventlog::Offset base);
 
@@ -122,7 +124,7 @@ class FilterClass {
   struct Stripe {
     eventlog::Offset base;
     std::deque<Held> segments;
-    size_t capacity_next;  // doubles with each segment, so that a quiet class stays small
+    size_t capacity_next;  // of a segment; doubles with each, so that a quiet class stays small
   };
   void CountMemory(int64_t bytes) { memory_->fetch_add(bytes, std::memory_order_relaxed); }
 

@@ -17,6 +17,8 @@ using model::Refuse;
 constexpr char kTokenField[] = "open.token";
 // Blocks of the log that one Next may go through: a session that matches little must not keep its thread from the others.
 constexpr int kLogReadsMax = 4;
+// Rounds over all partitions that one Next may make while the log grows faster than it matches.
+constexpr int kRoundsMax = 16;
 
 size_t Index(int32_t partition) { return static_cast<size_t>(partition); }
 
@@ -131,8 +133,11 @@ absl::Status Session::Gather(Message* message) {
   int without_news = 0;
   int log_reads = 0;
   read_log_ = false;
-  while (without_news < dispatcher_->partitions() && message->bytes < options_.message_bytes_max &&
-         log_reads < kLogReadsMax) {
+  for (int reads = 0; reads < kRoundsMax * dispatcher_->partitions(); ++reads) {
+    if (without_news >= dispatcher_->partitions() || message->bytes >= options_.message_bytes_max ||
+        log_reads >= kLogReadsMax) {
+      break;
+    }
     const int32_t partition = next_partition_;
     PartitionPosition* const position = &positions_[Index(partition)];
     absl::StatusOr<Chunk> chunk = ReadPartition(partition, options_.message_bytes_max - message->bytes);
@@ -153,28 +158,19 @@ absl::Status Session::Gather(Message* message) {
 
 absl::StatusOr<Chunk> Session::ReadPartition(int32_t partition, size_t bytes_max) {
   const PartitionPosition& from = positions_[Index(partition)];
-  absl::StatusOr<Chunk> chunk = dispatcher_->Read(class_, partition, from, bytes_max);
-  if (!chunk.ok()) return EndOfStream(chunk.status());
-  if (!chunk->from_log) return chunk;
-  if (WindowPassed(partition)) return TooOld();  // R10
   eventlog::Offset& bootstrap_end = bootstrap_end_[Index(partition)];
-  if (bootstrap_end >= 0 && from.since < started_at_ - options_.window) {
-    // R9: what compaction took from here has its successor before the end as it is now.
-    absl::StatusOr<LogPlace> place = dispatcher_->Look(partition, -1);
-    if (!place.ok()) return EndOfStream(place.status());
-    bootstrap_end = std::max(bootstrap_end, place->range.end);
-  }
-  return chunk;
-}
-
-// May compaction have removed something that this session still needed? What was below the bound when a session started at the log's
-// beginning is what it came for; that lasts no longer than a window either.
-bool Session::WindowPassed(int32_t partition) const {
-  const PartitionPosition& from = positions_[Index(partition)];
+  const bool bootstrapping = from.offset < bootstrap_end;
+  absl::StatusOr<Chunk> chunk = dispatcher_->Read(class_, partition, from, bytes_max, bootstrapping);
+  if (!chunk.ok()) return EndOfStream(chunk.status());
+  // R10. Judged after the read: what was still there then is there.
   const absl::Time now = clock_->TimeNow();
-  if (from.since >= now - options_.window) return false;
-  const bool bootstrapping = bootstrap_end_[Index(partition)] > from.offset;
-  return !bootstrapping || from.since >= started_at_ - options_.window || now - started_at_ > options_.window;
+  if (!chunk->from_log || from.since >= now - options_.window) return chunk;
+  if (!bootstrapping || now - started_at_ > options_.window) return TooOld();
+  // R9: what compaction took from here has its successor before the end as it is now.
+  absl::StatusOr<LogPlace> place = dispatcher_->Look(partition, -1);
+  if (!place.ok()) return EndOfStream(place.status());
+  bootstrap_end = std::max(bootstrap_end, place->range.end);
+  return chunk;
 }
 
 bool Session::Bootstrapping() const {

@@ -52,7 +52,9 @@ class Session {
   // (a session far behind that matches little may have moved on all the same: ask again soon).
   // Progress is due `progress_interval` after the last while events flow, else after `idle_progress_interval`; it tells of the session's
   // own positions only. R9: a session that started below the compaction bound gives none before it has reached the log's end as that
-  // was when it read the last record from there.
+  // was when it read the last record from there; until then it is shown silent states, too, which may be all that compaction left of an
+  // indicator. What it can't be shown is that a row left the view, if compaction takes the event that said so after the session passed
+  // the one before; the client of a hub older than the window starts from a snapshot.
   // Errors end the stream (kCursorTooOld, kLogChanged; Unavailable: the log is away); what was gathered before one still goes out.
   struct Message {
     std::vector<Slice> slices;
@@ -88,7 +90,6 @@ class Session {
   void Begin(std::vector<PartitionPosition> positions, std::vector<eventlog::Offset> bootstrap_end);
   absl::Status Gather(Message* message);
   absl::StatusOr<Chunk> ReadPartition(int32_t partition, size_t bytes_max);
-  bool WindowPassed(int32_t partition) const;
   bool Bootstrapping() const;
   void RefreshTimes();
   wire::Cursor PresentCursor() const;

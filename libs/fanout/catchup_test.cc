@@ -1,0 +1,231 @@
+#include "libs/fanout/catchup.h"
+
+#include <filesystem>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/hash.h"
+#include "libs/eventlog/local_log.h"
+#include "libs/fanout/fanout_kit_test.h"
+#include "tests/catch.h"
+
+namespace hub::fanout {
+namespace {
+
+using kit::Feed;
+using kit::LevelFrom;
+using kit::Row;
+using model::Level;
+
+double Blocks(Feed* feed, const char* how) {
+  return feed->metrics.AddCounter("fraudhub_fanout_catchup_blocks_total", "", {{"how", how}}).Value();
+}
+
+// The bytes of all events of one partition, with where reading ended.
+struct Whole {
+  std::string bytes;
+  int events = 0;
+  bool from_log = false;
+  PartitionPosition after;
+};
+Whole ReadAll(Dispatcher* dispatcher, const std::shared_ptr<FilterClass>& filter_class, PartitionPosition from,
+              size_t bytes_max, bool with_states = false) {
+  Whole whole;
+  while (from.offset < dispatcher->HeadOffset(0)) {
+    const auto chunk = dispatcher->Read(filter_class, 0, from, bytes_max, with_states);
+    REQUIRE(chunk.ok());
+    REQUIRE(chunk->after.offset > from.offset);
+    REQUIRE((chunk->events > 0) == !chunk->slice.bytes.empty());
+    absl::StrAppend(&whole.bytes, chunk->slice.bytes);
+    whole.events += chunk->events;
+    whole.from_log |= chunk->from_log;
+    from = chunk->after;
+  }
+  whole.after = from;
+  return whole;
+}
+
+TEST_CASE("Memory and the log give the same bytes, positions and terms", "[fanout][catchup]") {
+  std::mt19937 random(7);
+  const auto draw = [&random](int bound) { return static_cast<int>(random() % static_cast<unsigned>(bound)); };
+  Feed feed(1);
+  feed.PutMark(0, 1);
+  auto live = feed.Open();
+  const std::vector<model::Filter> filters = {
+      model::Filter::Everything(), LevelFrom(Level::kMedium), LevelFrom(Level::kVeryHigh),
+      model::Filter::AnyOf({{.level_min = Level::kHigh, .categories = {1}}, {.categories = {2}}})};
+  std::vector<std::shared_ptr<FilterClass>> classes;
+  for (const auto& filter : filters) classes.push_back(*live->Join(filter, kit::Everyone()));
+  live->Step();
+  const PartitionPosition start = live->Head(0);
+  uint64_t owner = 1;
+  for (int i = 0; i < 2000; ++i) {
+    const int dice = draw(100);
+    feed.clock.Advance(absl::Milliseconds(draw(300)));
+    if (dice < 2) {
+      feed.PutMark(0, ++owner);
+    } else if (dice < 8 && owner > 1) {
+      feed.term = owner - 1;  // a deposed owner
+      feed.Put(0, kit::EventOf(draw(50), 1, Row(Level::kVeryHigh)));
+      feed.term = owner;
+    } else if (dice < 15) {
+      feed.PutTick(0);
+    } else if (dice < 20) {
+      feed.PutState(0, kit::EventOf(draw(50), 1, Row(Level::kHigh)), 1);
+    } else {
+      feed.Change(0, draw(50), Row(static_cast<Level>(1 + draw(4)), {draw(3)}));
+    }
+    if (dice % 7 == 0) live->Step();
+  }
+  kit::Drain(live.get());
+  auto lagging = feed.Open();
+  for (size_t i = 0; i < filters.size(); ++i) {
+    const Whole memory = ReadAll(live.get(), classes[i], start, 900);
+    CHECK(!memory.from_log);
+    auto filter_class = *lagging->Join(filters[i], kit::Everyone());
+    for (const size_t bytes_max : {size_t{1}, size_t{900}, size_t{1} << 20}) {
+      const Whole log = ReadAll(lagging.get(), filter_class, start, bytes_max);
+      CHECK(log.from_log);
+      CHECK(log.events == memory.events);
+      CHECK(log.bytes == memory.bytes);
+      CHECK(log.after.offset == memory.after.offset);
+      CHECK(log.after.term == memory.after.term);
+      CHECK(log.after.tick == memory.after.tick);
+    }
+    CHECK(memory.events > 20);
+  }
+}
+
+TEST_CASE("Sessions of a class that lag share blocks, wherever they stand", "[fanout][catchup]") {
+  Feed feed(1);
+  for (int i = 0; i < 2000; ++i) feed.Change(0, i, Row(Level::kHigh));
+  auto dispatcher = feed.Open();
+  auto filter_class = *dispatcher->Join(model::Filter::Everything(), kit::Everyone());
+  for (int reader = 0; reader < 20; ++reader) {
+    CHECK(ReadAll(dispatcher.get(), filter_class, {.offset = reader * 3}, 5000).events == 2000 - reader * 3);
+  }
+  CHECK(Blocks(&feed, "made") == 8);
+  CHECK(feed.metrics.AddCounter("fraudhub_fanout_encoded_total", "", {{"mode", "catchup"}}).Value() == 2000);
+  CHECK(Blocks(&feed, "shared") > 20 * 7);
+}
+
+TEST_CASE("Blocks over the bound are dropped; slices of them stay", "[fanout][catchup]") {
+  Feed feed(1);
+  for (int i = 0; i < 2000; ++i) feed.Change(0, i, Row(Level::kHigh));
+  DispatcherOptions options = feed.Options();
+  options.catchup_bytes_max = 64 * 1024;  // a block or two
+  auto dispatcher = feed.Open(options);
+  auto filter_class = *dispatcher->Join(model::Filter::Everything(), kit::Everyone());
+  const auto held = dispatcher->Read(filter_class, 0, {}, 1 << 20);
+  REQUIRE(held.ok());
+  const std::string bytes(held->slice.bytes);
+  CHECK(ReadAll(dispatcher.get(), filter_class, {}, 1 << 20).events == 2000);
+  CHECK(ReadAll(dispatcher.get(), filter_class, {}, 1 << 20).events == 2000);
+  CHECK(Blocks(&feed, "made") >= 14);
+  CHECK(held->slice.bytes == bytes);
+}
+
+TEST_CASE("A reader goes over the holes that compaction left, and over whole blocks of them", "[fanout][catchup]") {
+  Feed feed(1);
+  for (int i = 0; i < 1500; ++i) feed.Change(0, i < 3 ? 100 + i : i % 4, Row(Level::kHigh));
+  const eventlog::Offset end = feed.Range(0).end;
+  feed.clock.Advance(kit::kWindow + absl::Hours(1));
+  feed.Change(0, 50, Row(Level::kHigh));
+  feed.memory()->Clean();
+  auto dispatcher = feed.Open();
+  auto filter_class = *dispatcher->Join(model::Filter::Everything(), kit::Everyone());
+  CHECK(ReadAll(dispatcher.get(), filter_class, {}, 1000).events == 3 + 4 + 1);
+  CHECK(ReadAll(dispatcher.get(), filter_class, {.offset = 700}, 1000).events == 4 + 1);
+  CHECK(ReadAll(dispatcher.get(), filter_class, {.offset = end - 1}, 1000).events == 2);
+  CHECK(ReadAll(dispatcher.get(), filter_class, {.offset = end}, 1000).events == 1);
+}
+
+TEST_CASE("One block serves readers who bring different terms", "[fanout][catchup]") {
+  Feed feed(1);
+  feed.term = 1;
+  feed.Put(0, kit::EventOf(1, 1, Row(Level::kHigh)));
+  feed.term = 2;
+  feed.Put(0, kit::EventOf(1, 2, Row(Level::kHigh)));
+  feed.term = 1;
+  feed.Put(0, kit::EventOf(1, 3, Row(Level::kHigh)));
+  feed.term = 2;
+  feed.Put(0, kit::EventOf(1, 4, Row(Level::kHigh)));
+  auto dispatcher = feed.Open();
+  auto filter_class = *dispatcher->Join(model::Filter::Everything(), kit::Everyone());
+  const auto versions = [&](uint64_t term) {
+    std::vector<uint64_t> read;
+    for (const auto& item : kit::Parse(ReadAll(dispatcher.get(), filter_class, {.term = term}, 10'000).bytes).events) {
+      read.push_back(item.stamp.version);
+    }
+    return read;
+  };
+  CHECK(versions(1) == std::vector<uint64_t>{1, 2, 3, 4});
+  CHECK(versions(2) == std::vector<uint64_t>{2, 4});
+  CHECK(versions(3).empty());
+  CHECK(Blocks(&feed, "made") == 1);
+}
+
+TEST_CASE("Silent states are for readers below the bound, in blocks of their own", "[fanout][catchup]") {
+  Feed feed(1);
+  const model::Event event = kit::EventOf(1, 1, Row(Level::kHigh));
+  feed.Put(0, event);
+  feed.PutState(0, event, 9);
+  feed.PutState(0, kit::EventOf(2, 1, Row(Level::kNone)), 9);
+  auto dispatcher = feed.Open();
+  auto filter_class = *dispatcher->Join(LevelFrom(Level::kMedium), kit::Everyone());
+  CHECK(ReadAll(dispatcher.get(), filter_class, {}, 1000).events == 1);
+  const Whole with_states = ReadAll(dispatcher.get(), filter_class, {}, 1000, true);
+  const kit::Received received = kit::Parse(with_states.bytes);
+  REQUIRE(received.events.size() == 2);
+  CHECK(received.events[1].stamp == model::VersionStamp{1, 1, 9});
+  CHECK(ReadAll(dispatcher.get(), filter_class, {}, 1000).events == 1);
+  CHECK(Blocks(&feed, "made") == 2);
+  // Memory has none: who needs them is not served from there.
+  dispatcher->Step();
+  feed.PutState(0, event, 10);
+  kit::Drain(dispatcher.get());
+  const PartitionPosition tail{.offset = 3, .term = 1};
+  CHECK(ReadAll(dispatcher.get(), filter_class, tail, 1000).events == 0);
+  CHECK(ReadAll(dispatcher.get(), filter_class, tail, 1000, true).events == 1);
+}
+
+TEST_CASE("Fan-out over the log on disk: live, lagging, and resumed on another node", "[fanout][catchup]") {
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() /
+                                       absl::StrCat("hub_fanout_", absl::Hex(base::Mix64(base::RandomBytes(8))));
+  const base::ManualClock clock(kit::kStart);
+  base::Metrics log_metrics;
+  {
+    auto log = eventlog::OpenLocalLog(folder.string(), &clock, &log_metrics, {});
+    REQUIRE(log.ok());
+    Feed feed(2, log->get());
+    for (int32_t p = 0; p < 2; ++p) feed.PutMark(p, 1);
+    auto dispatcher = feed.Open();
+    auto session = feed.Start(dispatcher.get(), LevelFrom(Level::kMedium), SessionStart::kNow);
+    kit::Drain(dispatcher.get());
+    const std::string token = session->Token();
+    for (int i = 0; i < 60; ++i) feed.Change(i % 2, i % 10, Row(static_cast<Level>(1 + i % 3)));
+    kit::Drain(dispatcher.get());
+    kit::View view;
+    view.Apply(kit::All(session.get()));
+    CHECK(session->mode() == SessionMode::kLive);
+
+    auto node = feed.Open();
+    auto resumed = feed.Resume(node.get(), LevelFrom(Level::kMedium), token);
+    REQUIRE(resumed.ok());
+    kit::View other;
+    const kit::Received all = kit::All(resumed->get());
+    other.Apply(all);
+    CHECK(all.events.size() == session->events_sent());
+    CHECK((*resumed)->mode() == SessionMode::kLive);
+    CHECK(view.rows() == other.rows());
+    CHECK(view.rows().size() > 2);
+
+    feed.PutTick(0);
+    dispatcher->WaitForNews(absl::Seconds(60));
+    CHECK(dispatcher->Step());
+  }
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace hub::fanout
