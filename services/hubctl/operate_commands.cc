@@ -1,0 +1,138 @@
+// health, digest, streams: how the hub is.
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "services/hubctl/command.h"
+#include "services/hubctl/hub_calls.h"
+#include "services/hubctl/when.h"
+#include "services/hubctl/words.h"
+
+namespace hub::hubctl {
+namespace {
+
+namespace v1 = ::fraudhub::v1;
+
+constexpr char kHealthCheck[] = "/grpc.health.v1.Health/Check";
+// grpc.health.v1.HealthCheckResponse { ServingStatus status = 1; }: two bytes, tag and number.
+constexpr char kServing[] = "\x08\x01";
+
+// Debian ships no generated code for grpc.health.v1; an empty request asks about the whole server.
+absl::StatusOr<bool> Serves(const HubCalls& calls) {
+  grpc::GenericStub stub(calls.channel());
+  grpc::ClientContext context;
+  context.set_deadline(Deadline(calls.timeout()));
+  grpc::CompletionQueue queue;
+  const grpc::ByteBuffer request(nullptr, 0);
+  const auto call = stub.PrepareUnaryCall(&context, kHealthCheck, request, &queue);
+  call->StartCall();
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  call->Finish(&response, &status, &queue);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);  // bounded by the deadline
+  HUB_RETURN_IF_ERROR(rpc::FromGrpc(status));
+  grpc::Slice slice;
+  if (!response.TrySingleSlice(&slice).ok() && !response.DumpToSingleSlice(&slice).ok()) return false;
+  return absl::string_view(reinterpret_cast<const char*>(slice.begin()), slice.size()) ==
+         absl::string_view(kServing, 2);
+}
+
+absl::StatusOr<ExitCode> RunHealth(const Environment& env) {
+  HUB_ASSIGN_OR_RETURN(const HubCalls calls, HubCalls::Connect(env));
+  const absl::Duration started = env.clock->Monotonic();
+  HUB_ASSIGN_OR_RETURN(const bool serves, Serves(calls));
+  const std::string took = absl::StrFormat("%.1f ms", absl::ToDoubleMilliseconds(env.clock->Monotonic() - started));
+  Output output(env.style(), {{"Server"}, {"Status"}, {"Round trip"}}, env.out);
+  const std::string word = serves ? "SERVING" : "NOT_SERVING";
+  output.Row({{env.settings.server}, {word, serves ? Tone::kPlain : Tone::kAlarm}, {took}},
+             absl::StrCat("{\"server\":", JsonString(env.settings.server), ",\"status\":\"", word, "\"}"));
+  output.End();
+  return serves ? kDone : kFailed;
+}
+
+absl::StatusOr<ExitCode> RunDigest(const Environment& env) {
+  HUB_ASSIGN_OR_RETURN(const HubCalls calls, HubCalls::Connect(env));
+  HUB_ASSIGN_OR_RETURN(
+      const auto response,
+      calls.Call<v1::OperationsService>(&v1::OperationsService::Stub::GetStateDigest, v1::GetStateDigestRequest()));
+  const auto level = [&](v1::Level which) -> Cell {
+    const auto found = response.by_level().find(which);
+    return {absl::StrCat(found == response.by_level().end() ? 0 : found->second)};
+  };
+  Output output(env.style(),
+                {{"Indicators"},
+                 {"Flagged"},
+                 {"Very high"},
+                 {"High"},
+                 {"Medium"},
+                 {"None"},
+                 {"Reports"},
+                 {"Digest"},
+                 {"Complete until"}},
+                env.out);
+  output.Row(
+      {{absl::StrCat(response.indicators())},
+       {absl::StrCat(response.flagged())},
+       level(v1::LEVEL_VERY_HIGH),
+       level(v1::LEVEL_HIGH),
+       level(v1::LEVEL_MEDIUM),
+       level(v1::LEVEL_NONE),
+       {absl::StrCat(response.reports())},
+       {response.digest()},
+       {env.settings.output == "csv" ? ForMachines(response.complete_until()) : ForPeople(response.complete_until())}},
+      response);
+  output.End();
+  return kDone;
+}
+
+absl::StatusOr<ExitCode> RunStreams(const Environment& env) {
+  HUB_ASSIGN_OR_RETURN(const HubCalls calls, HubCalls::Connect(env));
+  HUB_ASSIGN_OR_RETURN(const auto response, calls.Call<v1::OperationsService>(&v1::OperationsService::Stub::ListStreams,
+                                                                              v1::ListStreamsRequest()));
+  Output output(env.style(),
+                {{"Stakeholder"}, {"Cursor"}, {"Client"}, {"Connected"}, {"Behind"}, {"Last ack"}, {"Sent"}}, env.out);
+  const bool csv = env.settings.output == "csv";
+  for (const v1::StakeholderStreams& streams : response.stakeholders()) {
+    if (env.settings.output == "json") {
+      output.Row({}, streams);
+      continue;
+    }
+    for (const v1::SubscriptionState& stream : streams.streams()) {
+      const std::string acked = csv                     ? ForMachines(stream.acked_at())
+                                : stream.has_acked_at() ? RoughAge(env.clock->TimeNow() - ToTime(stream.acked_at()))
+                                                        : "never";
+      output.Row({{streams.stakeholder()},
+                  {stream.cursor()},
+                  {stream.client_id()},
+                  {stream.connected() ? "yes" : "no", stream.connected() ? Tone::kPlain : Tone::kWarn},
+                  {absl::StrCat(stream.records_behind())},
+                  {acked},
+                  {absl::StrCat(stream.events_sent())}},
+                 stream);
+    }
+  }
+  output.End();
+  return kDone;
+}
+
+}  // namespace
+
+void AddOperateCommands(CLI::App* app, Environment* env) {
+  app->add_subcommand("health", "Does the hub serve?")->callback([=] {
+    env->action = [=] { return RunHealth(*env); };
+  });
+  app->add_subcommand("digest", "A digest of the whole state: equal states have equal digests")->callback([=] {
+    env->action = [=] { return RunDigest(*env); };
+  });
+  app->add_subcommand("streams", "Streams of all stakeholders: connected, lag, last acknowledgement")->callback([=] {
+    env->action = [=] { return RunStreams(*env); };
+  });
+}
+
+}  // namespace hub::hubctl
