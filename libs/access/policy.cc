@@ -93,7 +93,9 @@ class PolicyImpl final : public Policy {
     if (caller.role != Role::kLawEnforcement) {
       HUB_RETURN_IF_ERROR(LawEnforcementOnly(report.case_ref, "case_ref"));
       HUB_RETURN_IF_ERROR(LawEnforcementOnly(report.victim_phone, "victim_phone"));
-      HUB_RETURN_IF_ERROR(LawEnforcementOnly(report.handling_unit, "handling_unit"));
+      // A portal names the unit with which the citizen registered the loss: traces go there (libs/registry/decide.cc).
+      const bool registers = caller.role == Role::kCitizenPortal && report.kind == model::InputKind::kHandsetLost;
+      if (!registers) HUB_RETURN_IF_ERROR(LawEnforcementOnly(report.handling_unit, "handling_unit"));
     }
     if (report.kind == model::InputKind::kCorrection && caller.role != Role::kAnalyst &&
         report.correction.kind != model::CorrectionKind::kRetracted) {

@@ -32,8 +32,8 @@ class Policy {
   virtual absl::StatusOr<Principal> Identify(absl::string_view uri) const = 0;
   // `rpc`: "Service.Method". PermissionDenied with Refuse(kNotEntitled).
   virtual absl::Status AuthorizeRpc(const Principal& caller, absl::string_view rpc) const = 0;
-  // May the caller say this? Kind by role; case references, victims' numbers and units from law enforcement only; corrections:
-  // reporters RETRACTED only. Field paths relative to the report.
+  // May the caller say this? Kind by role; case references, victims' numbers and units from law enforcement only (a unit also from
+  // a portal, for a lost handset); corrections: reporters RETRACTED only. Field paths relative to the report.
   virtual absl::Status AuthorizeReport(const Principal& caller, const model::Report& report) const = 0;
   // Rows the caller may see. Combine with its own filter by And.
   virtual model::Filter Entitlement(const Principal& caller) const = 0;
