@@ -19,10 +19,9 @@
 
 namespace hub::hubctl {
 
-inline std::chrono::system_clock::time_point Deadline(
-    absl::Duration timeout) {  // tidy:clock-ok gRPC takes deadlines of the wall clock
-  return std::chrono::system_clock::now() +
-         absl::ToChronoNanoseconds(timeout);  // tidy:clock-ok gRPC takes deadlines of the wall clock
+// gRPC takes deadlines of the wall clock.
+inline auto Deadline(absl::Duration timeout) {
+  return std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout);  // tidy:clock-ok as gRPC wants it
 }
 
 class HubCalls {

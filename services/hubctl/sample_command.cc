@@ -9,6 +9,7 @@
 #include "libs/base/status_macros.h"
 #include "services/hubctl/command.h"
 #include "services/hubctl/sample_files.h"
+#include "services/hubctl/when.h"
 
 namespace hub::hubctl {
 namespace {
@@ -19,6 +20,7 @@ struct SampleArguments {
   uint64_t seed = 1;
   std::string out;  // "-": standard output
   std::string map_out;
+  std::string as_of;
 };
 
 absl::Status WriteTo(const std::string& path, const Environment& env, const std::function<void(std::ostream*)>& fill) {
@@ -46,8 +48,13 @@ absl::StatusOr<ExitCode> RunMnrl(const SampleArguments& arguments, const Environ
 absl::StatusOr<ExitCode> RunCsv(const SampleArguments& arguments, const Environment& env) {
   const SampleLayout* layout = FindSampleLayout(arguments.layout);
   if (layout == nullptr) return Usage(absl::StrCat("LAYOUT: want one of ", LayoutNames()));
-  SampleSource source{SampleRandom(arguments.seed), env.clock->TimeNow(), std::max<uint64_t>(arguments.rows / 4, 20), 0,
-                      "tsp-01"};
+  absl::Time as_of = env.clock->TimeNow();
+  if (!arguments.as_of.empty()) {
+    const auto parsed = ParseWhen(arguments.as_of, IndianTime());
+    if (!parsed.ok()) return Usage(absl::StrCat("--as-of: ", parsed.status().message()));
+    as_of = *parsed;
+  }
+  SampleSource source{SampleRandom(arguments.seed), as_of, std::max<uint64_t>(arguments.rows / 4, 20), 0, "tsp-01"};
   HUB_RETURN_IF_ERROR(
       WriteTo(arguments.out, env, [&](std::ostream* out) { WriteSampleCsv(*layout, &source, arguments.rows, out); }));
   if (!arguments.map_out.empty())
@@ -79,6 +86,7 @@ void AddSampleCommand(CLI::App* app, Environment* env) {
   csv->add_option("LAYOUT", arguments->layout, LayoutNames())->required();
   add_common(csv, "--out", "The file; - is standard output");
   csv->add_option("--map-out", arguments->map_out, "Also write its map here");
+  csv->add_option("--as-of", arguments->as_of, "Rows are of the 20 days before; default: now");
   csv->callback([=] { env->action = [=] { return RunCsv(*arguments, *env); }; });
   CLI::App* demo = sample->add_subcommand("demo", "The set that deploy/quickstart.sh imports");
   add_common(demo, "--out-dir", "The folder; made when missing");

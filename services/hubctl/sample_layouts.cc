@@ -1,7 +1,6 @@
 #include "services/hubctl/sample_layouts.h"
 
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 
 #include "absl/strings/match.h"
@@ -31,7 +30,8 @@ std::string Line(const std::vector<std::string>& fields) {
 
 // Few identifiers get most of the reports, as in life.
 uint64_t Draw(SampleSource* source) {
-  return static_cast<uint64_t>(static_cast<double>(source->pool) * std::pow(source->random.Unit(), 3));
+  const double unit = source->random.Unit();
+  return static_cast<uint64_t>(static_cast<double>(source->pool) * unit * unit * unit);
 }
 
 bool Bad(SampleSource* source) { return source->bad_share > 0 && source->random.Unit() < source->bad_share; }

@@ -18,8 +18,7 @@ constexpr absl::Duration kPollFirst = absl::Milliseconds(20);
 constexpr absl::Duration kPollMax = absl::Milliseconds(500);
 
 void Pause(absl::Duration pause) {
-  std::this_thread::sleep_for(
-      absl::ToChronoNanoseconds(pause));  // tidy:sleep-ok between two polls of a person's command
+  std::this_thread::sleep_for(absl::ToChronoNanoseconds(pause));  // tidy:sleep-ok between two polls of one command
 }
 
 // The status once it is decided, or as it is when `wait` is over.
