@@ -91,23 +91,54 @@ say "importing $reports sample reports"
 started=$(date +%s%N)
 while read -r file identity map; do
   echo "-- $identity"
-  hubctl_as "$identity" import csv "$run/sample/$file" --map "$run/sample/$map" --rejects "$run/rejects-$file" || (($? == 5))
+  hubctl_as "$identity" import csv "$run/sample/$file" --map "$run/sample/$map" --rejects "$run/rejects-$file" | tee -a "$run/imports.log" ||
+    ((PIPESTATUS[0] == 5))
 done <"$run/sample/manifest.txt"
 took=$((($(date +%s%N) - started) / 1000000))
-quiet() { local before after; before=$(status_field deliveries); read -rt 2 <> <(:) || true; after=$(status_field deliveries); [[ $before == "$after" ]]; }
-until_true 120 "quiet after the import" quiet
+quiet() { # for two seconds nothing came
+  local before
+  before=$(status_field deliveries)
+  read -rt 2 <> <(:) || true
+  [[ -n $before && $before == "$(status_field deliveries)" ]]
+}
+until_true 300 "quiet after the import" quiet
+bulk=$(status_field deliveries)
+caught_up=$((($(date +%s%N) - started) / 1000000 - 2000))
+echo "$bulk deliveries; everybody had caught up ${caught_up%???}.$((caught_up % 1000 / 100)) s after the first row was sent"
 
 say "one lookup, one explanation"
 flagged=$(cat "$run/sample/very_high.txt")
 hubctl_as bank-psb-01/main lookup "$flagged"
 hubctl_as dot-diu/analyst-1 why "$flagged"
 
-say "one correction"
-hubctl_as dot-diu/analyst-1 correct "$flagged" --to CLEARED --reason WRONG_NUMBER
+say "live: the police report 25 links, one after the other"
+kill -USR1 "$swarm_pid"
+fresh_figures() { [[ $(status_field figures) == 1 ]]; }
+until_true 10 "fresh figures" fresh_figures
+for ((i = 1; i <= 25; ++i)); do
+  hubctl_as police-mh/main report FINANCIAL_FRAUD URL "https://refund-$i.example/claim" --category KYC_BANK --wait 0 >/dev/null
+done
+until_true 60 "quiet after the live reports" quiet
+live=$(status_field count)
+p50=$(status_field p50)
+p99=$(status_field p99)
+wrong=https://refund-7.example/claim
+hubctl_as bank-psb-01/main lookup "$wrong"
+
+say "one correction: a link that was reported by mistake"
+hubctl_as dot-diu/analyst-1 correct "$wrong" --to CLEARED --reason WRONG_LINK
 corrected() { grep -q '"corrections":\[{' "$run/swarm.json"; }
 until_true 30 "a correction at the stakeholders" corrected
 until_true 60 "quiet after the correction" quiet
-hubctl_as bank-psb-01/main lookup "$flagged"
+hubctl_as bank-psb-01/main lookup "$wrong"
+
+metric() { # NAME: the sum over its labels
+  exec 3<>"/dev/tcp/${ops%:*}/${ops#*:}"
+  printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3
+  awk -v name="$1" 'index($1, name) == 1 {sum += $2} END {printf "%d", sum}' <&3
+  exec 3>&-
+}
+events=$(metric fraudhub_registry_events_total)
 
 say "the judge: every view against what filter and rights say"
 kill -TERM "$swarm_pid"
@@ -116,21 +147,25 @@ wait "$swarm_pid" || judged=$?
 swarm_pid=""
 cat "$run/swarm.log" | grep -v '^{' || true
 stakeholders=$(status_field stakeholders)
-correction=$(sed -n 's/.*"corrections":\[\({[^}]*}\).*/\1/p' "$run/swarm.json")
+correction=$(sed -n 's/.*"corrections":\[.*\({[^}]*}\)\].*/\1/p' "$run/swarm.json")
 held=$(sed -n 's/.*"held_by":\([0-9]*\).*/\1/p' <<<"$correction")
 confirmed=$(sed -n 's/.*"confirmed":\([0-9]*\).*/\1/p' <<<"$correction")
 slowest=$(sed -n 's/.*"max_ms":\([0-9.]*\).*/\1/p' <<<"$correction")
 hubctl_as dot-diu/analyst-1 digest
+# What became of the rows, over all files.
+awk '/^(accepted|rejected|  [A-Z])/ {
+  number = $NF; gsub(",", "", number); $NF = ""; sub(/ +$/, ""); sub(/^accepted$/, "accepted"); total[$0] += number
+} END {for (name in total) printf "%-34s %d\n", name, total[name]}' "$run/imports.log" | sort
 printf '%-34s %s\n' \
-  "sample reports" "$reports in $((took / 1000)).$((took % 1000 / 100)) s" \
+  "events" "$events" \
+  "sample reports" "$reports in ${took%???}.$((took % 1000 / 100)) s, all at once" \
   "stakeholders connected" "$stakeholders" \
   "deliveries" "$(status_field deliveries)" \
-  "accepted -> subscriber p50 / p99" "$(status_field p50) ms / $(status_field p99) ms" \
+  "live: accepted -> subscriber" "p50 $p50 ms, p99 $p99 ms over $live deliveries" \
   "views equal" "$(status_field views_equal) of $(status_field views_compared)" \
-  "correction reached" "$confirmed of the $held that held the flag, the last after $slowest ms;" \
-  "" "$(status_field views_equal) of $stakeholders hold it no more"
+  "correction reached" "$confirmed of the $held that held the flag, the last after $slowest ms"
 ((judged == 0)) || exit 1
-[[ $(status_field views_equal) == "$stakeholders" && $confirmed == "$held" ]]
+[[ $(status_field views_equal) == "$stakeholders" && $confirmed == "$held" && $held == "$stakeholders" ]]
 
 if [[ $keep == yes ]]; then
   trap - EXIT

@@ -23,7 +23,8 @@ namespace hub::swarm {
 class H2Stream {
  public:
   // `context`: client certificate and trust, ALPN h2; null = clear text. Borrowed.
-  H2Stream(SSL_CTX* context, const sockaddr_in& server, std::string path, std::function<void(absl::string_view)> on_message);
+  H2Stream(SSL_CTX* context, const sockaddr_in& server, std::string path,
+           std::function<void(absl::string_view)> on_message);
   ~H2Stream();
   H2Stream(const H2Stream&) = delete;
   H2Stream& operator=(const H2Stream&) = delete;
@@ -54,14 +55,14 @@ class H2Stream {
   int fd_ = -1;
   SSL* ssl_ = nullptr;
   bool connected_ = false;
-  bool open_ = false;            // TLS is up and the request has been queued
+  bool open_ = false;  // TLS is up and the request has been queued
   bool tls_wants_write_ = false;
-  std::string out_;              // bytes to write
+  std::string out_;  // bytes to write
   size_t out_done_ = 0;
-  std::string before_open_;      // DATA frames queued before the connection was up
-  std::string in_;               // frames not parsed yet
-  std::string message_;          // gRPC messages not complete yet
-  int64_t unreturned_ = 0;       // flow-control credit to give back
+  std::string before_open_;  // DATA frames queued before the connection was up
+  std::string in_;           // frames not parsed yet
+  std::string message_;      // gRPC messages not complete yet
+  int64_t unreturned_ = 0;   // flow-control credit to give back
 };
 
 }  // namespace hub::swarm

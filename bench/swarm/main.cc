@@ -1,6 +1,6 @@
 // hub-swarm: hundreds of simulated stakeholders on one hub, and a judge of what they received.
-#include <CLI/CLI.hpp>
 #include <sys/resource.h>
+#include <CLI/CLI.hpp>
 
 #include <csignal>
 #include <cstdio>
@@ -10,8 +10,9 @@
 
 namespace {
 hub::swarm::Swarm* running = nullptr;
-void OnSignal(int) {
-  if (running != nullptr) running->Stop();
+void OnSignal(int signal) {
+  if (running == nullptr) return;
+  signal == SIGUSR1 ? running->StartFigures() : running->Stop();
 }
 }  // namespace
 
@@ -20,7 +21,8 @@ int main(int argc, char** argv) {
   double run_seconds = 0, quiet_seconds = 0;
   CLI::App app{"Many simulated stakeholders in one process; compares what each received with what it may see."};
   app.add_option("--server", options.server, "host:port of the hub");
-  app.add_option("--identities", options.identities, "folder of <stakeholder>/<principal>/ identities; none = clear text");
+  app.add_option("--identities", options.identities,
+                 "folder of <stakeholder>/<principal>/ identities; none = clear text");
   app.add_option("--policy", options.policy_file, "policy.textproto")->required();
   app.add_option("--auditor", options.auditor, "analyst's stream used as the reference");
   app.add_option("--stakeholders", options.stakeholders_max, "at most so many; 0 = all");
@@ -49,6 +51,7 @@ int main(int argc, char** argv) {
   running = swarm->get();
   signal(SIGTERM, OnSignal);
   signal(SIGINT, OnSignal);
+  signal(SIGUSR1, OnSignal);  // figures anew
   const absl::Status status = (*swarm)->Run();
   std::cout << (*swarm)->Report() << std::endl;
   if (!status.ok()) std::cerr << "hub-swarm: " << status.message() << "\n";

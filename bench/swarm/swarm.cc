@@ -48,7 +48,8 @@ absl::StatusOr<SslContext> LoadIdentity(const std::string& folder) {
   if (SSL_CTX_use_certificate_chain_file(context.get(), absl::StrCat(folder, "/cert.pem").c_str()) != 1 ||
       SSL_CTX_use_PrivateKey_file(context.get(), absl::StrCat(folder, "/key.pem").c_str(), SSL_FILETYPE_PEM) != 1 ||
       SSL_CTX_load_verify_locations(context.get(), absl::StrCat(folder, "/ca.pem").c_str(), nullptr) != 1) {
-    return absl::NotFoundError(absl::StrCat(folder, ": want cert.pem, key.pem and ca.pem (deploy/dev_pki.sh makes them)"));
+    return absl::NotFoundError(
+        absl::StrCat(folder, ": want cert.pem, key.pem and ca.pem (deploy/dev_pki.sh makes them)"));
   }
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
   SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -63,7 +64,8 @@ absl::StatusOr<sockaddr_in> ParseAddress(const std::string& server) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   const std::string host = parts[0] == "localhost" ? "127.0.0.1" : parts[0];
-  if (parts.size() != 2 || !absl::SimpleAtoi(parts[1], &port) || inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) {
+  if (parts.size() != 2 || !absl::SimpleAtoi(parts[1], &port) ||
+      inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) {
     return absl::InvalidArgumentError("--server: want an IPv4 address and a port, 127.0.0.1:7443");
   }
   address.sin_port = htons(static_cast<uint16_t>(port));
@@ -99,7 +101,7 @@ struct Member {
   View view;
   std::string token;
   std::map<int32_t, int64_t> positions;
-  absl::Duration connect_at;      // monotonic, when there is no stream
+  absl::Duration connect_at;  // monotonic, when there is no stream
   absl::Duration acked_at;
   bool opened = false;
   bool ever_opened = false;
@@ -131,6 +133,7 @@ class Swarm::Impl {
   absl::Status Open(const SwarmOptions& options);
   absl::Status Run();
   void Stop() { stop_.store(true, std::memory_order_relaxed); }
+  void StartFigures() { figures_asked_.fetch_add(1, std::memory_order_relaxed); }
   std::string Report() const;
 
  private:
@@ -157,6 +160,8 @@ class Swarm::Impl {
   Auditor auditor_;
   std::mt19937_64 random_;
   std::atomic<bool> stop_{false};
+  std::atomic<int> figures_asked_{0};
+  int figures_ = 0;  // how often they were begun anew
 
   absl::Duration started_;
   int64_t started_micros_ = 0;
@@ -186,7 +191,8 @@ absl::Status Swarm::Impl::Open(const SwarmOptions& options) {
   std::vector<int> may_subscribe;
   for (const auto& grant : policy_.grants()) {
     for (const auto& rpc : grant.rpcs()) {
-      if (rpc == "SubscriptionService.Subscribe" && grant.role() != api::ROLE_ANALYST) may_subscribe.push_back(grant.role());
+      if (rpc == "SubscriptionService.Subscribe" && grant.role() != api::ROLE_ANALYST)
+        may_subscribe.push_back(grant.role());
     }
   }
   int index = 0, taken = 0;
@@ -270,7 +276,9 @@ void Swarm::Impl::Break(Member* member, const absl::Status& why, absl::Duration 
 void Swarm::Impl::OnMessage(Member* member, absl::string_view bytes) {
   ScanFields(bytes, [&](int field, uint64_t, absl::string_view value) {
     switch (field) {
-      case 1: OnEvent(member, value); break;
+      case 1:
+        OnEvent(member, value);
+        break;
       case 2: {
         int32_t partition = 0;
         int64_t offset = 0;
@@ -292,7 +300,8 @@ void Swarm::Impl::OnMessage(Member* member, absl::string_view bytes) {
           if (part == 1) member->token.assign(text.data(), text.size());
         });
         break;
-      default: break;
+      default:
+        break;
     }
   });
   const absl::Duration now = clock_.Monotonic();
@@ -350,13 +359,14 @@ void Swarm::Impl::NoteCorrection(Member* member, KeyId key, const EventHead& hea
 void Swarm::Impl::Acknowledge(Member* member) {
   if (member->stream == nullptr || member->positions.empty()) return;
   api::SubscribeRequest request;
-  for (const auto& [partition, offset] : member->positions) (*request.mutable_ack()->mutable_positions())[partition] = offset;
+  for (const auto& [partition, offset] : member->positions)
+    (*request.mutable_ack()->mutable_positions())[partition] = offset;
   member->stream->Send(request.SerializeAsString());
 }
 
 int Swarm::Impl::Connected() const {
-  return static_cast<int>(std::count_if(members_.begin(), members_.end(),
-                                        [](const auto& m) { return m->opened && !m->auditor; }));
+  return static_cast<int>(
+      std::count_if(members_.begin(), members_.end(), [](const auto& m) { return m->opened && !m->auditor; }));
 }
 
 // Everybody is connected and past the auditor's position of a while ago, and nothing came since.
@@ -377,12 +387,14 @@ void Swarm::Impl::CompareViews() {
   for (const auto& member : members_) {
     if (member->auditor) continue;
     ++views_compared_;
-    const std::string problem = Compare(member->view, auditor_, ExpectedView(policy_, *member->stakeholder, member->filter));
+    const std::string problem =
+        Compare(member->view, auditor_, ExpectedView(policy_, *member->stakeholder, member->filter));
     if (problem.empty()) {
       ++views_equal_;
     } else if (unequal_.size() < 10) {
-      unequal_.push_back(absl::StrCat(member->stakeholder->id(), ": ", problem,
-                                      member->opened ? "" : absl::StrCat(" (not connected: ", member->last_error, ")")));
+      unequal_.push_back(
+          absl::StrCat(member->stakeholder->id(), ": ", problem,
+                       member->opened ? "" : absl::StrCat(" (not connected: ", member->last_error, ")")));
     }
   }
 }
@@ -395,6 +407,11 @@ absl::Status Swarm::Impl::Run() {
   absl::Duration quiet_since = absl::InfiniteDuration();
   std::vector<epoll_event> ready(256);
   while (!stop_.load(std::memory_order_relaxed)) {
+    if (const int asked = figures_asked_.load(std::memory_order_relaxed); asked != figures_) {
+      figures_ = asked;
+      latency_.Clear();
+      corrections_.clear();
+    }
     ConnectDue();
     const int count = epoll_wait(epoll_, ready.data(), static_cast<int>(ready.size()), 20);
     for (int i = 0; i < count; ++i) {
@@ -457,19 +474,20 @@ std::string Swarm::Impl::Report() const {
   }
   std::string corrections;
   for (const CorrectionSeen& seen : corrections_) {
-    absl::StrAppend(&corrections, corrections.empty() ? "" : ",",
-                    absl::StrFormat("{\"kind\":%d,\"held_by\":%d,\"confirmed\":%d,\"p50_ms\":%.1f,\"max_ms\":%.1f}", seen.kind,
-                                    seen.held_before, seen.confirmed, absl::ToDoubleMilliseconds(seen.latency.Quantile(0.5)),
-                                    absl::ToDoubleMilliseconds(seen.latency.max())));
+    absl::StrAppend(
+        &corrections, corrections.empty() ? "" : ",",
+        absl::StrFormat("{\"kind\":%d,\"held_by\":%d,\"confirmed\":%d,\"p50_ms\":%.1f,\"max_ms\":%.1f}", seen.kind,
+                        seen.held_before, seen.confirmed, absl::ToDoubleMilliseconds(seen.latency.Quantile(0.5)),
+                        absl::ToDoubleMilliseconds(seen.latency.max())));
   }
   return absl::StrFormat(
       "{\"stakeholders\":%d,\"connected\":%d,\"indicators\":%d,\"deliveries\":%d,\"duplicates\":%d,\"reconnects\":%d,"
       "\"latency_ms\":{\"count\":%d,\"p50\":%.2f,\"p99\":%.2f,\"max\":%.2f},\"views_compared\":%d,\"views_equal\":%d,"
-      "\"corrections\":[%s]}",
+      "\"figures\":%d,\"corrections\":[%s]}",
       members_.empty() ? 0 : members_.size() - 1, Connected(), keys_.size(), deliveries_, duplicates, reconnects,
       latency_.count(), absl::ToDoubleMilliseconds(latency_.Quantile(0.5)),
       absl::ToDoubleMilliseconds(latency_.Quantile(0.99)), absl::ToDoubleMilliseconds(latency_.max()), views_compared_,
-      views_equal_, corrections);
+      views_equal_, figures_, corrections);
 }
 
 Swarm::Swarm(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -483,6 +501,7 @@ absl::StatusOr<std::unique_ptr<Swarm>> Swarm::Create(const SwarmOptions& options
 
 absl::Status Swarm::Run() { return impl_->Run(); }
 void Swarm::Stop() { impl_->Stop(); }
+void Swarm::StartFigures() { impl_->StartFigures(); }
 std::string Swarm::Report() const { return impl_->Report(); }
 
 }  // namespace hub::swarm

@@ -20,13 +20,13 @@ struct SwarmOptions {
   std::string identities;   // folder of <stakeholder>/<principal>/{cert,key,ca}.pem; empty = clear text
   std::string policy_file;  // who there is and what each may see
   std::string auditor = "dot-diu/analyst-2";
-  int stakeholders_max = 0;      // 0 = all that may subscribe
-  int slice = 0;                 // this process takes every slices-th stakeholder, from `slice` on
+  int stakeholders_max = 0;  // 0 = all that may subscribe
+  int slice = 0;             // this process takes every slices-th stakeholder, from `slice` on
   int slices = 1;
-  bool filters = true;           // give the stakeholders the mix of filters described in swarm.cc
+  bool filters = true;  // give the stakeholders the mix of filters described in swarm.cc
   absl::Duration run_for = absl::InfiniteDuration();
   absl::Duration until_quiet = absl::InfiniteDuration();  // stop when no event came for so long, after the first one
-  std::string status_file;       // rewritten every half second: one JSON object
+  std::string status_file;                                // rewritten every half second: one JSON object
   uint64_t seed = 1;
 };
 
@@ -39,6 +39,8 @@ class Swarm {
   absl::Status Run();
   // From a signal handler: finish.
   void Stop();
+  // From a signal handler: latencies and corrections from now on only; views and counts go on.
+  void StartFigures();
   // What was seen, one JSON object: connected, deliveries, latencies, corrections, views.
   std::string Report() const;
 

@@ -40,7 +40,8 @@ bool AllowsAny(const Values& wanted, const Present& present) {
 }
 
 // "$self" in the policy's rows stands for the stakeholder.
-std::vector<std::string> Expand(const google::protobuf::RepeatedPtrField<std::string>& values, const std::string& self) {
+std::vector<std::string> Expand(const google::protobuf::RepeatedPtrField<std::string>& values,
+                                const std::string& self) {
   std::vector<std::string> expanded(values.begin(), values.end());
   for (std::string& value : expanded) {
     if (value == "$self") value = self;
@@ -65,7 +66,9 @@ bool ClauseMatches(const fraudhub::v1::FilterClause& clause, const fraudhub::v1:
 bool ScanEvent(absl::string_view bytes, EventHead* head) {
   return ScanFields(bytes, [&](int field, uint64_t number, absl::string_view value) {
     switch (field) {
-      case 2: head->kind = static_cast<int>(number); break;
+      case 2:
+        head->kind = static_cast<int>(number);
+        break;
       case 3:
         ScanFields(value, [&](int part, uint64_t n, absl::string_view) {
           if (part == 1) head->term = n;
@@ -77,10 +80,17 @@ bool ScanEvent(absl::string_view bytes, EventHead* head) {
           if (part == 1) head->indicator_id = text;
         });
         break;
-      case 5: head->left_view = number != 0; break;
-      case 7: head->decided_micros = TimestampMicros(value); break;
-      case 8: head->received_micros = TimestampMicros(value); break;
-      default: break;
+      case 5:
+        head->left_view = number != 0;
+        break;
+      case 7:
+        head->decided_micros = TimestampMicros(value);
+        break;
+      case 8:
+        head->received_micros = TimestampMicros(value);
+        break;
+      default:
+        break;
     }
   });
 }
@@ -134,9 +144,9 @@ ExpectedView::ExpectedView(const fraudhub::config::v1::Policy& policy,
     : policy_(policy), stakeholder_(stakeholder), filter_(filter) {}
 
 bool ExpectedView::Expects(const fraudhub::v1::Indicator& indicator) const {
-  const bool wanted = filter_.any_of().empty() ||
-                      std::any_of(filter_.any_of().begin(), filter_.any_of().end(),
-                                  [&](const auto& clause) { return ClauseMatches(clause, indicator, ""); });
+  const bool wanted =
+      filter_.any_of().empty() || std::any_of(filter_.any_of().begin(), filter_.any_of().end(),
+                                              [&](const auto& clause) { return ClauseMatches(clause, indicator, ""); });
   if (!wanted) return false;
   for (const auto& grant : policy_.grants()) {
     if (grant.role() != stakeholder_.role()) continue;

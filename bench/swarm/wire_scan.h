@@ -52,7 +52,8 @@ bool ScanFields(absl::string_view message, Visit visit) {
         at += 4;
         break;
       }
-      default: return false;
+      default:
+        return false;
     }
     visit(static_cast<int>(tag >> 3), number, bytes);
   }

@@ -1,0 +1,205 @@
+#!/usr/bin/env bash
+# Benchmarks of DESIGN.md 9 against their peers, in pairs within one run. A miss is printed as a miss.
+#
+#   bench/run.sh list | all | ID...        IDs: P7 P11 P14 P16
+#
+# Writes build/bench/ID.json: {"id","unit","ours","peer","ratio","goal","pass","pairs","spread","machine"} and what else was measured.
+# Builds build/release first (P16: a build of its own). HUB_BENCH_PAIRS (default 5), HUB_BENCH_SECONDS (P11, default 15) make it longer.
+# P7 and P11 run on both logs; they start a Kafka broker on loopback.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+pairs=${HUB_BENCH_PAIRS:-5}
+seconds=${HUB_BENCH_SECONDS:-15}
+out=$root/build/bench
+bin=$root/build/release/bin
+machine="$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1 | tr -d '"\\'), $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo)"
+work=$(mktemp -d)
+hub_pid="" swarm_pid="" broker=""
+cleanup() {
+  local pid
+  for pid in $swarm_pid $hub_pid; do kill -TERM "$pid" 2>/dev/null || true; done
+  for pid in $swarm_pid $hub_pid; do wait "$pid" 2>/dev/null || true; done
+  [[ -z $broker ]] || deploy/kafka.sh stop --dir "$out/kafka" >/dev/null || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+median() { sort -n | awk '{v[NR] = $1} END {if (NR) print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
+spread() { sort -n | awk 'NR == 1 {min = $1} {max = $1} END {printf "[%s,%s]", min, max}'; }
+field() { sed -n "s/.*\"$1\":\([-0-9.]*\).*/\1/p" | head -n 1; }
+at_most() { awk -v a="$1" -v b="$2" 'BEGIN {print (a <= b) ? "true" : "false"}'; }
+emit() { # ID JSON
+  printf '%s\n' "$2" >"$out/$1.json"
+  printf '%-10s %-10s ours %-9s peer %-9s goal %-7s %s\n' "$1" "$(sed -n 's/.*"unit":"\([^"]*\)".*/\1/p' <<<"$2")" "$(field ours <<<"$2")" \
+    "$(field peer <<<"$2")" "$(field goal <<<"$2")" "$(grep -q '"pass":true' <<<"$2" && echo pass || echo MISS)"
+}
+
+build() {
+  echo "building (log: build/bench/build.log)"
+  cmake --preset release -DHUB_BENCHES=ON >"$out/build.log" 2>&1 && cmake --build build/release --parallel "$(nproc)" >>"$out/build.log" 2>&1 ||
+    { tail -n 30 "$out/build.log" >&2; exit 1; }
+}
+
+# --- a hub of its own --------------------------------------------------------------------------
+identities() {
+  [[ -d $work/pki ]] || {
+    deploy/config/list_principals.sh deploy/config/policy.textproto >"$work/principals"
+    deploy/dev_pki.sh "$work/pki" --stakeholders-from "$work/principals" >/dev/null 2>&1
+  }
+}
+start_hub() { # local|kafka
+  identities
+  rm -rf "$work/data"
+  local more=()
+  [[ $1 == local ]] || more=(--set "log.kind=kafka" --set "log.kafka_bootstrap=$broker" --set "log.kafka_topic_prefix=bench-$RANDOM-")
+  "$bin/hub-all" --config deploy/config/hub.textproto --set data_dir="$work/data" --set key_dir="$work/keys" --set allow_test_range=true \
+    --set listen.identity_dir="$work/pki/server" --set listen.address=127.0.0.1:0 --set listen.ops_address=127.0.0.1:0 \
+    --set log_level=warn --set log_level=info "${more[@]}" >"$work/hub.log" 2>&1 &
+  hub_pid=$!
+  local tries=300
+  until server=$(sed -n 's/.*hub_serves port=\([0-9]*\).*/127.0.0.1:\1/p' "$work/hub.log") && [[ -n $server ]]; do
+    ((--tries)) && kill -0 "$hub_pid" || { cat "$work/hub.log" >&2; exit 1; }
+    read -rt 0.1 <> <(:) || true
+  done
+}
+stop_hub() { kill -TERM "$hub_pid"; wait "$hub_pid" || true; hub_pid=""; }
+start_broker() {
+  [[ -n $broker ]] || broker=$(deploy/kafka.sh start --dir "$out/kafka" --port auto --fresh | sed -n 's/^bootstrap=//p' | tail -n 1)
+}
+# CPU ticks of a process's threads, those whose name matches, or those whose name doesn't with "!".
+ticks() { # PID REGEX [!]
+  local task name line sum=0 fields
+  for task in /proc/"$1"/task/*; do
+    name=$(<"$task/comm") 2>/dev/null || continue
+    if [[ $name =~ $2 ]]; then [[ -z ${3:-} ]] || continue; else [[ -n ${3:-} ]] || continue; fi
+    line=$(<"$task/stat") 2>/dev/null || continue
+    read -ra fields <<<"${line##*) }"
+    sum=$((sum + fields[11] + fields[12]))
+  done
+  echo "$sum"
+}
+later_legs='^(registry-|replica-feed|fanout|egress-|query-|civetweb|signals|rocksdb)'
+registry_leg='^registry-'
+
+# --- the benchmarks ----------------------------------------------------------------------------
+p14() { emit P14 "$("$bin/bench_p14_canonicalise" "$((pairs < 5 ? 5 : pairs))" | tail -n 1)"; }
+
+p16() {
+  local tree=$work/tree started clean touched
+  git clone -q . "$tree"
+  export CCACHE_DISABLE=1
+  started=$(date +%s%N)
+  (cd "$tree" && cmake --preset release >build16.log 2>&1 && cmake --build build/release --parallel "$(nproc)" >>build16.log 2>&1) ||
+    { tail -n 30 "$tree/build16.log" >&2; exit 1; }
+  clean=$((($(date +%s%N) - started) / 1000000))
+  echo "// touched" >>"$tree/libs/model/phone.cc"
+  started=$(date +%s%N)
+  (cd "$tree" && cmake --build build/release --parallel "$(nproc)" --target hub_model_test >/dev/null && build/release/bin/hub_model_test >/dev/null) || exit 1
+  touched=$((($(date +%s%N) - started) / 1000000))
+  unset CCACHE_DISABLE
+  local s=${clean%???} t
+  t=$(awk -v m="$touched" 'BEGIN {printf "%.1f", m / 1000}')
+  emit P16 "{\"id\":\"P16\",\"unit\":\"s\",\"ours\":$s,\"peer\":0,\"ratio\":0,\"goal\":360,\"pass\":$(at_most "$s" 360),\"pairs\":1,\"spread\":[$s,$s],\"machine\":\"$machine\",\"note\":\"clean release build with tests, no compiler cache\"}"
+  emit P16-touch "{\"id\":\"P16-touch\",\"unit\":\"s\",\"ours\":$t,\"peer\":0,\"ratio\":0,\"goal\":20,\"pass\":$(at_most "$t" 20),\"pairs\":1,\"spread\":[$t,$t],\"machine\":\"$machine\",\"note\":\"one file of model changed until its unit tests are green\"}"
+}
+
+# Server CPU per report: batches of 100, and as the peer one unary call per report, on the same hub, in turns.
+p7() {
+  local log pair hz mode
+  hz=$(getconf CLK_TCK)
+  for log in local kafka; do
+    [[ $log == local ]] || start_broker
+    : >"$work/batch" && : >"$work/unary" && : >"$work/registry" && : >"$work/rate"
+    start_hub "$log"
+    "$bin/bench_p07_load" --server "$server" --identity "$work/pki/bank-psb-01/main" --reports 20000 --seed 99 >/dev/null # warm
+    for ((pair = 1; pair <= pairs; ++pair)); do
+      for mode in batch unary; do
+        local count=100000 size=100 before after registry_before registry_after answer
+        [[ $mode == batch ]] || count=10000 size=1
+        before=$(ticks "$hub_pid" "$later_legs" '!')
+        registry_before=$(ticks "$hub_pid" "$registry_leg")
+        answer=$("$bin/bench_p07_load" --server "$server" --identity "$work/pki/bank-psb-01/main" --reports "$count" --batch "$size" --in-flight 8 --seed "$pair$size")
+        wait_for_registry
+        after=$(ticks "$hub_pid" "$later_legs" '!')
+        registry_after=$(ticks "$hub_pid" "$registry_leg")
+        awk -v t="$((after - before))" -v hz="$hz" -v n="$count" 'BEGIN {printf "%.3f\n", t / hz * 1e6 / n}' >>"$work/$mode"
+        [[ $mode == unary ]] || {
+          awk -v t="$((registry_after - registry_before))" -v hz="$hz" -v n="$count" 'BEGIN {printf "%.3f\n", t / hz * 1e6 / n}' >>"$work/registry"
+          field per_second <<<"$answer" >>"$work/rate"
+        }
+      done
+    done
+    stop_hub
+    local ours peer id=P7
+    [[ $log == local ]] || id=P7-kafka
+    ours=$(median <"$work/batch")
+    peer=$(median <"$work/unary")
+    emit "$id" "{\"id\":\"$id\",\"unit\":\"us CPU\",\"ours\":$ours,\"peer\":$peer,\"ratio\":$(awk -v a="$ours" -v b="$peer" 'BEGIN {printf "%.4f", a / b}'),\"goal\":3,\"pass\":$(awk -v a="$ours" -v b="$peer" 'BEGIN {print (a <= 3 && a * 25 <= b) ? "true" : "false"}'),\"pairs\":$pairs,\"spread\":$(spread <"$work/batch"),\"machine\":\"$machine\",\"log\":\"$log\",\"registry_us\":$(median <"$work/registry"),\"reports_per_second\":$(median <"$work/rate"),\"note\":\"ingest leg: all threads but those of registry, replica, fan-out, queries and RocksDB; the log's writer counts wholly\"}"
+  done
+}
+wait_for_registry() { # until the last commit is some time ago
+  local before
+  while :; do
+    before=$(ticks "$hub_pid" "$registry_leg")
+    read -rt 1 <> <(:) || true
+    (($(ticks "$hub_pid" "$registry_leg") - before <= 3)) && return
+  done
+}
+
+# Report accepted -> at 560 subscribers, 200 reports/s over mTLS; beside it, on Kafka, a bare producer and consumer at the same rate.
+p11() {
+  local log pair
+  for log in local kafka; do
+    [[ $log == local ]] || start_broker
+    : >"$work/p50" && : >"$work/p99" && : >"$work/pair50" && : >"$work/pair99"
+    for ((pair = 1; pair <= pairs; ++pair)); do
+      start_hub "$log"
+      rm -f "$work/swarm.json"
+      "$bin/hub-swarm" --server "$server" --identities "$work/pki" --policy deploy/config/policy.textproto --no-filters --status-file "$work/swarm.json" >"$work/swarm.log" 2>&1 &
+      swarm_pid=$!
+      until [[ $(field connected <"$work/swarm.json" 2>/dev/null) == 560 ]]; do
+        kill -0 "$swarm_pid" || { cat "$work/swarm.log" >&2; exit 1; }
+        read -rt 0.2 <> <(:) || true
+      done
+      "$bin/bench_p07_load" --server "$server" --identity "$work/pki/bank-psb-01/main" --reports $((200 * seconds)) --batch 1 --in-flight 8 --rate 200 --seed "$pair" >/dev/null
+      [[ $log == local ]] || {
+        "$bin/bench_p11_kafka_pair" --brokers "$broker" --records $((200 * seconds)) --rate 200 >"$work/pair"
+        field p50_ms <"$work/pair" >>"$work/pair50"
+        field p99_ms <"$work/pair" >>"$work/pair99"
+      }
+      read -rt 2 <> <(:) || true
+      kill -TERM "$swarm_pid" && wait "$swarm_pid" || { cat "$work/swarm.log" >&2; exit 1; }
+      swarm_pid=""
+      field p50 <"$work/swarm.json" >>"$work/p50"
+      field p99 <"$work/swarm.json" >>"$work/p99"
+      stop_hub
+    done
+    local id=P11 ours p99 peer=0 peer99=0
+    [[ $log == local ]] || id=P11-kafka
+    ours=$(median <"$work/p50") p99=$(median <"$work/p99")
+    [[ $log == local ]] || { peer=$(median <"$work/pair50"); peer99=$(median <"$work/pair99"); }
+    emit "$id" "{\"id\":\"$id\",\"unit\":\"ms p50\",\"ours\":$ours,\"peer\":$peer,\"ratio\":$(awk -v a="$ours" -v b="$peer" 'BEGIN {printf "%.2f", b > 0 ? a / b : 0}'),\"goal\":30,\"pass\":$(awk -v a="$ours" -v b="$p99" 'BEGIN {print (a <= 30 && b <= 150) ? "true" : "false"}'),\"pairs\":$pairs,\"spread\":$(spread <"$work/p50"),\"machine\":\"$machine\",\"log\":\"$log\",\"p99\":$p99,\"p99_goal\":150,\"peer_p99\":$peer99,\"subscribers\":560,\"reports_per_second\":200}"
+  done
+}
+
+declare -A what=(
+  [P7]="ingest, batches of 100: server CPU per report, both logs"
+  [P11]="end to end, 200 reports/s to 560 subscribers, both logs"
+  [P14]="phone canonicaliser beside libphonenumber"
+  [P16]="clean release build with tests; one-file change to green tests"
+)
+(($#)) || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2; }
+if [[ $1 == list ]]; then
+  for id in P7 P11 P14 P16; do printf '%-4s %s\n' "$id" "${what[$id]}"; done
+  exit 0
+fi
+[[ $1 != all ]] || set -- P7 P11 P14 P16
+for id in "$@"; do [[ -n ${what[$id]:-} ]] || { echo "bench/run.sh: no benchmark '$id' (bench/run.sh list)" >&2; exit 2; }; done
+mkdir -p "$out"
+read -r load _ </proc/loadavg
+echo "machine: $machine; load before: $load"
+[[ $* == P16 ]] || build
+for id in "$@"; do "${id,,}"; done
