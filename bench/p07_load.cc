@@ -17,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "fraudhub/v1/report.grpc.pb.h"
+#include "libs/base/clock.h"
 #include "libs/base/hash.h"
 #include "libs/client/connection.h"
 #include "libs/model/report_id.h"
@@ -37,7 +38,7 @@ struct Load {
 
 v1::Report MakeReport(std::mt19937_64* random) {
   v1::Report report;
-  const absl::Time now = absl::FromChrono(std::chrono::system_clock::now());  // tidy:clock-ok a client's own time
+  const absl::Time now = hub::base::RealClock().TimeNow();
   report.set_report_id(hub::model::ToText(hub::model::MakeTimeBasedId(now, hub::base::RandomBytes(10))));
   report.set_kind(v1::INPUT_KIND_FINANCIAL_FRAUD);
   report.mutable_identifier()->set_type(v1::IDENTIFIER_TYPE_MOBILE);

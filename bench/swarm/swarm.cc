@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "bench/swarm/corrections.h"
 #include "bench/swarm/h2_stream.h"
 #include "bench/swarm/latency.h"
 #include "bench/swarm/view.h"
@@ -35,8 +36,7 @@ namespace api = fraudhub::v1;
 namespace config = fraudhub::config::v1;
 
 constexpr char kPath[] = "/fraudhub.v1.SubscriptionService/Subscribe";
-constexpr int kConnectsPerTurn = 8;      // a storm of handshakes would measure itself
-constexpr size_t kCorrectionsKept = 64;  // newest; older ones are forgotten
+constexpr int kConnectsPerTurn = 8;  // a storm of handshakes would measure itself
 
 struct SslDeleter {
   void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
@@ -110,17 +110,6 @@ struct Member {
   std::string last_error;
 };
 
-// One withdrawal, seen from the first stakeholder that got it on.
-struct CorrectionSeen {
-  KeyId key = 0;
-  uint64_t version = 0;
-  int kind = 0;
-  int64_t decided_micros = 0;
-  int held_before = 0;  // members that held it flagged when the first copy came
-  int confirmed = 0;    // of them, told since
-  Latency latency;      // received by the hub -> at the stakeholder
-};
-
 bool IsWithdrawal(int kind) {
   return kind == api::EVENT_KIND_CLEARED || kind == api::EVENT_KIND_RETRACTED || kind == api::EVENT_KIND_RESCINDED ||
          kind == api::EVENT_KIND_LEVEL_LOWERED;
@@ -169,7 +158,7 @@ class Swarm::Impl {
   std::map<int32_t, int64_t> settled_at_;  // the auditor's positions after its last event
   uint64_t deliveries_ = 0;
   Latency latency_;
-  std::vector<CorrectionSeen> corrections_;
+  Corrections corrections_;
   int views_compared_ = 0, views_equal_ = 0;
   std::vector<std::string> unequal_;
 };
@@ -336,24 +325,11 @@ void Swarm::Impl::OnEvent(Member* member, absl::string_view bytes) {
 
 void Swarm::Impl::NoteCorrection(Member* member, KeyId key, const EventHead& head, bool held) {
   if (!held || head.received_micros < started_micros_) return;
-  auto it = std::find_if(corrections_.begin(), corrections_.end(),
-                         [&](const CorrectionSeen& c) { return c.key == key && c.version == head.version; });
-  if (it == corrections_.end()) {
-    if (corrections_.size() >= kCorrectionsKept) corrections_.erase(corrections_.begin());
-    CorrectionSeen seen;
-    seen.key = key;
-    seen.version = head.version;
-    seen.kind = head.kind;
-    seen.decided_micros = head.decided_micros;
-    seen.held_before = 1;  // this one; its view has just changed
-    for (const auto& other : members_) {
-      if (other.get() != member && !other->auditor && other->view.Holds(key)) ++seen.held_before;
-    }
-    corrections_.push_back(seen);
-    it = corrections_.end() - 1;
-  }
-  ++it->confirmed;
-  it->latency.Add(absl::Microseconds(absl::ToUnixMicros(clock_.TimeNow()) - head.received_micros));
+  corrections_.Note(key, head, clock_.TimeNow(), [&] {
+    return static_cast<int>(std::count_if(members_.begin(), members_.end(), [&](const auto& other) {
+      return other.get() != member && !other->auditor && other->view.Holds(key);
+    }));
+  });
 }
 
 void Swarm::Impl::Acknowledge(Member* member) {
@@ -410,7 +386,7 @@ absl::Status Swarm::Impl::Run() {
     if (const int asked = figures_asked_.load(std::memory_order_relaxed); asked != figures_) {
       figures_ = asked;
       latency_.Clear();
-      corrections_.clear();
+      corrections_.Clear();
     }
     ConnectDue();
     const int count = epoll_wait(epoll_, ready.data(), static_cast<int>(ready.size()), 20);
@@ -472,14 +448,6 @@ std::string Swarm::Impl::Report() const {
     duplicates += member->duplicates;
     reconnects += member->reconnects;
   }
-  std::string corrections;
-  for (const CorrectionSeen& seen : corrections_) {
-    absl::StrAppend(
-        &corrections, corrections.empty() ? "" : ",",
-        absl::StrFormat("{\"kind\":%d,\"held_by\":%d,\"confirmed\":%d,\"p50_ms\":%.1f,\"max_ms\":%.1f}", seen.kind,
-                        seen.held_before, seen.confirmed, absl::ToDoubleMilliseconds(seen.latency.Quantile(0.5)),
-                        absl::ToDoubleMilliseconds(seen.latency.max())));
-  }
   return absl::StrFormat(
       "{\"stakeholders\":%d,\"connected\":%d,\"indicators\":%d,\"deliveries\":%d,\"duplicates\":%d,\"reconnects\":%d,"
       "\"latency_ms\":{\"count\":%d,\"p50\":%.2f,\"p99\":%.2f,\"max\":%.2f},\"views_compared\":%d,\"views_equal\":%d,"
@@ -487,7 +455,7 @@ std::string Swarm::Impl::Report() const {
       members_.empty() ? 0 : members_.size() - 1, Connected(), keys_.size(), deliveries_, duplicates, reconnects,
       latency_.count(), absl::ToDoubleMilliseconds(latency_.Quantile(0.5)),
       absl::ToDoubleMilliseconds(latency_.Quantile(0.99)), absl::ToDoubleMilliseconds(latency_.max()), views_compared_,
-      views_equal_, figures_, corrections);
+      views_equal_, figures_, corrections_.Report());
 }
 
 Swarm::Swarm(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -1,0 +1,62 @@
+// The newest corrections: who held the flag when the first stakeholder heard of it, who has heard since, and how long it took.
+//
+// At most kKept; older ones are forgotten. Not thread-safe.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "bench/swarm/latency.h"
+#include "bench/swarm/view.h"
+
+namespace hub::swarm {
+
+class Corrections {
+ public:
+  static constexpr size_t kKept = 64;
+
+  // One stakeholder that held `key` was told. `others_holding`: how many others hold it; asked for the first only.
+  void Note(KeyId key, const EventHead& head, absl::Time now, absl::FunctionRef<int()> others_holding) {
+    auto it = std::find_if(seen_.begin(), seen_.end(),
+                           [&](const Seen& seen) { return seen.key == key && seen.version == head.version; });
+    if (it == seen_.end()) {
+      if (seen_.size() >= kKept) seen_.erase(seen_.begin());
+      seen_.push_back({key, head.version, head.kind, 1 + others_holding(), 0, {}});
+      it = seen_.end() - 1;
+    }
+    ++it->confirmed;
+    it->latency.Add(absl::Microseconds(absl::ToUnixMicros(now) - head.received_micros));
+  }
+
+  // JSON objects, oldest first, without the brackets.
+  std::string Report() const {
+    std::string text;
+    for (const Seen& seen : seen_) {
+      absl::StrAppend(
+          &text, text.empty() ? "" : ",",
+          absl::StrFormat("{\"kind\":%d,\"held_by\":%d,\"confirmed\":%d,\"p50_ms\":%.1f,\"max_ms\":%.1f}", seen.kind,
+                          seen.held_before, seen.confirmed, absl::ToDoubleMilliseconds(seen.latency.Quantile(0.5)),
+                          absl::ToDoubleMilliseconds(seen.latency.max())));
+    }
+    return text;
+  }
+  void Clear() { seen_.clear(); }
+
+ private:
+  struct Seen {
+    KeyId key = 0;
+    uint64_t version = 0;
+    int kind = 0;
+    int held_before = 0;  // stakeholders that held it flagged when the first copy came
+    int confirmed = 0;    // of them, told since
+    Latency latency;      // accepted by the hub -> at the stakeholder
+  };
+  std::vector<Seen> seen_;
+};
+
+}  // namespace hub::swarm
