@@ -61,6 +61,13 @@ ExitCode RunHubctl(const std::vector<std::string>& arguments, Environment* env) 
     try {
       std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 wants them
       app.parse(reversed);
+    } catch (const CLI::ExtrasError& error) {
+      // CLI11 would repeat all of them, and some may be identifiers.
+      const std::vector<std::string> extras = app.remaining(/*recurse=*/true);
+      const bool nameable = !extras.empty() && extras[0].find_first_of("0123456789@:") == std::string::npos;
+      *env->err << "hubctl: " << (nameable ? absl::StrCat("'", extras[0], "' was not expected") : "too many arguments")
+                << "; `hubctl help` shows commands and examples\n";
+      return kUsage;
     } catch (const CLI::ParseError& error) {
       const int code = app.exit(error, *env->out, *env->err);
       return code == 0 ? kDone : kUsage;

@@ -34,6 +34,7 @@ constexpr size_t kHashChunk = 1 << 20;
 constexpr size_t kFileBuffer = 1 << 20;
 constexpr absl::Duration kGiveUpAfter = absl::Minutes(5);  // a hub that restarts, a broker that elects
 constexpr absl::Duration kToldEvery = absl::Seconds(5);
+constexpr absl::Duration kPauseToTell = absl::Seconds(2);
 
 // "reports[3].identifier.value" is about a batch that nobody knows.
 std::string WithoutPlace(const std::string& path) {
@@ -127,6 +128,7 @@ class ImportJob {
     if (!options_.follow_status) return absl::OkStatus();
     follower_ = std::make_unique<StatusFollower>(
         [this](const std::vector<std::string>& ids) -> absl::StatusOr<std::vector<v1::ReportStatus>> {
+          counters_.undecided.store(follower_->undecided(), std::memory_order_relaxed);
           v1::GetReportStatusRequest request;
           for (const std::string& id : ids) request.add_report_ids(id);
           HUB_ASSIGN_OR_RETURN(const auto response,
@@ -220,7 +222,8 @@ class ImportJob {
 
   void OnPause(const absl::Status& why, absl::Duration pause) {
     const absl::Duration now = env_.clock->Monotonic();
-    if (now < told_until_) return;
+    // A hub that keeps us to its rate is no news.
+    if (now < told_until_ || (absl::IsResourceExhausted(why) && pause < kPauseToTell)) return;
     told_until_ = now + kToldEvery;
     bar_->Say(env_.err, absl::StrCat("hubctl: ", Describe(why, env_.settings.server), "; going on in ",
                                      absl::FormatDuration(absl::Trunc(pause, absl::Milliseconds(1)))));

@@ -30,6 +30,8 @@ std::string ProgressLine(const ProgressCounters& counters, uint64_t bytes_total,
     const auto left = static_cast<int64_t>(seconds / share - seconds + 0.5);
     absl::StrAppend(&line, absl::StrFormat("  %d:%02d left", left / 60, left % 60));
   }
+  const uint64_t undecided = counters.undecided.load(std::memory_order_relaxed);
+  if (share >= 1 && undecided > 0) absl::StrAppend(&line, "  waiting for the outcome of ", WithCommas(undecided));
   if (rejected > 0) absl::StrAppend(&line, "  ", WithCommas(rejected), " rejected");
   return line;
 }

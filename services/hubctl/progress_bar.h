@@ -20,6 +20,7 @@ struct ProgressCounters {
   std::atomic<uint64_t> rows{0};     // read
   std::atomic<uint64_t> settled{0};  // taken or rejected
   std::atomic<uint64_t> rejected{0};
+  std::atomic<uint64_t> undecided{0};  // taken, outcome not known yet
 };
 
 // "43.1 %  1,234,567 rows  45,678/s  2:07 left  3 rejected"

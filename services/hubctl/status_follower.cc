@@ -13,7 +13,8 @@ namespace {
 
 namespace v1 = ::fraudhub::v1;
 
-constexpr absl::Duration kAskAfter = absl::Seconds(1);    // decided by then, when the hub isn't busy
+constexpr absl::Duration kAskAfter = absl::Seconds(1);  // decided by then, when the hub isn't busy
+constexpr absl::Duration kLookAgain = absl::Milliseconds(250);
 constexpr absl::Duration kClockSlack = absl::Seconds(3);  // ours and the hub's differ; its ticks are a second apart
 
 std::string NameOf(const v1::ReportStatus& status) {
@@ -43,22 +44,26 @@ void StatusFollower::Accepted(uint64_t row) {
 void StatusFollower::Finish(absl::Duration patience) {
   {
     base::MutexLock lock(&mu_);
-    last_decided_ = clock_->Monotonic();
-    while (undecided_ > 0 && failure_.ok()) {
-      const absl::Duration left = last_decided_ + patience - clock_->Monotonic();
-      if (left <= absl::ZeroDuration()) break;
-      changed_.WaitFor(&mu_, left);
-    }
+    WaitForDecisions(patience);
     // Once more, taking what is known as it is: our clock may be wrong.
-    if (undecided_ > 0 && failure_.ok() && !old_ones_too_) {
+    if (undecided_ > 0 && failure_.ok()) {
       old_ones_too_ = true;
+      hold_until_ = absl::ZeroDuration();
       for (auto& [number, block] : blocks_) block.ask_at = absl::ZeroDuration();
       changed_.NotifyAll();
-      const absl::Duration until = clock_->Monotonic() + kAskAfter;
-      while (undecided_ > 0 && clock_->Monotonic() < until) changed_.WaitFor(&mu_, until - clock_->Monotonic());
+      WaitForDecisions(std::min(patience, kAskAfter));
     }
   }
   thread_.Stop();
+}
+
+void StatusFollower::WaitForDecisions(absl::Duration patience) {
+  last_decided_ = clock_->Monotonic();
+  while (undecided_ > 0 && failure_.ok()) {
+    const absl::Duration left = last_decided_ + patience - clock_->Monotonic();
+    if (left <= absl::ZeroDuration()) return;
+    changed_.WaitFor(&mu_, left);
+  }
 }
 
 void StatusFollower::Run(std::stop_token stop) {
@@ -95,35 +100,43 @@ void StatusFollower::Run(std::stop_token stop) {
   }
 }
 
+// Reports are decided about in the order in which they were sent: the first rows that are due say whether later ones are worth asking.
 bool StatusFollower::NextDue(uint64_t* number, std::vector<uint64_t>* rows, absl::Duration* pause) {
   const absl::Duration now = clock_->Monotonic();
-  const auto first = std::min_element(blocks_.begin(), blocks_.end(),
-                                      [](const auto& a, const auto& b) { return a.second.ask_at < b.second.ask_at; });
-  if (first == blocks_.end()) return false;
-  if (first->second.ask_at > now) {
-    *pause = std::min(*pause, first->second.ask_at - now);
+  if (hold_until_ > now) {
+    *pause = std::min(*pause, hold_until_ - now);
     return false;
   }
-  *number = first->first;
-  for (uint64_t i = 0; i < kBlockRows; ++i) {
-    if (first->second.waiting.test(i)) rows->push_back(first->first * kBlockRows + i);
+  for (const auto& [candidate, block] : blocks_) {
+    if (block.ask_at > now) continue;
+    *number = candidate;
+    for (uint64_t i = 0; i < kBlockRows; ++i) {
+      if (block.waiting.test(i)) rows->push_back(candidate * kBlockRows + i);
+    }
+    return true;
   }
-  return true;
+  *pause = std::min(*pause, kLookAgain);
+  return false;
 }
 
 void StatusFollower::Note(uint64_t number, const std::vector<uint64_t>& rows,
                           const std::vector<v1::ReportStatus>& statuses) {
   Block& block = blocks_[number];
+  size_t decided = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
     const v1::ReportStatus& status = statuses[i];
     if (status.outcome() == v1::OUTCOME_UNSPECIFIED) continue;
     if (!old_ones_too_ && status.has_decided_at() && ToTime(status.decided_at()) < started_ - kClockSlack) continue;
     block.waiting.reset(rows[i] % kBlockRows);
-    --undecided_;
+    ++decided;
     ++outcomes_[NameOf(status)];
-    last_decided_ = clock_->Monotonic();
   }
-  block.ask_at = clock_->Monotonic() + kAskAfter;
+  const absl::Duration now = clock_->Monotonic();
+  undecided_ -= decided;
+  if (decided > 0) last_decided_ = now;
+  // Once is enough when taking what is known; else the registry has come about this far.
+  block.ask_at = old_ones_too_ ? absl::InfiniteDuration() : now + kAskAfter;
+  if (!old_ones_too_ && decided < rows.size() / 4) hold_until_ = now + kLookAgain;
   if (block.waiting.none()) blocks_.erase(number);
   changed_.NotifyAll();
 }

@@ -1,4 +1,5 @@
-// Finds out what became of the rows of an import, behind it: asks in blocks of up to 1,000, again for those not decided yet.
+// Finds out what became of the rows of an import, behind it: asks in blocks of up to 1,000, in their order, and no faster than the
+// hub decides; again for those not decided yet.
 //
 // Keeps a bit per row that is not decided, 1,000 rows to a block: 10 M rows at once would be 2 MB. Thread safety: any thread.
 #pragma once
@@ -54,6 +55,8 @@ class StatusFollower {
 
   void Run(std::stop_token stop);
   bool NextDue(uint64_t* number, std::vector<uint64_t>* rows, absl::Duration* pause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Until all are decided, or none was for `patience`.
+  void WaitForDecisions(absl::Duration patience) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Note(uint64_t number, const std::vector<uint64_t>& rows, const std::vector<fraudhub::v1::ReportStatus>& statuses)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -67,6 +70,7 @@ class StatusFollower {
   uint64_t undecided_ ABSL_GUARDED_BY(mu_) = 0;
   std::map<std::string, uint64_t> outcomes_ ABSL_GUARDED_BY(mu_);
   absl::Duration last_decided_ ABSL_GUARDED_BY(mu_);
+  absl::Duration hold_until_ ABSL_GUARDED_BY(mu_);  // nothing is worth asking before
   bool old_ones_too_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mu_);
   base::Thread thread_;
