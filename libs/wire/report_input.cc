@@ -8,6 +8,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/model/refusal.h"
 #include "libs/wire/places.h"
+#include "libs/wire/text_check.h"
 #include "libs/wire/wire.h"
 
 namespace hub::wire {
@@ -16,11 +17,10 @@ namespace {
 namespace api = fraudhub::v1;
 using model::IdentifierType;
 using model::InputKind;
-using model::Refuse;
 using model::RefusalCode;
+using model::Refuse;
 using model::Role;
 
-constexpr size_t kTextBytesMax = 64;
 constexpr int64_t kAmountMax = 1'000'000'000'000'000;  // paise; ten trillion rupees
 
 bool ValidTimestamp(int64_t seconds, int32_t nanos) {
@@ -28,25 +28,13 @@ bool ValidTimestamp(int64_t seconds, int32_t nanos) {
   return seconds >= -62'135'596'800 && seconds <= 253'402'300'799 && nanos >= 0 && nanos <= 999'999'999;
 }
 
-// Bounded text without controls; protobuf has already refused invalid UTF-8 in string fields.
-absl::Status CheckText(const std::string& text, absl::string_view field) {
-  if (text.size() > kTextBytesMax) {
-    return Refuse(RefusalCode::kTooLong, field, absl::StrCat("want at most ", kTextBytesMax, " bytes"));
-  }
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      return Refuse(RefusalCode::kBadCharacter, field, "want no control characters");
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::Status CheckAmount(int64_t amount, absl::string_view field) {
   if (amount < 0 || amount > kAmountMax) return Refuse(RefusalCode::kOutOfRange, field, "want 0 to 10^15 paise");
   return absl::OkStatus();
 }
 
-absl::StatusOr<absl::Time> TimeIn(const google::protobuf::Timestamp& stamp, absl::Time latest, absl::string_view field) {
+absl::StatusOr<absl::Time> TimeIn(const google::protobuf::Timestamp& stamp, absl::Time latest,
+                                  absl::string_view field) {
   if (!ValidTimestamp(stamp.seconds(), stamp.nanos())) {
     return Refuse(RefusalCode::kOutOfRange, field, "want a time of the years 1 to 9999");
   }
@@ -61,18 +49,23 @@ bool KindFitsType(InputKind kind, IdentifierType type) {
   switch (kind) {
     case InputKind::kHandsetLost:
     case InputKind::kHandsetFound:
-    case InputKind::kHandsetTraced: return imei;
+    case InputKind::kHandsetTraced:
+      return imei;
     case InputKind::kDisconnected:
     case InputKind::kReverified:
     case InputKind::kTenureClosed:
     case InputKind::kNotMyConnection:
-    case InputKind::kSpoofedCli: return model::IsPhone(type);
+    case InputKind::kSpoofedCli:
+      return model::IsPhone(type);
     case InputKind::kSuspectedCommunication:
       return model::IsPhone(type) || type == IdentifierType::kSmsHeader || type == IdentifierType::kUrl ||
              type == IdentifierType::kWhatsApp || type == IdentifierType::kTelegram || type == IdentifierType::kEmail;
-    case InputKind::kFinancialFraud: return type != IdentifierType::kImsi && type != IdentifierType::kIccid;
-    case InputKind::kCorrection: return true;
-    default: return false;
+    case InputKind::kFinancialFraud:
+      return type != IdentifierType::kImsi && type != IdentifierType::kIccid;
+    case InputKind::kCorrection:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -80,12 +73,16 @@ absl::Status ReadCorrection(const api::Report& report, model::Report* out) {
   if (!report.has_correction()) return Refuse(RefusalCode::kMissing, "correction", "want what is asked for");
   const api::CorrectionDetails& details = report.correction();
   if (details.kind() == 0) return Refuse(RefusalCode::kMissing, "correction.kind", "missing");
-  if (!api::CorrectionKind_IsValid(details.kind())) return Refuse(RefusalCode::kOutOfRange, "correction.kind", "want a known kind");
+  if (!api::CorrectionKind_IsValid(details.kind()))
+    return Refuse(RefusalCode::kOutOfRange, "correction.kind", "want a known kind");
   out->correction.kind = static_cast<model::CorrectionKind>(details.kind());
   const bool sets_level = out->correction.kind == model::CorrectionKind::kSetLevel;
-  if (sets_level && details.level() == 0) return Refuse(RefusalCode::kMissing, "correction.level", "SET_LEVEL wants a level");
-  if (!sets_level && details.level() != 0) return Refuse(RefusalCode::kOutOfRange, "correction.level", "goes with SET_LEVEL only");
-  if (!api::Level_IsValid(details.level())) return Refuse(RefusalCode::kOutOfRange, "correction.level", "want a known level");
+  if (sets_level && details.level() == 0)
+    return Refuse(RefusalCode::kMissing, "correction.level", "SET_LEVEL wants a level");
+  if (!sets_level && details.level() != 0)
+    return Refuse(RefusalCode::kOutOfRange, "correction.level", "goes with SET_LEVEL only");
+  if (!api::Level_IsValid(details.level()))
+    return Refuse(RefusalCode::kOutOfRange, "correction.level", "want a known level");
   out->correction.level = static_cast<model::Level>(details.level());
   if (details.override_protected() && !sets_level) {
     return Refuse(RefusalCode::kOutOfRange, "correction.override_protected", "goes with SET_LEVEL only");
@@ -106,7 +103,8 @@ absl::Status ReadAction(const api::Report& report, absl::Time latest, model::Rep
   if (!event.ok()) return model::WithFieldPrefix(event.status(), "action.in_reply_to");
   out->action.in_reply_to = *event;
   if (details.action() == 0) return Refuse(RefusalCode::kMissing, "action.action", "missing");
-  if (!api::Action_IsValid(details.action())) return Refuse(RefusalCode::kOutOfRange, "action.action", "want a known action");
+  if (!api::Action_IsValid(details.action()))
+    return Refuse(RefusalCode::kOutOfRange, "action.action", "want a known action");
   out->action.action = static_cast<model::Action>(details.action());
   HUB_RETURN_IF_ERROR(CheckAmount(details.amount_paise(), "action.amount_paise"));
   out->action.amount_paise = details.amount_paise();
@@ -118,11 +116,13 @@ absl::Status ReadAction(const api::Report& report, absl::Time latest, model::Rep
 }
 
 absl::Status ReadId(const api::Report& report, const InputContext& context, model::Report* out) {
-  if (report.report_id().empty()) return Refuse(RefusalCode::kMissing, "report_id", "want a UUID of the reporter's making");
+  if (report.report_id().empty())
+    return Refuse(RefusalCode::kMissing, "report_id", "want a UUID of the reporter's making");
   auto id = model::ParseReportId(report.report_id());
   if (!id.ok()) return model::WithFieldPrefix(id.status(), "report_id");
   if (const auto made = model::TimeOf(*id); made.has_value()) {
-    if (*made > context.now + context.future_max) return Refuse(RefusalCode::kFromTheFuture, "report_id", "made in the future");
+    if (*made > context.now + context.future_max)
+      return Refuse(RefusalCode::kFromTheFuture, "report_id", "made in the future");
     if (*made < context.now - context.dedupe_window) {
       return Refuse(RefusalCode::kTooOld, "report_id", "older than the 35 days within which a repeat is recognised");
     }
@@ -170,10 +170,13 @@ absl::Status ReadIdentifier(const api::Report& report, const InputContext& conte
 }  // namespace
 
 absl::StatusOr<model::CanonicalIdentifier> FromProto(const api::RawIdentifier& identifier, bool allow_test_range) {
-  if (!api::IdentifierType_IsValid(identifier.type())) return Refuse(RefusalCode::kUnknownType, "type", "want a known type");
-  if (!api::LineKind_IsValid(identifier.line_kind())) return Refuse(RefusalCode::kOutOfRange, "line_kind", "want a known kind of line");
+  if (!api::IdentifierType_IsValid(identifier.type()))
+    return Refuse(RefusalCode::kUnknownType, "type", "want a known type");
+  if (!api::LineKind_IsValid(identifier.line_kind()))
+    return Refuse(RefusalCode::kOutOfRange, "line_kind", "want a known kind of line");
   return model::Canonicalise(static_cast<IdentifierType>(identifier.type()), identifier.value(),
-                             static_cast<model::LineKind>(identifier.line_kind()), {.allow_test_range = allow_test_range});
+                             static_cast<model::LineKind>(identifier.line_kind()),
+                             {.allow_test_range = allow_test_range});
 }
 
 absl::StatusOr<model::Report> FromProto(const api::Report& report, const InputContext& context) {
@@ -203,7 +206,8 @@ absl::StatusOr<model::Report> FromProto(const api::Report& report, const InputCo
   if (!api::Reason_IsValid(report.reason())) return Refuse(RefusalCode::kOutOfRange, "reason", "want a known reason");
   out.reason = static_cast<model::Reason>(report.reason());
   // Categories of newer reporters are kept as numbers; below zero there are none.
-  if (report.category() < 0 || report.category() > 9999) return Refuse(RefusalCode::kOutOfRange, "category", "want 0 to 9999");
+  if (report.category() < 0 || report.category() > 9999)
+    return Refuse(RefusalCode::kOutOfRange, "category", "want 0 to 9999");
   out.category = report.category();
   HUB_RETURN_IF_ERROR(ReadPlaces(report, &out));
   struct Text {
@@ -211,14 +215,16 @@ absl::StatusOr<model::Report> FromProto(const api::Report& report, const InputCo
     std::string* to;
     absl::string_view field;
   };
-  for (const Text& text : {Text{report.citizen_pseudonym(), &out.citizen_pseudonym, "citizen_pseudonym"},
-                           Text{report.list_id(), &out.list_id, "list_id"},
-                           Text{report.handling_unit(), &out.handling_unit, "handling_unit"},
-                           Text{report.case_ref(), &out.case_ref, "case_ref"},
-                           Text{report.operator_id(), &out.operator_id, "operator_id"}}) {
+  for (const Text& text :
+       {Text{report.citizen_pseudonym(), &out.citizen_pseudonym, "citizen_pseudonym"},
+        Text{report.list_id(), &out.list_id, "list_id"}, Text{report.case_ref(), &out.case_ref, "case_ref"}}) {
     HUB_RETURN_IF_ERROR(CheckText(text.from, text.field));
     *text.to = text.from;
   }
+  HUB_RETURN_IF_ERROR(CheckStakeholderId(report.handling_unit(), "handling_unit"));
+  HUB_RETURN_IF_ERROR(CheckStakeholderId(report.operator_id(), "operator_id"));
+  out.handling_unit = report.handling_unit();
+  out.operator_id = report.operator_id();
   // Independent citizens are counted by pseudonym: a portal's report without one would count as nobody.
   if (context.reporter.role == Role::kCitizenPortal && out.kind == InputKind::kSuspectedCommunication &&
       out.citizen_pseudonym.empty()) {
