@@ -30,8 +30,9 @@ std::vector<TopicSpec> HubTopics(int32_t partitions) {
   return {
       // The dedupe window is 35 days by ticks; a day more, so that an id's age is always judged before its record goes (R15).
       Deleted(kReportsTopic, partitions, 36 * kDay),
-      // The lag is the window in which a client may resume, and the time an owner has to repair fenced records (R10, R13).
-      Compacted(kEventsTopic, partitions, 7 * kDay),
+      // The lag is the window in which a client may resume, and the time an owner has to repair fenced records (R10, R13); a day more,
+      // so that a client within the window never meets compaction.
+      Compacted(kEventsTopic, partitions, 8 * kDay),
       Deleted(kUrgentTopic, partitions, 7 * kDay),
       Deleted(kHistoryTopic, partitions, 400 * kDay),
       Compacted(kCursorsTopic, 1, absl::ZeroDuration()),

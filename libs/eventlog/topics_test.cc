@@ -23,7 +23,7 @@ TEST_CASE("the hub's topics have the cleanup that the design relies on", "[event
   for (const char* name : {kControlTopic, kCursorsTopic, kQuarantineTopic}) CHECK(Find(topics, name).partitions == 1);
   for (const char* name : {kEventsTopic, kControlTopic, kCursorsTopic}) CHECK(Find(topics, name).cleanup == Cleanup::kCompact);
   CHECK(Find(topics, kReportsTopic).retention > absl::Hours(35 * 24));
-  CHECK(Find(topics, kEventsTopic).compaction_lag == absl::Hours(7 * 24));
+  CHECK(Find(topics, kEventsTopic).compaction_lag == absl::Hours(8 * 24));
   CHECK(Find(topics, kUrgentTopic).retention == absl::Hours(7 * 24));
   CHECK(Find(topics, kHistoryTopic).retention == absl::Hours(400 * 24));
   CHECK(Find(topics, kQuarantineTopic).retention == absl::Hours(30 * 24));
