@@ -1,11 +1,14 @@
 // Command lines against a hub in the process: what they print, and how they end.
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "libs/client/testing/fake_hub.h"
 #include "libs/model/refusal.h"
 #include "libs/rpc/status.h"
+#include "services/hubctl/help_texts.h"
 #include "services/hubctl/hubctl_kit_test.h"
 #include "tests/catch.h"
 
@@ -123,6 +126,34 @@ TEST_CASE("Help, version and completion need no hub", "[hubctl][usage]") {
   CHECK(completion.code == kDone);
   CHECK(Has(completion.out, "'tenure close')"));
   CHECK(Has(completion.out, "complete -o filenames -F _hubctl hubctl"));
+}
+
+TEST_CASE("The examples of help are commands", "[hubctl][usage]") {
+  for (const HelpTopic& topic : HelpTopics()) {
+    if (topic.command == "sample") continue;  // they write files where we are
+    for (const absl::string_view line : absl::StrSplit(topic.examples, '\n')) {
+      if (!absl::StartsWith(line, "hubctl ")) continue;
+      std::vector<std::string> words = {"--server", "127.0.0.1:1", "--insecure", "--timeout", "50ms"};
+      bool quoted = false;
+      std::string word;
+      for (const char c : absl::StrCat(line.substr(7), " ")) {
+        if (c == '"') {
+          quoted = !quoted;
+        } else if (c != ' ' || quoted) {
+          word += c;
+        } else if (word == "<" || word == ">") {
+          break;
+        } else {
+          if (absl::StartsWith(word, "deploy/")) word = HUB_SOURCE_DIR "/" + word;
+          if (absl::StrContains(word, "...")) word = "evt_aaaa";
+          words.push_back(std::exchange(word, ""));
+        }
+      }
+      if (absl::StrContains(line, "--rejects") || absl::StrContains(line, "--token-file")) continue;  // likewise
+      CAPTURE(words);
+      CHECK(Run(words).code != kUsage);
+    }
+  }
 }
 
 TEST_CASE("lookup prints what is known, in each form", "[hubctl][lookup]") {

@@ -27,7 +27,7 @@ struct ImportArguments {
   std::string rejects;
   std::string list;
   std::string observed_at;
-  std::string status_wait = "10s";
+  std::string status_wait = "30s";
   bool dry_run = false;
   bool no_status = false;
 };

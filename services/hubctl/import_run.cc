@@ -57,6 +57,7 @@ class ImportJob {
       bar_ =
           std::make_unique<ProgressBar>(&counters_, file_size_, env_.clock, env_.err_is_terminal ? env_.err : nullptr);
       read = ReadFile();
+      if (read.ok()) counters_.bytes.store(file_size_, std::memory_order_relaxed);
       if (reporter_ != nullptr) {
         const absl::Status sent = reporter_->Flush();
         if (sent_.ok()) sent_ = sent;

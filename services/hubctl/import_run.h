@@ -29,7 +29,7 @@ struct ImportOptions {
   absl::Time observed_at = absl::InfinitePast();  // of rows without; InfinitePast: the file's time of change
   bool dry_run = false;
   bool follow_status = true;
-  absl::Duration status_patience = absl::Seconds(10);
+  absl::Duration status_patience = absl::Seconds(30);
 };
 
 struct ImportResult {

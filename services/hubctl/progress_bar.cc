@@ -13,7 +13,7 @@ constexpr char kWipe[] = "\r\x1b[K";
 
 std::string WithCommas(uint64_t number) {
   std::string digits = absl::StrCat(number);
-  for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<size_t>(at), ",");
+  for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<size_t>(at), 1, ',');
   return digits;
 }
 
@@ -24,14 +24,17 @@ std::string ProgressLine(const ProgressCounters& counters, uint64_t bytes_total,
   const double share =
       bytes_total == 0 ? 1 : std::min(1.0, static_cast<double>(bytes) / static_cast<double>(bytes_total));
   const double seconds = std::max(absl::ToDoubleSeconds(elapsed), 0.001);
-  std::string line = absl::StrCat(absl::StrFormat("%.1f %%  ", share * 100), WithCommas(settled), " rows  ",
-                                  WithCommas(static_cast<uint64_t>(static_cast<double>(settled) / seconds)), "/s");
+  const uint64_t undecided = counters.undecided.load(std::memory_order_relaxed);
+  std::string line = absl::StrCat(absl::StrFormat("%.1f %%  ", share * 100), WithCommas(settled), " rows");
+  if (share >= 1 && undecided > 0 && settled == counters.rows.load(std::memory_order_relaxed)) {
+    absl::StrAppend(&line, "  waiting for the outcome of ", WithCommas(undecided));
+  } else {
+    absl::StrAppend(&line, "  ", WithCommas(static_cast<uint64_t>(static_cast<double>(settled) / seconds)), "/s");
+  }
   if (share > 0.001 && share < 1 && seconds > 1) {
     const auto left = static_cast<int64_t>(seconds / share - seconds + 0.5);
     absl::StrAppend(&line, absl::StrFormat("  %d:%02d left", left / 60, left % 60));
   }
-  const uint64_t undecided = counters.undecided.load(std::memory_order_relaxed);
-  if (share >= 1 && undecided > 0) absl::StrAppend(&line, "  waiting for the outcome of ", WithCommas(undecided));
   if (rejected > 0) absl::StrAppend(&line, "  ", WithCommas(rejected), " rejected");
   return line;
 }

@@ -41,9 +41,9 @@ std::string Written(SampleSource* source, std::string digits) {
   if (Bad(source)) digits.pop_back();
   switch (source->random.Below(5)) {
     case 0:
-      return "+91" + digits;
+      return absl::StrCat("+91", digits);
     case 1:
-      return "0" + digits;
+      return absl::StrCat("0", digits);
     case 2:
       return absl::StrCat("+91 ", digits.substr(0, 5), " ", digits.substr(5));
     case 3:
