@@ -27,7 +27,8 @@ int main(int argc, char** argv) {
   app.add_option("--auditor", options.auditor, "analyst's stream used as the reference");
   app.add_option("--stakeholders", options.stakeholders_max, "at most so many; 0 = all");
   app.add_option("--slice", options.slice, "this process's part, from 0");
-  app.add_option("--slices", options.slices, "number of processes")->check(CLI::PositiveNumber);
+  app.add_option("--slice-count", options.slice_count, "so many parts from --slice on")->check(CLI::PositiveNumber);
+  app.add_option("--slices", options.slices, "number of parts")->check(CLI::PositiveNumber);
   app.add_flag("!--no-filters", options.filters, "everybody takes all it may see");
   app.add_option("--run-for", run_seconds, "seconds; 0 = no end");
   app.add_option("--until-quiet", quiet_seconds, "end when nothing came for so many seconds; 0 = never");

@@ -191,7 +191,8 @@ absl::Status Swarm::Impl::Open(const SwarmOptions& options) {
     if (stakeholder.id() == auditor_name[0]) auditor = &stakeholder;
     if (std::find(may_subscribe.begin(), may_subscribe.end(), stakeholder.role()) == may_subscribe.end()) continue;
     const int place = index++;
-    if (place % options.slices != options.slice) continue;
+    if (const int part = place % options.slices; part < options.slice || part >= options.slice + options.slice_count)
+      continue;
     if (options.stakeholders_max > 0 && taken >= options.stakeholders_max) continue;
     ++taken;
     const std::string principal = stakeholder.principals().empty() ? "main" : stakeholder.principals(0).name();
@@ -230,6 +231,7 @@ void Swarm::Impl::ConnectDue() {
 
 void Swarm::Impl::Connect(Member* member) {
   member->opened = false;
+  member->positions.clear();  // acknowledgements are of what this stream sent
   member->stream = std::make_unique<H2Stream>(member->identity.get(), server_, kPath,
                                               [this, member](absl::string_view bytes) { OnMessage(member, bytes); });
   if (absl::Status status = member->stream->Connect(); !status.ok()) {

@@ -21,7 +21,9 @@ struct SwarmOptions {
   std::string policy_file;  // who there is and what each may see
   std::string auditor = "dot-diu/analyst-2";
   int stakeholders_max = 0;  // 0 = all that may subscribe
-  int slice = 0;             // this process takes every slices-th stakeholder, from `slice` on
+  // This process takes the stakeholders whose number modulo `slices` is from `slice` on, `slice_count` of them: parts of different size.
+  int slice = 0;
+  int slice_count = 1;
   int slices = 1;
   bool filters = true;  // give the stakeholders the mix of filters described in swarm.cc
   absl::Duration run_for = absl::InfiniteDuration();
