@@ -1,0 +1,155 @@
+# Sourced by the scripts of this folder: a hub on loopback, identities, waiting, and figures out of JSON. Bash only.
+#
+# `common_open NAME [BIN]` makes the temporary folder $work, which goes when the script ends well and stays, with its path printed, when
+# it fails. What start_hub started and keep_pid was told of is ended by process id whatever happens; then at_close runs, if there is one.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+work=""
+bin=""
+script=""
+hub_pid=""
+hub_starts=0
+server=""
+ops=""
+policy=$root/deploy/config/policy.textproto
+rules=$root/deploy/config/rules.textproto
+hub_settings=() # more --set path=value, for every start
+kept_pids=()
+
+fail() { echo "$script: $*" >&2; exit 1; }
+say() { printf '%s  %s\n' "$(date +%T)" "$*"; }
+pause() { read -rt "$1" <> <(:) || true; }
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+keep_pid() { kept_pids+=("$1"); }
+
+common_close() {
+  local status=$? pid
+  trap - EXIT
+  for pid in "${kept_pids[@]}" $hub_pid; do
+    kill -CONT "$pid" 2>/dev/null || true
+    kill -TERM "$pid" 2>/dev/null || true
+  done
+  for pid in "${kept_pids[@]}" $hub_pid; do
+    common_gone_within "$pid" 15 || kill -KILL "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
+  ! declare -F at_close >/dev/null || at_close || true
+  if ((status == 0)); then rm -rf "$work"; else echo "$script: FAILED ($status); what there was is in $work" >&2; fi
+  exit "$status"
+}
+common_gone_within() { # PID SECONDS
+  local deadline=$((SECONDS + $2))
+  while kill -0 "$1" 2>/dev/null && [[ $(sed 's/.*) //;s/ .*//' "/proc/$1/stat" 2>/dev/null) != Z ]]; do
+    ((SECONDS < deadline)) || return 1
+    pause 0.05
+  done
+}
+common_open() { # NAME [BIN]
+  script=$1
+  bin=$(cd "${2:-$root/build/release/bin}" 2>/dev/null && pwd) || { echo "$script: no folder '${2:-build/release/bin}'" >&2; exit 2; }
+  local name
+  for name in hub-all hubctl hub-swarm; do
+    [[ -x $bin/$name ]] || { echo "$script: $bin has no $name" >&2; exit 2; }
+  done
+  work=$(mktemp -d "${TMPDIR:-/tmp}/hub-$script.XXXXXX")
+  trap common_close EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  cd "$root"
+}
+
+until_true() { # SECONDS WHAT COMMAND...: asks ten times a second
+  local deadline=$((SECONDS + $1)) what=$2 limit=$1
+  shift 2
+  until "$@"; do
+    ((SECONDS < deadline)) || { echo "$script: not within $limit s: $what" >&2; return 1; }
+    pause 0.1
+  done
+}
+
+# A port nobody listens on, below those that the kernel hands out to clients: the hub comes back on it after each kill, and a client
+# that connects to a free port in the kernel's range can meet itself.
+free_port() {
+  local port try
+  for try in {1..200}; do
+    port=$((20000 + SRANDOM % 12000))
+    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
+  done
+  fail "no free port"
+}
+
+make_identities() { # STAKEHOLDER/PRINCIPAL...
+  printf "%s\n" "$@" >"$work/principals"
+  deploy/dev_pki.sh "$work/pki" --stakeholders-from "$work/principals" 2>"$work/pki.log" || { cat "$work/pki.log" >&2; return 1; }
+}
+# Of the policy's stakeholders that take part in a swarm, in its order: hub-swarm numbers them so.
+swarm_principals() { deploy/config/list_principals.sh "$policy" | grep -v '^portal-\|^dot-diu/'; }
+
+# Starts hub-all with the data in $work/data on $server, which it chooses the first time.
+launch_hub() { # [--set path=value...]
+  [[ -n $server ]] || server=127.0.0.1:$(free_port)
+  local log=$work/hub.log setting arguments=()
+  for setting in "${hub_settings[@]}"; do arguments+=(--set "$setting"); done
+  ((++hub_starts))
+  [[ ! -e $log ]] || cat "$log" >>"$work/hub-before.log"
+  "$bin/hub-all" --config deploy/config/hub.textproto --set data_dir="$work/data" --set key_dir="$work/keys" --set policy_file="$policy" \
+    --set rules_file="$rules" --set allow_test_range=true --set listen.identity_dir="$work/pki/server" --set listen.address="$server" \
+    --set listen.ops_address=127.0.0.1:0 --set registry.state_flush_seconds=1 "${arguments[@]}" "$@" >"$log" 2>&1 &
+  hub_pid=$!
+}
+start_hub() { launch_hub "$@"; await_hub; }
+await_hub() { # until it serves
+  until_true 60 "a hub that serves" common_serves_or_ended
+  kill -0 "$hub_pid" 2>/dev/null || { tail -n 5 "$work/hub.log" >&2; fail "hub-all ended at its start"; }
+  ops=127.0.0.1:$(sed -n 's/.* hub_serves .*ops_port=\([0-9]*\).*/\1/p' "$work/hub.log")
+}
+common_serves_or_ended() { grep -q ' hub_serves ' "$work/hub.log" || ! kill -0 "$hub_pid" 2>/dev/null; }
+kill_hub() { # at once, as a power cut would
+  kill -KILL "$hub_pid"
+  wait "$hub_pid" 2>/dev/null || true
+  hub_pid=""
+}
+drain_hub() {
+  local status=0
+  kill -TERM "$hub_pid"
+  wait "$hub_pid" || status=$?
+  hub_pid=""
+  ((status == 0)) || fail "the hub's drain ended with $status"
+}
+hub_ready() { # its own word: everything up to date
+  local answer=""
+  { exec 3<>"/dev/tcp/${ops/://}" && printf 'GET /readyz HTTP/1.0\r\n\r\n' >&3 && read -r -t 5 answer <&3; } 2>/dev/null || true
+  exec 3>&- 2>/dev/null || true
+  [[ $answer == *" 200 "* ]]
+}
+
+as() { # STAKEHOLDER/PRINCIPAL ARGUMENTS...: hubctl with JSON output
+  local who=$1
+  shift
+  "$bin/hubctl" --server "$server" --identity "$work/pki/$who" --output json --purpose TEST "$@"
+}
+# The first member of that name in JSON on standard input: number, word or text without its quotes. Empty when there is none.
+json() {
+  local text
+  text=$(cat)
+  [[ ! $text =~ \"$1\":\"?([^,\"}]*) ]] || echo "${BASH_REMATCH[1]}"
+}
+in_file() { [[ ! -s $1 ]] || json "$2" <"$1"; }
+# Kilobytes: VmRSS now or VmHWM, the most so far, of a process.
+memory_kb() { sed -n "s/^$2:[^0-9]*\([0-9]*\).*/\1/p" "/proc/$1/status" 2>/dev/null || true; }
+
+# The digest once it stands still: counters reach it a moment after the decision. Prints "DIGEST REPORTS INDICATORS".
+settled_digest() {
+  local answer last="" same=0 deadline=$((SECONDS + 60))
+  while ((same < 5)); do
+    ((SECONDS < deadline)) || fail "the state does not come to rest"
+    if hub_ready && answer=$(as dot-diu/analyst-1 digest 2>/dev/null); then
+      answer="$(json digest <<<"$answer") $(json reports <<<"$answer") $(json indicators <<<"$answer")"
+      if [[ $answer == "$last" ]]; then ((++same)); else same=0; fi
+      last=$answer
+    fi
+    pause 0.5
+  done
+  echo "$last"
+}
+row() { printf '  %-44s %s\n' "$@"; }
