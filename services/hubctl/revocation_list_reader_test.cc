@@ -71,7 +71,7 @@ TEST_CASE("What is no list is an error with line and column, and what came befor
       {"cut", "{\"payload\":[{\"n\":\"1\"},\n{\"n\":\"2", "line 2, column 8: the file ends in the middle", 1},
       {"a comma too many", "{\"payload\":[{\"n\":\"1\"},\n,{\"n\":\"2\"}]}", "line 2, column 1", 1},
       {"bad UTF-8", "{\"payload\":[{\"n\":\"1\"},{\"n\":\"\xFF\"}]}", "Invalid encoding", 1},
-      {"a NUL", std::string("{\"payload\":[{\"n\":\"1\"},\0{\"n\":\"2\"}]}", 36), "line 1, column 23", 1},
+      {"a NUL", std::string(R"({"payload":[{"n":"1"},)") + '\0' + R"({"n":"2"}]})", "line 1, column 23", 1},
       {"something after it", R"({"payload":[{"n":"1"}]} x)", "must not be followed by other values", 1},
       {"nested without end", R"({"payload":[{"n":"1"}],"a":)" + std::string(100'000, '['), "nested deeper than", 1},
       {"a text without end", R"({"payload":[{"n":"1"},{"n":")" + std::string(kJsonTokenBytesMax + 100, '5'),
