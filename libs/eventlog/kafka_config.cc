@@ -55,7 +55,7 @@ absl::StatusOr<Settings> ClientSettings(const std::string& bootstrap_servers,
   return settings;
 }
 
-Settings ProducerSettings(const Settings& client) {
+Settings ProducerSettings(const Settings& client, absl::Duration append_timeout) {
   Settings settings = client;
   Append(&settings,
          {
@@ -64,7 +64,7 @@ Settings ProducerSettings(const Settings& client) {
              {"max.in.flight.requests.per.connection", "5"},  // the most that keeps order with idempotence
              {"compression.type", "zstd"},                    // the others depend on a work-around in 4.x brokers
              {"linger.ms", "1"},
-             {"message.timeout.ms", "20000"},  // then the fate is "unknown"
+             {"message.timeout.ms", absl::StrCat(ToMillis(std::max(append_timeout, absl::Seconds(1))))},
              {"queue.buffering.max.kbytes", "65536"},
              {"queue.buffering.max.messages", "1000000"},  // bytes are the bound
              {"partitioner", "murmur2_random"},  // we name the partition; for those who read along with other tools

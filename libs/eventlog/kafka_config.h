@@ -3,6 +3,7 @@
 // Plain functions. STACK.md has the reason for each setting; nothing is left to defaults that matter.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -27,7 +28,8 @@ using Settings = std::vector<std::pair<std::string, std::string>>;
 // For every client. InvalidArgument: a name in `security` that is not about security.
 absl::StatusOr<Settings> ClientSettings(const std::string& bootstrap_servers,
                                         const std::map<std::string, std::string>& security);
-Settings ProducerSettings(const Settings& client);
+// `append_timeout`: then a record's fate is "unknown".
+Settings ProducerSettings(const Settings& client, absl::Duration append_timeout);
 Settings ConsumerSettings(const Settings& client);
 
 // InvalidArgument: librdkafka refuses a setting. Events (logs, errors) go to our log.

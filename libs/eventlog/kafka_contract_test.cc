@@ -1,6 +1,5 @@
-// Kafka for the contract suite: a broker named by HUB_TEST_KAFKA (host:port), and topics of its own for each test.
+// Kafka for the contract suite: the broker of kafka_broker_test.h, and topics of its own for each test.
 #include <librdkafka/rdkafka.h>
-#include <stdlib.h>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -9,6 +8,7 @@
 #include "libs/base/metrics.h"
 #include "libs/base/mutex.h"
 #include "libs/eventlog/contract_log.h"
+#include "libs/eventlog/kafka_broker_test.h"
 #include "libs/eventlog/kafka_log.h"
 #include "tests/catch.h"
 
@@ -16,24 +16,9 @@ namespace hub::eventlog {
 namespace {
 
 // Logs on a real broker under a prefix of their own, and what an operator would do to their topics.
-class TestBroker {
+class TestTopics {
  public:
-  // HUB_TEST_KAFKA. Fails the test when it is not set: a test that was skipped in silence is worth nothing. HUB_TEST_KAFKA_SKIP=1 skips
-  // aloud; then it is empty.
-  static std::string BootstrapOrEmpty() {
-    const char* bootstrap = getenv("HUB_TEST_KAFKA");
-    if (bootstrap != nullptr && *bootstrap != '\0') return bootstrap;
-    const char* skip = getenv("HUB_TEST_KAFKA_SKIP");
-    if (skip == nullptr || std::string(skip) != "1") {
-      FAIL(
-          "HUB_TEST_KAFKA=host:port is not set (deploy/kafka.sh start prints it); HUB_TEST_KAFKA_SKIP=1 skips this "
-          "test");
-    }
-    WARN("SKIPPED: HUB_TEST_KAFKA_SKIP=1");
-    return "";
-  }
-
-  explicit TestBroker(const std::string& bootstrap) {
+  explicit TestTopics(const std::string& bootstrap) {
     options.bootstrap_servers = bootstrap;
     options.topic_prefix = absl::StrCat("test-", absl::BytesToHexString(base::RandomBytes(6)), ".");
     // Small segments, so that there is something to compact.
@@ -44,9 +29,9 @@ class TestBroker {
     admin_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof(error));
     REQUIRE(admin_ != nullptr);
   }
-  ~TestBroker() { rd_kafka_destroy(admin_); }
-  TestBroker(const TestBroker&) = delete;
-  TestBroker& operator=(const TestBroker&) = delete;
+  ~TestTopics() { rd_kafka_destroy(admin_); }
+  TestTopics(const TestTopics&) = delete;
+  TestTopics& operator=(const TestTopics&) = delete;
 
   std::unique_ptr<Log> Open() {
     auto opened = OpenKafkaLog(options, &clock_, &metrics_, absl::Seconds(30));
@@ -63,14 +48,6 @@ class TestBroker {
     rd_kafka_queue_t* queue = rd_kafka_queue_new(admin_);
     rd_kafka_DeleteRecords(admin_, &request, 1, nullptr, queue);
     rd_kafka_DeleteRecords_destroy(request);
-    CheckEvent(queue);
-  }
-
-  void DeleteTopic(const std::string& topic) {
-    rd_kafka_DeleteTopic_t* request = rd_kafka_DeleteTopic_new(NameOf(topic).c_str());
-    rd_kafka_queue_t* queue = rd_kafka_queue_new(admin_);
-    rd_kafka_DeleteTopics(admin_, &request, 1, nullptr, queue);
-    rd_kafka_DeleteTopic_destroy(request);
     CheckEvent(queue);
   }
 
@@ -93,11 +70,11 @@ class TestBroker {
 
 class ContractKafkaLog final : public ContractLog {
  public:
-  explicit ContractKafkaLog(const std::string& bootstrap) : broker_(bootstrap) { Restart(); }
+  explicit ContractKafkaLog(const std::string& bootstrap) : topics_(bootstrap) { Restart(); }
   ~ContractKafkaLog() override { Close(); }
   void Restart() override {
     log_.reset();
-    log_ = broker_.Open();
+    log_ = topics_.Open();
   }
   // Real time must pass, and the young records of a test must stay young until it has looked.
   absl::Duration lag() const override { return absl::Seconds(4); }
@@ -112,7 +89,7 @@ class ContractKafkaLog final : public ContractLog {
     return true;
   }
   // By DeleteRecords: the broker's own retention looks every five minutes.
-  void Expire(const TopicPartition& at, Offset first) override { broker_.DeleteRecords(at, first); }
+  void Expire(const TopicPartition& at, Offset first) override { topics_.DeleteRecords(at, first); }
 
  private:
   static void Pause(absl::Duration time) {
@@ -121,7 +98,7 @@ class ContractKafkaLog final : public ContractLog {
     base::MutexLock lock(&mu);
     never.WaitFor(&mu, time);
   }
-  TestBroker broker_;
+  TestTopics topics_;
 };
 
 }  // namespace
@@ -129,7 +106,7 @@ class ContractKafkaLog final : public ContractLog {
 std::vector<std::string> ContractLogKinds() { return {"kafka"}; }
 
 std::unique_ptr<ContractLog> MakeContractLog(const std::string&) {
-  const std::string bootstrap = TestBroker::BootstrapOrEmpty();
+  const std::string bootstrap = KafkaTestBroker::SharedOrEmpty();
   if (bootstrap.empty()) return nullptr;
   return std::make_unique<ContractKafkaLog>(bootstrap);
 }

@@ -137,8 +137,8 @@ absl::Status KafkaLog::Start(absl::Duration timeout) {
     return absl::UnavailableError(absl::StrCat("bootstrap_servers: ", options_.bootstrap_servers,
                                                ": no broker answered within ", absl::FormatDuration(timeout)));
   }
-  HUB_ASSIGN_OR_RETURN(
-      producer_, kafka::Producer::Make(kafka::ProducerSettings(client), options_.pending_bytes_max, clock_, &probe_));
+  HUB_ASSIGN_OR_RETURN(producer_, kafka::Producer::Make(kafka::ProducerSettings(client, options_.append_timeout),
+                                                        options_.pending_bytes_max, clock_, &probe_));
   readers_ = std::make_unique<kafka::Readers>(kafka::ConsumerSettings(client), admin_.get(), clock_);
 
   TopicSpec marks;

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "libs/base/clock.h"
 #include "libs/base/metrics.h"
 #include "libs/eventlog/log.h"
@@ -25,6 +26,8 @@ struct KafkaLogOptions {
   std::string bootstrap_servers;  // host:port,host:port
   int replication_factor = 1;     // of topics that EnsureTopics creates; min.insync.replicas = max(1, factor - 1)
   size_t pending_bytes_max = size_t{64} << 20;
+  // From Append to DeadlineExceeded, while no broker takes the record; librdkafka looks once a second. At least a second.
+  absl::Duration append_timeout = absl::Seconds(20);
   std::string topic_prefix;  // put in front of every topic's name; tests and shared clusters
   // librdkafka's settings for TLS and SASL towards the brokers: names that begin with security., ssl. or sasl.; secrets by file.
   std::map<std::string, std::string> security;

@@ -19,6 +19,8 @@ namespace {
 constexpr absl::Duration kReadBudget = absl::Milliseconds(80);
 constexpr size_t kReadersMax = 3;
 constexpr absl::Duration kIdle = absl::Minutes(1);
+// Readers that wait to be closed; with more, whoever reads closes its own: rather slow than without a bound.
+constexpr size_t kClosingMax = 64;
 // A wake-up that librdkafka failed to give costs this much.
 constexpr absl::Duration kWaitSlice = absl::Milliseconds(250);
 
@@ -50,6 +52,12 @@ class Reader {
   const TopicPartition& at() const { return at_; }
   // Where the next read has to start for this reader to serve it.
   Offset position() const { return position_; }
+  // It failed after it had given records: it is of no more use.
+  bool spoilt() const { return spoilt_; }
+  void set_spoilt() { spoilt_ = true; }
+  // Its place is known to be within the partition, so that "nothing there" means "nothing yet".
+  bool in_range() const { return in_range_; }
+  void set_in_range() { in_range_ = true; }
   absl::Duration last_used = absl::ZeroDuration();  // the pool's
 
   // Waits for at most `timeout` for a record to be there. An error of the partition is returned once and spoils the reader.
@@ -71,6 +79,7 @@ class Reader {
           // The offset is past holes at the end: compacted records, marks of the broker.
           passed_ = std::max(passed_, message->offset());
           at_end_ = true;
+          in_range_ = true;
           return false;
         case RdKafka::ERR__TIMED_OUT:
           return false;
@@ -122,12 +131,15 @@ class Reader {
     held_ = std::move(record);
     passed_ = held_->offset;
     at_end_ = false;
+    in_range_ = true;
   }
 
   const TopicPartition at_;
   Offset position_;
   Offset passed_;        // all before it was handed out or is not there
   bool at_end_ = false;  // the broker said so after the last record
+  bool spoilt_ = false;
+  bool in_range_ = false;
   std::optional<StoredRecord> held_;
   const std::function<void()> arrived_;
   const std::unique_ptr<RdKafka::KafkaConsumer> consumer_;
@@ -135,8 +147,45 @@ class Reader {
 };
 
 Readers::Readers(Settings consumer_settings, Admin* admin, const base::Clock* clock)
-    : settings_(std::move(consumer_settings)), admin_(admin), clock_(clock) {}
-Readers::~Readers() = default;
+    : settings_(std::move(consumer_settings)),
+      admin_(admin),
+      clock_(clock),
+      closer_("kafka-closer", [this](std::stop_token stop) { RunCloser(stop); }) {}
+
+Readers::~Readers() {
+  closer_.Stop();
+  // Before the members that their callback uses.
+  {
+    base::MutexLock lock(&closing_mu_);
+    closing_.clear();
+  }
+  base::MutexLock lock(&mu_);
+  idle_.clear();
+}
+
+void Readers::RunCloser(std::stop_token stop) {
+  std::stop_callback wake(stop, [this] {
+    base::MutexLock lock(&closing_mu_);
+    closing_wake_.NotifyAll();
+  });
+  while (!stop.stop_requested()) {
+    std::vector<std::unique_ptr<Reader>> closing;  // without the lock
+    base::MutexLock lock(&closing_mu_);
+    if (closing_.empty() && !stop.stop_requested()) closing_wake_.WaitFor(&closing_mu_, kWaitSlice);
+    closing.swap(closing_);
+  }
+}
+
+void Readers::Close(std::unique_ptr<Reader> reader) {
+  std::unique_ptr<Reader> too_many;  // without the lock
+  base::MutexLock lock(&closing_mu_);
+  if (closing_.size() >= kClosingMax) {
+    too_many = std::move(reader);
+    return;
+  }
+  closing_.push_back(std::move(reader));
+  closing_wake_.NotifyAll();
+}
 
 void Readers::NoteArrival() {
   base::MutexLock lock(&arrivals_mu_);
@@ -162,20 +211,24 @@ absl::StatusOr<std::unique_ptr<Reader>> Readers::Take(const TopicPartition& at, 
 }
 
 void Readers::GiveBack(std::unique_ptr<Reader> reader) {
-  std::unique_ptr<Reader> surplus;  // closed without the lock
+  if (reader->spoilt()) return Close(std::move(reader));
   reader->last_used = clock_->Monotonic();
-  base::MutexLock lock(&mu_);
-  std::vector<std::unique_ptr<Reader>>& others = idle_[reader->at()];
-  others.push_back(std::move(reader));
-  if (others.size() <= kReadersMax) return;
-  const auto oldest = std::min_element(others.begin(), others.end(),
-                                       [](const auto& a, const auto& b) { return a->last_used < b->last_used; });
-  surplus = std::move(*oldest);
-  others.erase(oldest);
+  std::unique_ptr<Reader> surplus;
+  {
+    base::MutexLock lock(&mu_);
+    std::vector<std::unique_ptr<Reader>>& others = idle_[reader->at()];
+    others.push_back(std::move(reader));
+    if (others.size() <= kReadersMax) return;
+    const auto oldest = std::min_element(others.begin(), others.end(),
+                                         [](const auto& a, const auto& b) { return a->last_used < b->last_used; });
+    surplus = std::move(*oldest);
+    others.erase(oldest);
+  }
+  Close(std::move(surplus));
 }
 
-absl::Status Readers::OutOfRange(const TopicPartition& at, Offset from, absl::Duration timeout) {
-  HUB_ASSIGN_OR_RETURN(const auto ranges, admin_->Offsets({at}, timeout));
+absl::Status Readers::OutOfRange(const TopicPartition& at, Offset from, absl::Duration deadline) {
+  HUB_ASSIGN_OR_RETURN(const auto ranges, admin_->Offsets({at}, deadline - base::RealClock().Monotonic()));
   HUB_RETURN_IF_ERROR(CheckOffset(at, from, ranges.at(at)));
   // The broker refused what is in range now: a leader that is catching up. The next read starts afresh.
   return absl::UnavailableError(absl::StrCat(at.topic, "/", at.partition, ": offset ", from, " is not readable yet"));
@@ -184,7 +237,7 @@ absl::Status Readers::OutOfRange(const TopicPartition& at, Offset from, absl::Du
 absl::StatusOr<ReadResult> Readers::Read(const TopicPartition& at, Offset from, const ReadLimits& limits) {
   const base::RealClock real;
   const absl::Duration deadline = real.Monotonic() + kReadBudget;
-  if (from < 0) return OutOfRange(at, from, kReadBudget);
+  if (from < 0) return OutOfRange(at, from, deadline);
   std::unique_ptr<Reader> reader = TakeExisting(at, from);
   if (reader == nullptr) {
     // A jump: ask before fetching, so that "below the first" is told at once. "Past the end" is left to the broker's fetch, because a
@@ -192,16 +245,25 @@ absl::StatusOr<ReadResult> Readers::Read(const TopicPartition& at, Offset from, 
     HUB_ASSIGN_OR_RETURN(const auto ranges, admin_->Offsets({at}, kReadBudget));
     if (from < ranges.at(at).first) return CheckOffset(at, from, ranges.at(at));
     HUB_ASSIGN_OR_RETURN(reader, Take(at, from));
-    if (from > ranges.at(at).end) {
-      const absl::StatusOr<bool> found = reader->Fetch(deadline - real.Monotonic());
-      if (absl::IsOutOfRange(found.status())) return OutOfRange(at, from, kReadBudget);
-      if (!found.ok()) return found.status();
-      GiveBack(std::move(reader));
-      if (*found) return Read(at, from, limits);
-      return absl::UnavailableError(
-          absl::StrCat(at.topic, "/", at.partition, ": offset ", from, " is past the known end"));
-    }
+    if (from <= ranges.at(at).end) reader->set_in_range();
   }
+  absl::StatusOr<ReadResult> result = ReadFrom(reader.get(), limits, deadline);
+  if (!result.ok()) {
+    Close(std::move(reader));
+    if (absl::IsOutOfRange(result.status())) return OutOfRange(at, from, deadline);
+    return result;
+  }
+  // Neither refused nor served yet: the reader has asked, and has the answer for a later call.
+  const bool asked_in_vain = result->records.empty() && !reader->in_range();
+  GiveBack(std::move(reader));
+  if (asked_in_vain) {
+    return absl::UnavailableError(absl::StrCat(at.topic, "/", at.partition, ": offset ", from, ": no answer in time"));
+  }
+  return result;
+}
+
+absl::StatusOr<ReadResult> Readers::ReadFrom(Reader* reader, const ReadLimits& limits, absl::Duration deadline) {
+  const base::RealClock real;
   ReadResult result;
   size_t bytes = 0;
   while (true) {
@@ -209,10 +271,9 @@ absl::StatusOr<ReadResult> Readers::Read(const TopicPartition& at, Offset from, 
     const absl::Duration wait = result.records.empty() ? deadline - real.Monotonic() : absl::ZeroDuration();
     const absl::StatusOr<bool> found = reader->Fetch(wait);
     if (!found.ok()) {
-      // The reader is of no more use. What it gave so far is good.
-      if (!result.records.empty()) break;
-      if (absl::IsOutOfRange(found.status())) return OutOfRange(at, from, kReadBudget);
-      return found.status();
+      if (result.records.empty()) return found.status();
+      reader->set_spoilt();  // what it gave so far is good
+      break;
     }
     if (!*found) break;
     const size_t size = reader->held().key.size() + reader->held().value.size();
@@ -223,7 +284,6 @@ absl::StatusOr<ReadResult> Readers::Read(const TopicPartition& at, Offset from, 
   }
   reader->SkipHoles();
   result.next = reader->position();
-  GiveBack(std::move(reader));
   return result;
 }
 
@@ -245,7 +305,7 @@ void Readers::Wait(const std::vector<Log::WaitFor>& any_of, absl::Duration timeo
     for (auto& reader : waiting) {
       const absl::StatusOr<bool> found = reader->Fetch(absl::ZeroDuration());
       // An error is for the next read to find, which starts afresh; waking up early is allowed.
-      if (!found.ok()) reader.reset();
+      if (!found.ok()) Close(std::move(reader));
       there = there || !found.ok() || *found;
     }
     const absl::Duration left = deadline - real.Monotonic();
@@ -260,14 +320,17 @@ void Readers::Wait(const std::vector<Log::WaitFor>& any_of, absl::Duration timeo
 }
 
 void Readers::CloseIdle() {
-  std::vector<std::unique_ptr<Reader>> closing;  // without the lock
-  base::MutexLock lock(&mu_);
-  for (auto& [at, readers] : idle_) {
-    for (auto& reader : readers) {
-      if (clock_->Monotonic() - reader->last_used > kIdle) closing.push_back(std::move(reader));
+  std::vector<std::unique_ptr<Reader>> idle;
+  {
+    base::MutexLock lock(&mu_);
+    for (auto& [at, readers] : idle_) {
+      for (auto& reader : readers) {
+        if (clock_->Monotonic() - reader->last_used > kIdle) idle.push_back(std::move(reader));
+      }
+      readers.erase(std::remove(readers.begin(), readers.end(), nullptr), readers.end());
     }
-    readers.erase(std::remove(readers.begin(), readers.end(), nullptr), readers.end());
   }
+  for (auto& reader : idle) Close(std::move(reader));
 }
 
 }  // namespace hub::eventlog::kafka

@@ -3,6 +3,7 @@
 // A Reader is one assigned consumer at one position. A read takes the reader that stands where it wants to start, or makes one; a jump
 // always makes one, because a consumer that is assigned anew may still hand out what it fetched for its old place.
 // Bounds: kReadersMax readers per partition, those not used for kIdle are closed; each prefetches at most 16 MB.
+// Closing a consumer may take as long as a broker that is away likes, so a thread of its own does it: a read never waits for it.
 // Thread safety: any thread; a reader that is in use belongs to the thread that uses it.
 #pragma once
 
@@ -13,6 +14,7 @@
 
 #include "libs/base/clock.h"
 #include "libs/base/mutex.h"
+#include "libs/base/thread.h"
 #include "libs/eventlog/kafka_admin.h"
 #include "libs/eventlog/kafka_config.h"
 #include "libs/eventlog/log.h"
@@ -37,8 +39,13 @@ class Readers {
   absl::StatusOr<std::unique_ptr<Reader>> Take(const TopicPartition& at, Offset from);
   std::unique_ptr<Reader> TakeExisting(const TopicPartition& at, Offset from);
   void GiveBack(std::unique_ptr<Reader> reader);
+  // Leaves it to the closing thread.
+  void Close(std::unique_ptr<Reader> reader);
+  void RunCloser(std::stop_token stop);
+  // Records from where the reader stands, waiting for the first until the deadline. Spoils the reader when it fails.
+  absl::StatusOr<ReadResult> ReadFrom(Reader* reader, const ReadLimits& limits, absl::Duration deadline);
   // What a reader makes of an offset that the broker refused, or that was out of range when asked.
-  absl::Status OutOfRange(const TopicPartition& at, Offset from, absl::Duration timeout);
+  absl::Status OutOfRange(const TopicPartition& at, Offset from, absl::Duration deadline);
   void NoteArrival();
 
   const Settings settings_;
@@ -51,6 +58,11 @@ class Readers {
   base::Mutex arrivals_mu_;
   base::CondVar arrived_;
   int64_t arrivals_ ABSL_GUARDED_BY(arrivals_mu_) = 0;  // rises whenever some reader may have something new
+
+  base::Mutex closing_mu_;
+  base::CondVar closing_wake_;
+  std::vector<std::unique_ptr<Reader>> closing_ ABSL_GUARDED_BY(closing_mu_);  // at most kClosingMax
+  base::Thread closer_;
 };
 
 }  // namespace hub::eventlog::kafka
