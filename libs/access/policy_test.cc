@@ -290,7 +290,7 @@ TEST_CASE("a role looks up the types that it was granted", "[access][lookup]") {
   CHECK(policy->MustGivePurpose(Caller(*policy, kAnalyst)));
 }
 
-TEST_CASE("grants keep their rates; a role without one has none to use", "[access]") {
+TEST_CASE("grants keep their rates, a role without one has none to use", "[access]") {
   const auto policy = Build();
   CHECK(policy->Grant(Role::kFinancialInstitution).reports_per_second == 50);
   CHECK(policy->Grant(Role::kPlatform).rpcs.empty());
@@ -298,7 +298,7 @@ TEST_CASE("grants keep their rates; a role without one has none to use", "[acces
   CHECK(policy->version() == 7);
 }
 
-TEST_CASE("a new policy counts from the next question on; who still holds the old one keeps it whole",
+TEST_CASE("a new policy counts from the next question on, who still holds the old one keeps it whole",
           "[access][swap]") {
   PolicyHolder holder(Build());
   const std::shared_ptr<const Policy> old = holder.Get();

@@ -104,7 +104,7 @@ TEST_CASE("Three sessions of one class get the same slices, encoded once", "[fan
   CHECK(Encoded(&feed, "catchup") == 0);
 }
 
-TEST_CASE("Classes of equal audiences share the encoding; others have their own", "[fanout][dispatcher]") {
+TEST_CASE("Classes of equal audiences share the encoding, others have their own", "[fanout][dispatcher]") {
   Feed feed(1);
   auto dispatcher = feed.Open();
   auto a = *dispatcher->Join(LevelFrom(Level::kMedium), kit::Everyone());
@@ -226,7 +226,7 @@ TEST_CASE("Undecodable and silent records are passed over", "[fanout][dispatcher
   CHECK(Records(&feed, "silent") == 1);
 }
 
-TEST_CASE("A class dies with its last holder, its memory too; what was read stays", "[fanout][dispatcher]") {
+TEST_CASE("A class dies with its last holder, its memory too, what was read stays", "[fanout][dispatcher]") {
   Feed feed(1);
   DispatcherOptions options = feed.Options();
   options.classes_max = 2;
@@ -265,7 +265,7 @@ TEST_CASE("A newcomer's class reads the log until memory begins, without gap or 
   CHECK(session->mode() == SessionMode::kLive);
 }
 
-TEST_CASE("Segments over the bound are dropped, oldest first; who lags reads the log", "[fanout][dispatcher]") {
+TEST_CASE("Segments over the bound are dropped, oldest first, who lags reads the log", "[fanout][dispatcher]") {
   Feed feed(2);
   DispatcherOptions options = feed.Options();
   options.segment_bytes_max = 64 * 1024;
@@ -315,7 +315,7 @@ TEST_CASE("Another log ends every read", "[fanout][dispatcher]") {
   CHECK(!dispatcher->Read(live, 0, {.offset = 5}, 1000).ok());
 }
 
-TEST_CASE("Faults of the log are retried; what is lost ends the sessions that needed it", "[fanout][dispatcher]") {
+TEST_CASE("Faults of the log are retried, what is lost ends the sessions that needed it", "[fanout][dispatcher]") {
   Feed feed(1);
   BrokenLog log(feed.log());
   DispatcherOptions options = feed.Options();

@@ -104,7 +104,7 @@ TEST_CASE("A parked session still tells of progress, of what it has sent only", 
   CHECK(kit::All(resumed->get()).events.size() == 50 - first.events.size());
 }
 
-TEST_CASE("Acks ahead of what was sent, or of no partition, are refused; those behind are ignored",
+TEST_CASE("Acks ahead of what was sent, or of no partition, are refused, those behind are ignored",
           "[fanout][session]") {
   Stage stage(2);
   auto session = stage.Start();
@@ -216,7 +216,7 @@ TEST_CASE("A token whose next record is older than the window is refused however
   auto session = stage.Start();
   const std::string token = session->Token();
   stage.Flag(1);
-  stage.feed.clock.Advance(kWindow + absl::Hours(1));
+  stage.feed.clock.Advance(kWindow + absl::Hours(25));
   wire::Cursor cursor = *stage.feed.sealer.Open(token, "bank");
   cursor.issued_at = stage.feed.clock.TimeNow();
   CHECK(CodeOf(stage.Resume(stage.feed.sealer.Seal(cursor, "bank")).status()) == RefusalCode::kCursorTooOld);
@@ -273,7 +273,7 @@ TEST_CASE("Below the compaction bound there is neither progress nor token until 
           "[fanout][session]") {
   Stage stage;
   stage.Flag(600);
-  stage.feed.clock.Advance(kWindow + absl::Hours(1));
+  stage.feed.clock.Advance(kWindow + absl::Hours(25));
   SessionOptions options = stage.feed.BankOptions();
   options.message_bytes_max = 4000;
   auto session = stage.Start(SessionStart::kEarliest, options);
@@ -305,7 +305,7 @@ TEST_CASE("Below the compaction bound there is neither progress nor token until 
 TEST_CASE("The end that a newcomer must reach is the log's as of its last read below the bound", "[fanout][session]") {
   Stage stage;
   stage.Flag(2000);
-  stage.feed.clock.Advance(kWindow + absl::Hours(1));
+  stage.feed.clock.Advance(kWindow + absl::Hours(25));
   SessionOptions options = stage.feed.BankOptions();
   options.message_bytes_max = 50'000;
   auto session = stage.Start(SessionStart::kEarliest, options);
@@ -329,7 +329,7 @@ TEST_CASE("A newcomer who has read all of an old log goes on from the log", "[fa
   feed.PutMark(0, 1);
   feed.PutTick(0);
   for (int i = 0; i < 5; ++i) feed.Change(0, i, Row(Level::kHigh));
-  feed.clock.Advance(kWindow + absl::Hours(1));
+  feed.clock.Advance(kWindow + absl::Hours(25));
   DispatcherOptions bounds = feed.Options();
   bounds.segment_bytes_max = 1;  // nothing stays in memory
   auto dispatcher = feed.Open(bounds);
@@ -384,7 +384,7 @@ TEST_CASE("What compaction left of a key as a silent state reaches a newcomer, a
   CHECK(kit::All(late->get()).events.size() == 1);
   CHECK(kit::All(witness.get()).events.size() == 1);
 
-  stage.feed.clock.Advance(kWindow + absl::Hours(1));
+  stage.feed.clock.Advance(kWindow + absl::Hours(25));
   stage.feed.memory()->Clean();
   auto newcomer = stage.Start(SessionStart::kEarliest);
   const kit::Received received = kit::All(newcomer.get());

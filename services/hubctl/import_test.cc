@@ -101,7 +101,7 @@ TEST_CASE("Without a rejects file the first rejected rows are told, without what
   CHECK_FALSE(Has(ran.err, "5551234007"));
 }
 
-TEST_CASE("A revocation list is imported as disconnections; a broken one up to where it breaks", "[hubctl][import]") {
+TEST_CASE("A revocation list is imported as disconnections, a broken one up to where it breaks", "[hubctl][import]") {
   const TestFiles files;
   client::FakeHub hub({});
   const std::string text = "{\"payload\":[{\"n\":\"5551234567\"},\n{\"n\":\"5551234568\"},\n{\"n\":\"5551";

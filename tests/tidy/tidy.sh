@@ -146,3 +146,4 @@ if [[ -s $findings ]]; then
   echo "tidy.sh: $(sort -u "$findings" | wc -l) findings" >&2
   exit 1
 fi
+    if ($0 ~ /^TEST_CASE\("[^"]*;/) report("test-name", "ctest splits a name at a semicolon and then runs nothing")

@@ -55,6 +55,7 @@ clean() { # FILE: from stdin; no finding expected
   rm "$tree/$1"
 }
 
+plant test-name libs/base/bad_test.cc 1 <<<'TEST_CASE("one thing; another", "[x]") {}'
 plant layers libs/store/bad.h 2 <<<$'\n#include "libs/registry/decide.h"' # up
 plant layers libs/access/bad.h 1 <<<'#include "libs/store/batch.h"'      # sideways
 plant layers libs/base/bad.h 1 <<<'#include "libs/model/event.h"'
