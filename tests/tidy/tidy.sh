@@ -56,6 +56,7 @@ if ((${#code[@]})); then
       raw = $0
       if (raw ~ /\t/) report("format", "a tab: use spaces")
       if (raw ~ /[ \t\r]$/) report("format", "white space at the end of the line")
+      if (raw ~ /^TEST_CASE\("[^"]*;/) report("test-name", "ctest splits a name at a semicolon and then runs nothing")
       if (proto) next
       if (FNR == 501 && top ~ /^(libs|services|bench|tests)$/)
         report("length", "past 500 lines: which second noun crept in? Split the file")
@@ -146,4 +147,3 @@ if [[ -s $findings ]]; then
   echo "tidy.sh: $(sort -u "$findings" | wc -l) findings" >&2
   exit 1
 fi
-    if ($0 ~ /^TEST_CASE\("[^"]*;/) report("test-name", "ctest splits a name at a semicolon and then runs nothing")
