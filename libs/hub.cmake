@@ -109,6 +109,8 @@ function(hub_test target)
   if(HUB_SANITIZE MATCHES thread)
     # Debian's RocksDB and its like are not instrumented: what they synchronise by themselves can't be judged.
     list(APPEND properties ENVIRONMENT "TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1")
+  elseif(HUB_SANITIZE MATCHES address)
+    list(APPEND properties ENVIRONMENT "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp")
   endif()
   if(arg_SERIAL)
     list(APPEND properties RUN_SERIAL TRUE)
