@@ -83,7 +83,8 @@ absl::StatusOr<CanonicalIdentifier> CanonicalSmsHeader(absl::string_view text) {
   std::string core;
   if (parts.size() == 1) {
     core = parts[0];
-  } else if (parts.size() <= 3 && parts[0].size() == 2 && absl::ascii_isalpha(static_cast<unsigned char>(parts[0][0])) &&
+  } else if (parts.size() <= 3 && parts[0].size() == 2 &&
+             absl::ascii_isalpha(static_cast<unsigned char>(parts[0][0])) &&
              absl::ascii_isalpha(static_cast<unsigned char>(parts[0][1]))) {
     core = parts[1];
     result.header_operator = parts[0].substr(0, 1);
@@ -110,6 +111,19 @@ absl::StatusOr<CanonicalIdentifier> CanonicalSmsHeader(absl::string_view text) {
 
 absl::StatusOr<CanonicalIdentifier> Canonicalise(IdentifierType type, absl::string_view raw, LineKind line_kind,
                                                  const CanonicaliseOptions& options) {
+  // The common form first: nothing that starts with +91 and is a mobile number can be anything that the checks below refuse.
+  const bool may_be_mobile = type == IdentifierType::kMobile || type == IdentifierType::kUnspecified;
+  uint64_t digits = 0;
+  if (may_be_mobile && line_kind != LineKind::kFixed && absl::StartsWith(raw, "+91") &&
+      ParseIndianMobile(raw, options.allow_test_range, &digits)) {
+    CanonicalIdentifier result;
+    result.identifier.type = IdentifierType::kMobile;
+    result.identifier.canonical.assign("+910000000000");
+    for (size_t at = 12; at > 2; --at, digits /= 10)
+      result.identifier.canonical[at] = static_cast<char>('0' + digits % 10);
+    result.line_kind = LineKind::kMobile;
+    return result;
+  }
   if (raw.size() > kIdentifierBytesMax) {
     return RefuseValue(RefusalCode::kTooLong, absl::StrCat("want at most ", kIdentifierBytesMax, " bytes"));
   }
@@ -134,19 +148,32 @@ absl::StatusOr<CanonicalIdentifier> Canonicalise(IdentifierType type, absl::stri
     case IdentifierType::kPromotional140:
     case IdentifierType::kTollFree:
     case IdentifierType::kHelpline:
-    case IdentifierType::kWhatsApp: return CanonicalPhone(type, text, line_kind, options);
-    case IdentifierType::kImei: return Plain(type, CanonicalImei(text));
-    case IdentifierType::kImsi: return Plain(type, CanonicalImsi(text));
-    case IdentifierType::kIccid: return Plain(type, CanonicalIccid(text));
-    case IdentifierType::kUpiAddress: return CanonicalUpiAddress(text, options);
-    case IdentifierType::kBankAccount: return Plain(type, CanonicalBankAccount(text));
-    case IdentifierType::kSmsHeader: return CanonicalSmsHeader(text);
-    case IdentifierType::kUrl: return CanonicalUrl(text);
-    case IdentifierType::kTelegram: return Plain(type, CanonicalTelegram(text));
-    case IdentifierType::kEmail: return Plain(type, CanonicalEmail(text));
-    case IdentifierType::kApp: return Plain(type, CanonicalApp(text));
-    case IdentifierType::kIpAddress: return Plain(type, CanonicalIp(text));
-    case IdentifierType::kPointOfSale: return Plain(type, CanonicalPointOfSale(text));
+    case IdentifierType::kWhatsApp:
+      return CanonicalPhone(type, text, line_kind, options);
+    case IdentifierType::kImei:
+      return Plain(type, CanonicalImei(text));
+    case IdentifierType::kImsi:
+      return Plain(type, CanonicalImsi(text));
+    case IdentifierType::kIccid:
+      return Plain(type, CanonicalIccid(text));
+    case IdentifierType::kUpiAddress:
+      return CanonicalUpiAddress(text, options);
+    case IdentifierType::kBankAccount:
+      return Plain(type, CanonicalBankAccount(text));
+    case IdentifierType::kSmsHeader:
+      return CanonicalSmsHeader(text);
+    case IdentifierType::kUrl:
+      return CanonicalUrl(text);
+    case IdentifierType::kTelegram:
+      return Plain(type, CanonicalTelegram(text));
+    case IdentifierType::kEmail:
+      return Plain(type, CanonicalEmail(text));
+    case IdentifierType::kApp:
+      return Plain(type, CanonicalApp(text));
+    case IdentifierType::kIpAddress:
+      return Plain(type, CanonicalIp(text));
+    case IdentifierType::kPointOfSale:
+      return Plain(type, CanonicalPointOfSale(text));
   }
   return RefuseValue(RefusalCode::kUnknownType, "not a type of identifier");
 }
