@@ -2,6 +2,7 @@
 // reports. Milliseconds from produce to consume.
 //
 //   bench_p11_kafka_pair --brokers host:port --records N --rate R
+#include <librdkafka/rdkafka.h>     // tidy:third-party-ok makes the topic
 #include <librdkafka/rdkafkacpp.h>  // tidy:third-party-ok the peer it is measured against
 
 #include <CLI/CLI.hpp>
@@ -37,6 +38,30 @@ std::unique_ptr<RdKafka::Conf> Settings(const Wanted& wanted,
   return conf;
 }
 
+// The broker makes no topics by itself. False: it could not be made; why is on stderr.
+bool MakeTopic(rd_kafka_t* client, const std::string& topic) {
+  constexpr int kPatienceMillis = 30'000;
+  char error[512];
+  rd_kafka_NewTopic_t* wanted = rd_kafka_NewTopic_new(topic.c_str(), 1, 1, error, sizeof(error));
+  rd_kafka_queue_t* queue = rd_kafka_queue_new(client);
+  rd_kafka_CreateTopics(client, &wanted, 1, nullptr, queue);
+  rd_kafka_event_t* event = rd_kafka_queue_poll(queue, kPatienceMillis);
+  rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+  if (event != nullptr) {
+    code = rd_kafka_event_error(event);
+    size_t count = 0;
+    const rd_kafka_topic_result_t** results =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+    for (size_t i = 0; i < count && code == RD_KAFKA_RESP_ERR_NO_ERROR; ++i)
+      code = rd_kafka_topic_result_error(results[i]);
+    rd_kafka_event_destroy(event);
+  }
+  rd_kafka_queue_destroy(queue);
+  rd_kafka_NewTopic_destroy(wanted);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) std::fprintf(stderr, "p11: topic: %s\n", rd_kafka_err2str(code));
+  return code == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 double Percentile(std::vector<double>* values, double part) {
   if (values->empty()) return 0;
   const auto at = values->begin() + static_cast<std::ptrdiff_t>(part * static_cast<double>(values->size() - 1));
@@ -61,7 +86,11 @@ int main(int argc, char** argv) {
   const std::unique_ptr<RdKafka::KafkaConsumer> consumer(RdKafka::KafkaConsumer::create(
       Settings(wanted, {{"group.id", topic}, {"fetch.wait.max.ms", "5"}, {"auto.offset.reset", "earliest"}}).get(),
       error));
-  if (producer == nullptr || consumer == nullptr) return 1;
+  if (producer == nullptr || consumer == nullptr) {
+    std::fprintf(stderr, "p11: %s\n", error.c_str());
+    return 1;
+  }
+  if (!MakeTopic(producer->c_ptr(), topic)) return 1;
 
   const std::string payload(300, 'x');
   const auto produce = [&](SteadyClock::time_point at) {
@@ -72,7 +101,7 @@ int main(int argc, char** argv) {
     producer->produce(topic, 0, RdKafka::Producer::RK_MSG_COPY, value.data(), value.size(), nullptr, 0, 0, nullptr);
     producer->poll(0);
   };
-  produce(SteadyClock::now());  // makes the topic
+  produce(SteadyClock::now());  // warms the connections; the consumer starts behind it
   producer->flush(10'000);
   std::unique_ptr<RdKafka::TopicPartition> place(RdKafka::TopicPartition::create(topic, 0, 1));
   consumer->assign({place.get()});

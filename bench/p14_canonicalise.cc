@@ -1,11 +1,12 @@
-// P14: nanoseconds to canonicalise an Indian mobile number in its +91 form, beside libphonenumber (parse, check, format) on the same
-// numbers in the same run. Numbers are drawn at run time and never leave memory.
+// P14: nanoseconds of CPU to canonicalise an Indian mobile number in its +91 form, beside libphonenumber (parse, check, format) on the
+// same numbers in the same run. "ours" is the whole call that the product makes; "fast_path" its core, from text to ten digits without a
+// string. Numbers are drawn at run time and never leave memory.
 //
 //   bench_p14_canonicalise [PAIRS]     at least 5, default 7; a table on stderr, one JSON line on stdout
 #include <phonenumbers/phonenumberutil.h>  // tidy:third-party-ok the peer it is measured against
+#include <time.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -41,18 +42,25 @@ std::vector<std::string> DrawNumbers() {
 // What the compiler must not throw away. Every function adds 1 per accepted number.
 volatile uint64_t sink;
 
+// Of this thread only: what others do on the machine counts as little as it can.
+double ThreadCpuNanos() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
+}
+
 template <typename Call>
 double NanosPerCall(const std::vector<std::string>& numbers, size_t calls, Call&& call) {
   uint64_t accepted = 0;
-  const auto start = std::chrono::steady_clock::now();
+  const double start = ThreadCpuNanos();
   for (size_t i = 0; i < calls; ++i) accepted += call(numbers[i % kNumbers]);
-  const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - start;
+  const double took = ThreadCpuNanos() - start;
   sink = accepted;
   if (accepted != calls) {
     std::fprintf(stderr, "p14: a number was refused\n");
     std::exit(1);
   }
-  return took.count() / static_cast<double>(calls);
+  return took / static_cast<double>(calls);
 }
 
 uint64_t Parse(const std::string& number) {
@@ -122,8 +130,8 @@ int main(int argc, char** argv) {
   std::printf(
       "{\"id\":\"P14\",\"unit\":\"ns\",\"ours\":%.1f,\"peer\":%.1f,\"ratio\":%.5f,\"goal\":%.0f,\"pass\":%s,\"pairs\":%"
       "d,"
-      "\"spread\":[%.1f,%.1f],\"machine\":\"%s\"}\n",
+      "\"spread\":[%.1f,%.1f],\"machine\":\"%s\",\"fast_path\":%.1f}\n",
       ours, Median(peer), ours / Median(peer), kGoalNanos, ours <= kGoalNanos ? "true" : "false", pairs, *min, *max,
-      Machine().c_str());
+      Machine().c_str(), Median(parse));
   return 0;
 }

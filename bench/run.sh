@@ -3,8 +3,10 @@
 #
 #   bench/run.sh list | all | ID...        IDs: P7 P11 P14 P16
 #
-# Writes build/bench/ID.json: {"id","unit","ours","peer","ratio","goal","pass","pairs","spread","machine"} and what else was measured.
-# Builds build/release first (P16: a build of its own). HUB_BENCH_PAIRS (default 5), HUB_BENCH_SECONDS (P11, default 15) make it longer.
+# Writes build/bench/ID.json: {"id","unit","ours","peer","ratio","goal","pass","pairs","spread","machine"} and what else was measured;
+# "void" is true where others took more than 5 % of the CPU meanwhile.
+# Builds what it needs in build/release first (P16: a build of its own). HUB_BENCH_PAIRS (default 5), HUB_BENCH_SECONDS (P11, default 15)
+# make it longer.
 # P7 and P11 run on both logs; they start a Kafka broker on loopback.
 set -euo pipefail
 
@@ -31,22 +33,44 @@ median() { sort -n | awk '{v[NR] = $1} END {if (NR) print (NR % 2) ? v[(NR + 1) 
 spread() { sort -n | awk 'NR == 1 {min = $1} {max = $1} END {printf "[%s,%s]", min, max}'; }
 field() { sed -n "s/.*\"$1\":\([-0-9.]*\).*/\1/p" | head -n 1; }
 at_most() { awk -v a="$1" -v b="$2" 'BEGIN {print (a <= b) ? "true" : "false"}'; }
+
+# Ticks since boot: spent by anybody, spent by us (ended children, and the broker), and that passed on all cores.
+clock_ticks() {
+  local busy fields own up
+  busy=$(awk '/^cpu / {print $2 + $3 + $4 + $7 + $8 + $9; exit}' /proc/stat)
+  fields=$(</proc/$$/stat)
+  read -ra fields <<<"${fields##*) }"
+  own=$((fields[11] + fields[12] + fields[13] + fields[14]))
+  [[ -z $broker ]] || own=$((own + $(ticks "$(<"$out/kafka/node-1/pid")" '')))
+  up=$(awk -v hz="$(getconf CLK_TCK)" -v n="$(nproc)" '{printf "%.0f", $1 * hz * n}' /proc/uptime)
+  echo "$busy $own $up"
+}
+foreign_percent() { # what others took since the mark
+  echo "$mark $(clock_ticks)" | awk '{took = ($4 - $1) - ($5 - $2); all = $6 - $3; p = all > 0 ? 100 * took / all : 0; printf "%.1f", (p > 0 ? p : 0)}'
+}
 emit() { # ID JSON
-  printf '%s\n' "$2" >"$out/$1.json"
-  printf '%-10s %-10s ours %-9s peer %-9s goal %-7s %s\n' "$1" "$(sed -n 's/.*"unit":"\([^"]*\)".*/\1/p' <<<"$2")" "$(field ours <<<"$2")" \
-    "$(field peer <<<"$2")" "$(field goal <<<"$2")" "$(grep -q '"pass":true' <<<"$2" && echo pass || echo MISS)"
+  local foreign void line
+  foreign=$(foreign_percent)
+  void=$(awk -v f="$foreign" 'BEGIN {print (f > 5) ? "true" : "false"}')
+  line="${2%\}},\"foreign_percent\":$foreign,\"void\":$void}"
+  printf '%s\n' "$line" >"$out/$1.json"
+  printf '%-10s %-10s ours %-9s peer %-9s goal %-7s %s%s\n' "$1" "$(sed -n 's/.*"unit":"\([^"]*\)".*/\1/p' <<<"$line")" "$(field ours <<<"$line")" \
+    "$(field peer <<<"$line")" "$(field goal <<<"$line")" "$(grep -q '"pass":true' <<<"$line" && echo pass || echo MISS)" \
+    "$([[ $void == false ]] || echo "  void: $foreign % of the CPU went to others")"
 }
 
-build() {
+build() { # TARGET...
   echo "building (log: build/bench/build.log)"
-  cmake --preset release -DHUB_BENCHES=ON >"$out/build.log" 2>&1 && cmake --build build/release --parallel "$(nproc)" >>"$out/build.log" 2>&1 ||
+  cmake --preset release -DHUB_BENCHES=ON >"$out/build.log" 2>&1 && cmake --build build/release --parallel "$(nproc)" --target "$@" >>"$out/build.log" 2>&1 ||
     { tail -n 30 "$out/build.log" >&2; exit 1; }
 }
 
 # --- a hub of its own --------------------------------------------------------------------------
 identities() {
   [[ -d $work/pki ]] || {
-    deploy/config/list_principals.sh deploy/config/policy.textproto >"$work/principals"
+    # Nobody is held to a quota here.
+    sed 's/reports_per_second: [0-9]*/reports_per_second: 1000000/' deploy/config/policy.textproto >"$work/policy.textproto"
+    deploy/config/list_principals.sh "$work/policy.textproto" >"$work/principals"
     deploy/dev_pki.sh "$work/pki" --stakeholders-from "$work/principals" >/dev/null 2>&1
   }
 }
@@ -55,7 +79,7 @@ start_hub() { # local|kafka
   rm -rf "$work/data"
   local more=()
   [[ $1 == local ]] || more=(--set "log.kind=kafka" --set "log.kafka_bootstrap=$broker" --set "log.kafka_topic_prefix=bench-$RANDOM-")
-  "$bin/hub-all" --config deploy/config/hub.textproto --set data_dir="$work/data" --set key_dir="$work/keys" --set allow_test_range=true \
+  "$bin/hub-all" --config deploy/config/hub.textproto --set policy_file="$work/policy.textproto" --set data_dir="$work/data" --set key_dir="$work/keys" --set allow_test_range=true \
     --set listen.identity_dir="$work/pki/server" --set listen.address=127.0.0.1:0 --set listen.ops_address=127.0.0.1:0 \
     --set log_level=warn --set log_level=info "${more[@]}" >"$work/hub.log" 2>&1 &
   hub_pid=$!
@@ -158,9 +182,9 @@ p11() {
     for ((pair = 1; pair <= pairs; ++pair)); do
       start_hub "$log"
       rm -f "$work/swarm.json"
-      "$bin/hub-swarm" --server "$server" --identities "$work/pki" --policy deploy/config/policy.textproto --no-filters --status-file "$work/swarm.json" >"$work/swarm.log" 2>&1 &
+      "$bin/hub-swarm" --server "$server" --identities "$work/pki" --policy "$work/policy.textproto" --no-filters --status-file "$work/swarm.json" >"$work/swarm.log" 2>&1 &
       swarm_pid=$!
-      until [[ $(field connected <"$work/swarm.json" 2>/dev/null) == 560 ]]; do
+      until [[ -s $work/swarm.json && $(field connected <"$work/swarm.json") == 560 ]]; do
         kill -0 "$swarm_pid" || { cat "$work/swarm.log" >&2; exit 1; }
         read -rt 0.2 <> <(:) || true
       done
@@ -181,25 +205,38 @@ p11() {
     [[ $log == local ]] || id=P11-kafka
     ours=$(median <"$work/p50") p99=$(median <"$work/p99")
     [[ $log == local ]] || { peer=$(median <"$work/pair50"); peer99=$(median <"$work/pair99"); }
-    emit "$id" "{\"id\":\"$id\",\"unit\":\"ms p50\",\"ours\":$ours,\"peer\":$peer,\"ratio\":$(awk -v a="$ours" -v b="$peer" 'BEGIN {printf "%.2f", b > 0 ? a / b : 0}'),\"goal\":30,\"pass\":$(awk -v a="$ours" -v b="$p99" 'BEGIN {print (a <= 30 && b <= 150) ? "true" : "false"}'),\"pairs\":$pairs,\"spread\":$(spread <"$work/p50"),\"machine\":\"$machine\",\"log\":\"$log\",\"p99\":$p99,\"p99_goal\":150,\"peer_p99\":$peer99,\"subscribers\":560,\"reports_per_second\":200}"
+    emit "$id" "{\"id\":\"$id\",\"unit\":\"ms p50\",\"ours\":$ours,\"peer\":$peer,\"ratio\":$(awk -v a="$ours" -v b="$peer" 'BEGIN {printf "%.2f", (b > 0 ? a / b : 0)}'),\"goal\":30,\"pass\":$(awk -v a="$ours" -v b="$p99" 'BEGIN {print (a <= 30 && b <= 150) ? "true" : "false"}'),\"pairs\":$pairs,\"spread\":$(spread <"$work/p50"),\"machine\":\"$machine\",\"log\":\"$log\",\"p99\":$p99,\"p99_goal\":150,\"peer_p99\":$peer99,\"subscribers\":560,\"reports_per_second\":200}"
   done
 }
 
+# One entry each: a function of its name in lower case above, what it is, and the targets that it needs.
+ids=(P7 P11 P14 P16)
 declare -A what=(
   [P7]="ingest, batches of 100: server CPU per report, both logs"
   [P11]="end to end, 200 reports/s to 560 subscribers, both logs"
   [P14]="phone canonicaliser beside libphonenumber"
   [P16]="clean release build with tests; one-file change to green tests"
 )
+declare -A needs=(
+  [P7]="hub-all bench_p07_load"
+  [P11]="hub-all hub-swarm bench_p07_load bench_p11_kafka_pair"
+  [P14]="bench_p14_canonicalise"
+  [P16]=""
+)
 (($#)) || { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2; }
 if [[ $1 == list ]]; then
-  for id in P7 P11 P14 P16; do printf '%-4s %s\n' "$id" "${what[$id]}"; done
+  for id in "${ids[@]}"; do printf '%-4s %s\n' "$id" "${what[$id]}"; done
   exit 0
 fi
-[[ $1 != all ]] || set -- P7 P11 P14 P16
+[[ $1 != all ]] || set -- "${ids[@]}"
 for id in "$@"; do [[ -n ${what[$id]:-} ]] || { echo "bench/run.sh: no benchmark '$id' (bench/run.sh list)" >&2; exit 2; }; done
 mkdir -p "$out"
 read -r load _ </proc/loadavg
 echo "machine: $machine; load before: $load"
-[[ $* == P16 ]] || build
-for id in "$@"; do "${id,,}"; done
+targets=()
+for id in "$@"; do read -ra more <<<"${needs[$id]}" && targets+=("${more[@]}"); done
+((${#targets[@]} == 0)) || build "${targets[@]}"
+for id in "$@"; do
+  mark=$(clock_ticks)
+  "${id,,}"
+done
