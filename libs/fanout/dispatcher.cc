@@ -23,6 +23,7 @@ namespace {
 
 // Read back at Open to learn the term in force: some minutes of a busy partition, an hour of ticks of a quiet one.
 constexpr eventlog::Offset kTailRecords = 4096;
+constexpr int kUnansweredReadsMax = 25;  // of at most 100 ms each
 
 size_t Index(int32_t partition) { return static_cast<size_t>(partition); }
 
@@ -126,6 +127,7 @@ absl::StatusOr<PartitionPosition> Dispatcher::Impl::FindEnd(int32_t partition) c
   PartitionPosition end;
   end.offset = std::max(range.first, range.end - kTailRecords);
   std::vector<std::pair<uint64_t, absl::Time>> ticks;
+  int patience = kUnansweredReadsMax;
   while (true) {
     const absl::Time now = clock_->TimeNow();
     HUB_ASSIGN_OR_RETURN(const eventlog::ReadResult read, log_->Read(Events(partition), end.offset, {}));
@@ -137,6 +139,10 @@ absl::StatusOr<PartitionPosition> Dispatcher::Impl::FindEnd(int32_t partition) c
         ticks.emplace_back(decoded->header.term, tick->now);
     }
     if (read.next == end.offset) {
+      if (end.offset < range.end) {  // not the end: no answer in time
+        if (--patience > 0) continue;
+        return absl::UnavailableError("no answer in time");
+      }
       end.since = now;
       break;
     }
@@ -448,6 +454,9 @@ absl::StatusOr<LogPlace> Dispatcher::Look(int32_t partition, eventlog::Offset of
   eventlog::ReadLimits limits;
   limits.records_max = 1;
   HUB_ASSIGN_OR_RETURN(const eventlog::ReadResult read, impl_->log()->Read(Events(partition), offset, limits));
+  if (read.records.empty() && read.next < place.range.end) {
+    return absl::UnavailableError(absl::StrCat("events/", partition, ": no answer in time"));
+  }
   place.next = read.records.empty() ? place.range.end : read.records.front().offset;
   if (!read.records.empty()) place.next_appended_at = read.records.front().appended_at;
   return place;

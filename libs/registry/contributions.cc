@@ -137,7 +137,7 @@ void AddContribution(const model::Report& report, const Weight& weight, absl::Ti
   c.last_received = std::max(c.last_received, report.received_at);
   if (c.withdrawn) {
     if (report.observed_at <= c.lapses_at) {  // said before it was taken back, and only delivered again
-      ++c.count;
+      if (c.count < std::numeric_limits<uint32_t>::max()) ++c.count;
       return;
     }
     c.withdrawn = false;

@@ -1,6 +1,7 @@
 #include "libs/registry/decide.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -89,7 +90,9 @@ class Deciding {
     AddValue(report_->case_ref, &state->attributes.case_refs);
     if (!report_->suspect_state.empty()) state->suspect_state = report_->suspect_state;
     if (!report_->victim_phone.empty()) state->victim_phone = report_->victim_phone;
-    state->loss_paise += report_->amount_paise;
+    if (__builtin_add_overflow(state->loss_paise, report_->amount_paise, &state->loss_paise)) {
+      state->loss_paise = std::numeric_limits<int64_t>::max();
+    }
   }
 
   // Level, reasons and times of the RISK facet from its contributions.

@@ -120,8 +120,7 @@ class Processor::Impl {
     rules_ = takeover_->rules();
     rebuilt_ = takeover_->rebuilt();
     phase_ = ProcessorPhase::kRunning;
-    HUB_ASSIGN_OR_RETURN(const auto urgent, log_->Offsets({eventlog::kUrgentTopic, options_.partition}));
-    urgent_next_ = urgent.end;
+    urgent_next_ = takeover_->urgent_next();  // marks that came since then are looked at, too
     next_flush_at_ = clock_->Monotonic() + options_.state_flush_interval;
     next_mark_at_ = clock_->Monotonic() + options_.mark_interval;
     next_tick_at_ = clock_->Monotonic();

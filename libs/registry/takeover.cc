@@ -48,6 +48,11 @@ std::optional<Told> StateIn(const wire::DecodedRecord& record) {
   return std::nullopt;
 }
 
+// Short of a known end, a read that gives nothing was not answered in time. It must never pass for "all read": a mark may follow.
+absl::Status NotInTime(absl::string_view topic, eventlog::Offset offset) {
+  return absl::UnavailableError(absl::StrCat(topic, ": offset ", offset, ": no answer in time"));
+}
+
 }  // namespace
 
 bool DeservesAge(absl::Time tick, absl::Time last) {
@@ -157,16 +162,18 @@ absl::StatusOr<Takeover::Progress> Takeover::FindTerm() {
 }
 
 absl::StatusOr<bool> Takeover::ReadUrgent() {
+  HUB_ASSIGN_OR_RETURN(const auto range, log_->Offsets({eventlog::kUrgentTopic, partition_}));
+  if (urgent_next_ >= range.end) return true;
   HUB_ASSIGN_OR_RETURN(const auto read, log_->Read({eventlog::kUrgentTopic, partition_}, urgent_next_, kReadLimits));
+  if (read.next == urgent_next_) return NotInTime(eventlog::kUrgentTopic, urgent_next_);
   for (const eventlog::StoredRecord& stored : read.records) {
     const auto record = wire::DecodeRecord(stored.value);
     if (record.ok() && std::holds_alternative<model::TermMark>(record->body)) {
       highest_mark_ = std::max(highest_mark_, record->header.term);
     }
   }
-  const bool all = read.next == urgent_next_;
   urgent_next_ = read.next;
-  return all;
+  return urgent_next_ >= range.end;
 }
 
 // R2: first on `urgent`; when durable, on `events`.
@@ -245,6 +252,7 @@ absl::StatusOr<Takeover::Progress> Takeover::JudgeDisk() {
   rules_ = {};
   events_rules_ = {};
   reports_rules_ = {};
+  last_age_ = absl::InfinitePast();
   disk_.reset();
   HUB_ASSIGN_OR_RETURN(const auto events, log_->Offsets({eventlog::kEventsTopic, partition_}));
   StartScan(events.first);
@@ -302,7 +310,8 @@ absl::StatusOr<Takeover::Progress> Takeover::ScanIds() {
         last_age_ = tick->now;
       }
     }
-    ids_next_ = read.next == ids_next_ ? ids_end_ : read.next;
+    if (read.next == ids_next_) return NotInTime(eventlog::kReportsTopic, ids_next_);
+    ids_next_ = read.next;
     HUB_RETURN_IF_ERROR(database_->Commit(batch, store::Durability::kBuffered));
     return Progress::kAgain;
   }
@@ -338,9 +347,9 @@ absl::StatusOr<bool> Takeover::ReadEvents(eventlog::Offset end, bool build) {
     Judge(*record, build ? &accepted : nullptr);
   }
   if (build) HUB_RETURN_IF_ERROR(Build(accepted));
-  const bool stuck = next == state_.events_next;
+  if (next == state_.events_next) return NotInTime(eventlog::kEventsTopic, next);
   state_.events_next = std::min(next, end);
-  return stuck || state_.events_next >= end;
+  return state_.events_next >= end;
 }
 
 // R7, and R13: whether the last record of a key is its newest accepted one.

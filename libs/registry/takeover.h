@@ -48,6 +48,8 @@ class Takeover {
   // Sequences of the records on `events` that the tables may still hold as rows to be sent.
   const std::set<uint64_t>& sequences_on_log() const { return sequences_on_log_; }
   bool rebuilt() const { return rebuilt_; }
+  // Of `urgent`: what was read of it. Valid when done.
+  eventlog::Offset urgent_next() const { return urgent_next_; }
   // What to wait for when kWaiting.
   eventlog::Log::WaitFor wait_for() const;
 

@@ -127,14 +127,20 @@ class StoredReplica final : public Replica {
     }
     HUB_ASSIGN_OR_RETURN(const auto known, database_->MultiGet(tables_.reports, report_keys));
     std::map<std::string, int64_t> newest;  // offset of what is known of a report
+    std::vector<bool> replayed(entries.size());
     for (size_t i = 0; i < known.size(); ++i) {
       if (!known[i].has_value()) continue;
       const auto entry = DecodeHistory(*known[i]);
-      if (entry.ok()) newest[report_keys[i]] = entry->reports_offset;
+      if (!entry.ok()) continue;
+      newest[report_keys[i]] = entry->reports_offset;
+      replayed[i] = entries[i]->report_kind != model::InputKind::kUnspecified &&
+                    entry->reports_offset == entries[i]->reports_offset;
     }
     store::Batch batch;
     for (size_t i = 0; i < entries.size(); ++i) {
       const model::HistoryEntry& entry = *entries[i];
+      // A registry that had to rebuild decides again what the log holds already, on a newer state: what was told first stands.
+      if (replayed[i]) continue;
       const std::string bytes = EncodeHistory(entry);
       batch.Put(tables_.history, HistoryKey(entry.key.token, entry.reports_offset, entry.key.facet), bytes);
       if (entry.report_kind == model::InputKind::kUnspecified) continue;  // a lapse: nobody's report
@@ -143,8 +149,8 @@ class StoredReplica final : public Replica {
       it->second = entry.reports_offset;
       batch.Put(tables_.reports, report_keys[i], bytes);
     }
-    HUB_RETURN_IF_ERROR(Sweep(tables_.history, &history_swept_, &batch));
-    HUB_RETURN_IF_ERROR(Sweep(tables_.reports, &reports_swept_, &batch));
+    HUB_RETURN_IF_ERROR(Sweep(tables_.history, entries.size(), &history_swept_, &batch));
+    HUB_RETURN_IF_ERROR(Sweep(tables_.reports, entries.size(), &reports_swept_, &batch));
     row.history_next = next;
     HUB_RETURN_IF_ERROR(Commit(&batch, partition, row));
     probe_.history.Increment(static_cast<double>(entries.size()));
@@ -299,11 +305,13 @@ class StoredReplica final : public Replica {
   }
 
   // Some rows at a time, round and round: what is older than kHistoryKept goes.
-  absl::Status Sweep(store::TableId table, std::string* from, store::Batch* batch) {
+  absl::Status Sweep(store::TableId table, size_t came, std::string* from, store::Batch* batch) {
     const absl::Time oldest = clock_->TimeNow() - kHistoryKept;
     const auto cursor = database_->Scan(table, *from, "");
+    // More than came, or a busy table would outgrow its age.
+    const size_t rows = kSweepRows + came;
     size_t looked_at = 0;
-    for (; cursor->Valid() && looked_at < kSweepRows; cursor->Next(), ++looked_at) {
+    for (; cursor->Valid() && looked_at < rows; cursor->Next(), ++looked_at) {
       const auto entry = DecodeHistory(cursor->value());
       if (!entry.ok() || (entry->decided_at < oldest && entry->decided_at != absl::InfinitePast())) {
         batch->Delete(table, cursor->key());

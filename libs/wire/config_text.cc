@@ -51,7 +51,9 @@ const EnumValueDescriptor* FindEnum(const FieldDescriptor& field, const std::str
 bool SetField(Message* message, const FieldDescriptor& field, const std::string& value) {
   const Reflection* reflection = message->GetReflection();
   switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_STRING: reflection->SetString(message, &field, value); return true;
+    case FieldDescriptor::CPPTYPE_STRING:
+      reflection->SetString(message, &field, value);
+      return true;
     case FieldDescriptor::CPPTYPE_BOOL: {
       bool parsed;
       if (!absl::SimpleAtob(value, &parsed)) return false;
@@ -94,8 +96,33 @@ bool SetField(Message* message, const FieldDescriptor& field, const std::string&
       reflection->SetEnum(message, &field, parsed);
       return true;
     }
-    default: return false;
+    default:
+      return false;
   }
+}
+
+// Braces deeper than any file of ours has them would use up the parser's stack.
+constexpr int kDepthMax = 64;
+
+bool TooDeep(absl::string_view text) {
+  int depth = 0;
+  char quote = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quote != 0) {
+      if (c == '\\') ++i;
+      if (c == quote || c == '\n') quote = 0;
+    } else if (c == '"' || c == '\'') {
+      quote = c;
+    } else if (c == '#') {
+      while (i + 1 < text.size() && text[i + 1] != '\n') ++i;
+    } else if (c == '{' || c == '<' || c == '[') {
+      if (++depth > kDepthMax) return true;
+    } else if (c == '}' || c == '>' || c == ']') {
+      --depth;
+    }
+  }
+  return false;
 }
 
 // Empty, or what is wrong with one "path.to.field=value".
@@ -109,7 +136,8 @@ std::string Override(const std::string& text, Message* root) {
     const FieldDescriptor* field = message->GetDescriptor()->FindFieldByName(names[i]);
     if (field == nullptr || field->is_repeated()) return absl::StrCat("--set ", path, ": no such setting");
     const bool last = i + 1 == names.size();
-    if (last != (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE)) return absl::StrCat("--set ", path, ": no such setting");
+    if (last != (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE))
+      return absl::StrCat("--set ", path, ": no such setting");
     if (!last) {
       message = message->GetReflection()->MutableMessage(message, field);
     } else if (!SetField(message, *field, text.substr(equals + 1))) {
@@ -121,13 +149,16 @@ std::string Override(const std::string& text, Message* root) {
 
 }  // namespace
 
-std::vector<std::string> ParseTextConfig(absl::string_view text, const std::vector<std::string>& overrides, Message* out) {
+std::vector<std::string> ParseTextConfig(absl::string_view text, const std::vector<std::string>& overrides,
+                                         Message* out) {
+  if (TooDeep(text)) return {absl::StrCat("braces nested deeper than ", kDepthMax)};
   std::vector<std::string> problems;
   Collector collector(&problems);
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&collector);
   parser.AllowUnknownField(true);
-  if (!parser.ParseFromString(std::string(text), out) && problems.empty()) problems.push_back("not a text of this form");
+  if (!parser.ParseFromString(std::string(text), out) && problems.empty())
+    problems.push_back("not a text of this form");
   for (const std::string& override_text : overrides) {
     std::string problem = Override(override_text, out);
     if (!problem.empty()) problems.push_back(std::move(problem));

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "fraudhub/config/v1/policy.pb.h"
 #include "fraudhub/config/v1/rules.pb.h"
 #include "libs/base/status_macros.h"
@@ -68,39 +69,46 @@ void ToStored(const model::Rules& rules, config::Rules* out) {
 
 absl::Status FromStored(const config::Rules& stored, model::Rules* out) {
   out->version = stored.version();
-  for (const config::SourceRule& from : stored.sources()) {
+  for (int i = 0; i < stored.sources_size(); ++i) {
+    const config::SourceRule& from = stored.sources(i);
+    const std::string path = absl::StrCat("sources[", i, "]");
     model::SourceRule rule;
-    HUB_RETURN_IF_ERROR(StoredEnum(from.kind(), model::InputKind::kCorrection, "rules.kind", &rule.kind));
-    HUB_RETURN_IF_ERROR(StoredEnum(from.role(), model::Role::kAnalyst, "rules.role", &rule.role));
-    HUB_RETURN_IF_ERROR(StoredEnum(from.reason(), model::Reason::kAnalystDecision, "rules.reason", &rule.reason));
-    HUB_RETURN_IF_ERROR(StoredEnum(from.level(), model::Level::kVeryHigh, "rules.level", &rule.level));
-    HUB_RETURN_IF_ERROR(StoredEnum(from.gives(), model::Reason::kAnalystDecision, "rules.gives", &rule.gives));
+    HUB_RETURN_IF_ERROR(StoredEnum(from.kind(), model::InputKind::kCorrection, path + ".kind", &rule.kind));
+    HUB_RETURN_IF_ERROR(StoredEnum(from.role(), model::Role::kAnalyst, path + ".role", &rule.role));
+    HUB_RETURN_IF_ERROR(StoredEnum(from.reason(), model::Reason::kAnalystDecision, path + ".reason", &rule.reason));
+    HUB_RETURN_IF_ERROR(StoredEnum(from.level(), model::Level::kVeryHigh, path + ".level", &rule.level));
+    HUB_RETURN_IF_ERROR(StoredEnum(from.gives(), model::Reason::kAnalystDecision, path + ".gives", &rule.gives));
     const uint32_t days = from.lapse_days() == 0 ? kLapseDays : from.lapse_days();
     rule.lapses_after = from.lapse_seconds() > 0 ? absl::Seconds(from.lapse_seconds()) : days * kDay;
     out->sources.push_back(rule);
   }
-  for (const config::CorroborationRule& from : stored.corroboration()) {
+  for (int i = 0; i < stored.corroboration_size(); ++i) {
+    const config::CorroborationRule& from = stored.corroboration(i);
+    const std::string path = absl::StrCat("corroboration[", i, "]");
     model::CorroborationRule rule;
-    HUB_RETURN_IF_ERROR(StoredEnum(from.kind(), model::InputKind::kCorrection, "rules.kind", &rule.kind));
-    HUB_RETURN_IF_ERROR(StoredEnum(from.role(), model::Role::kAnalyst, "rules.role", &rule.role));
+    HUB_RETURN_IF_ERROR(StoredEnum(from.kind(), model::InputKind::kCorrection, path + ".kind", &rule.kind));
+    HUB_RETURN_IF_ERROR(StoredEnum(from.role(), model::Role::kAnalyst, path + ".role", &rule.role));
     rule.groups_min = from.groups_min();
     rule.citizens_min = from.citizens_min();
-    HUB_RETURN_IF_ERROR(StoredEnum(from.level(), model::Level::kVeryHigh, "rules.level", &rule.level));
+    HUB_RETURN_IF_ERROR(StoredEnum(from.level(), model::Level::kVeryHigh, path + ".level", &rule.level));
     out->corroboration.push_back(rule);
   }
   out->citizens_per_portal_max = stored.citizens_per_portal_max();
   for (const int role : stored.sole_source_very_high()) {
     HUB_RETURN_IF_ERROR(
-        StoredEnum(role, model::Role::kAnalyst, "rules.sole_source_very_high", &out->sole_source_very_high.emplace_back()));
+        StoredEnum(role, model::Role::kAnalyst, "sole_source_very_high", &out->sole_source_very_high.emplace_back()));
   }
   out->analysts_to_override_protection = stored.analysts_to_override_protection();
-  for (const config::ProtectedIdentifier& from : stored.protected_identifiers()) {
+  for (int i = 0; i < stored.protected_identifiers_size(); ++i) {
+    const config::ProtectedIdentifier& from = stored.protected_identifiers(i);
     model::Identifier identifier;
-    HUB_RETURN_IF_ERROR(StoredEnum(from.type(), model::IdentifierType::kHelpline, "rules.type", &identifier.type));
+    HUB_RETURN_IF_ERROR(StoredEnum(from.type(), model::IdentifierType::kHelpline,
+                                   absl::StrCat("protected_identifiers[", i, "].type"), &identifier.type));
     identifier.canonical = from.value();
     out->protected_identifiers.push_back(identifier);
   }
-  out->protected_domain_suffixes.assign(stored.protected_domain_suffixes().begin(), stored.protected_domain_suffixes().end());
+  out->protected_domain_suffixes.assign(stored.protected_domain_suffixes().begin(),
+                                        stored.protected_domain_suffixes().end());
   out->review_after = (stored.review_days() == 0 ? kReviewDays : stored.review_days()) * kDay;
   return absl::OkStatus();
 }
@@ -112,7 +120,10 @@ absl::StatusOr<model::Rules> ParseRules(absl::string_view text) {
   if (file.citizens_per_portal_max() == 0) file.set_citizens_per_portal_max(10);
   if (file.analysts_to_override_protection() == 0) file.set_analysts_to_override_protection(2);
   model::Rules rules;
-  HUB_RETURN_IF_ERROR(FromStored(file, &rules));
+  if (const absl::Status status = FromStored(file, &rules); !status.ok()) {
+    // A person's file, not a record.
+    return absl::InvalidArgumentError(absl::StripPrefix(status.message(), "stored record: "));
+  }
   for (size_t i = 0; i < rules.protected_identifiers.size(); ++i) {
     model::Identifier& identifier = rules.protected_identifiers[i];
     auto canonical = model::Canonicalise(identifier.type, identifier.canonical, model::LineKind::kUnspecified,
@@ -121,7 +132,8 @@ absl::StatusOr<model::Rules> ParseRules(absl::string_view text) {
       identifier = canonical->identifier;
     } else {
       const auto refusal = model::RefusalOf(canonical.status());
-      problems.push_back(absl::StrCat("protected_identifiers[", i, "].value: ", model::Name(refusal->code), ": ", refusal->message));
+      problems.push_back(
+          absl::StrCat("protected_identifiers[", i, "].value: ", model::Name(refusal->code), ": ", refusal->message));
     }
   }
   for (std::string& problem : model::Problems(rules)) problems.push_back(std::move(problem));
@@ -159,9 +171,10 @@ absl::StatusOr<model::PolicySpec> ParsePolicy(absl::string_view text) {
     for (const auto& clause : from.may_see()) grant.may_see.push_back(ClauseFromProto(clause));
     CopyEnums(from.fields(), &grant.fields);
     CopyEnums(from.may_look_up(), &grant.may_look_up);
-    if (from.reports_per_second() > 0) grant.reports_per_second = from.reports_per_second();
-    if (from.lookups_per_second() > 0) grant.lookups_per_second = from.lookups_per_second();
-    if (from.streams_max() > 0) grant.streams_max = from.streams_max();
+    // Zero, which is unset, leaves the default; whoever checks the policy refuses what is below.
+    if (from.reports_per_second() != 0) grant.reports_per_second = from.reports_per_second();
+    if (from.lookups_per_second() != 0) grant.lookups_per_second = from.lookups_per_second();
+    if (from.streams_max() != 0) grant.streams_max = from.streams_max();
     spec.grants.push_back(std::move(grant));
   }
   spec.denied_uris.assign(file.denied_uris().begin(), file.denied_uris().end());

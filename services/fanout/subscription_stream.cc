@@ -35,7 +35,7 @@ rpc::EgressSlice Owned(std::string bytes) {
 absl::StatusOr<model::Filter> ParseFilter(const v1::SubscribeOpen& open) {
   if (open.filter().any_of().empty()) return model::Filter::Everything();
   absl::StatusOr<model::Filter> filter = wire::FromProto(open.filter());
-  if (!filter.ok()) return model::WithFieldPrefix(filter.status(), "open.filter");
+  if (!filter.ok()) return model::WithFieldPrefix(filter.status(), "open");
   return filter;
 }
 
@@ -135,6 +135,9 @@ absl::Status SubscriptionStream::Open(const v1::SubscribeOpen& open) {
 }
 
 absl::Status SubscriptionStream::Acknowledge(const v1::SubscribeAck& ack) {
+  if (ack.positions_size() > context_->dispatcher->partitions()) {
+    return absl::InvalidArgumentError("ack.positions: more than there are partitions");
+  }
   std::map<int32_t, eventlog::Offset> positions(ack.positions().begin(), ack.positions().end());
   absl::Status taken = session_->OnAck(positions);
   if (!taken.ok()) return taken;

@@ -126,7 +126,8 @@ class ReportStream final : public grpc::ServerBidiReactor<v1::StreamReportsReque
         StartWrite(&response_);
       }
       const bool ending = cancelled_ || end_.has_value();
-      if (!reading_ && !ending && outstanding_ < kBatchesOutstandingMax) {
+      // A client that doesn't read its answers is not read from, either.
+      if (!reading_ && !ending && outstanding_ + static_cast<int>(answers_.size()) < kBatchesOutstandingMax) {
         reading_ = true;
         StartRead(&request_);
       }
@@ -193,6 +194,7 @@ class Impl final : public IngestService, public v1::ReportService::CallbackServi
     absl::StatusOr<access::Principal> caller = Admit(*context, "ReportService.StreamReports");
     if (!caller.ok()) return new RefusedStream(rpc::ToGrpc(caller.status()));
     base::MutexLock lock(&mu_);
+    if (stopping_) return new RefusedStream(rpc::ToGrpc(absl::UnavailableError("the hub is stopping"), kRetryAfter));
     auto* stream = new ReportStream(gate_, intake_, *std::move(caller), [this](ReportStream* done) {
       base::MutexLock done_lock(&mu_);
       streams_.erase(done);

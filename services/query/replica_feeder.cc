@@ -9,6 +9,8 @@
 namespace hub::query {
 namespace {
 
+constexpr size_t kQuarantinedBytesMax = 64 << 10;  // of an undecodable record, for people to look at
+
 constexpr eventlog::ReadLimits kLimits{2048, size_t{2} << 20};
 constexpr absl::Duration kWaitMax = absl::Milliseconds(200);  // so that Stop is quick
 constexpr absl::Duration kPause = absl::Milliseconds(500);    // after an error
@@ -96,7 +98,7 @@ std::vector<replica::FedRecord> ReplicaFeeder::Decode(const eventlog::TopicParti
     undecodable_.Increment();
     HUB_LOG(WARN, "record_set_aside", {{"topic", at.topic}, {"partition", at.partition}, {"offset", record.offset}});
     model::Quarantined aside{at.topic, at.partition, record.offset, std::string(decoded.status().message()),
-                             record.value};
+                             record.value.substr(0, kQuarantinedBytesMax)};
     log_->Append({eventlog::kQuarantineTopic, 0}, {"", wire::EncodeRecord({}, std::move(aside))}, [](const auto&) {});
   }
   return fed;

@@ -175,19 +175,24 @@ absl::StatusOr<std::map<int32_t, int64_t>> RegistryApp::ApplyRules(const model::
   }
   // First, so that a start after a crash in between puts them on the partitions that lack them.
   HUB_RETURN_IF_ERROR(KeepRules(log_, rules, timeout));
+  for (const std::shared_ptr<Partition>& partition : partitions_) {
+    // The partition's thread need not put them again.
+    base::MutexLock lock(&partition->mu);
+    partition->put_version = rules.version;
+    partition->put_at = clock_->Monotonic();
+  }
+  WantRules(rules);  // what fails below, each partition's thread makes good
   std::map<int32_t, int64_t> positions;
   for (const std::shared_ptr<Partition>& partition : partitions_) {
-    {
-      // The partition's thread need not put them again.
+    absl::StatusOr<int64_t> position =
+        eventlog::AppendSync(log_, {eventlog::kReportsTopic, partition->number}, RulesRecord(rules), timeout);
+    if (!position.ok()) {
       base::MutexLock lock(&partition->mu);
-      partition->put_version = rules.version;
-      partition->put_at = clock_->Monotonic();
+      partition->put_version = 0;
+      return position.status();
     }
-    HUB_ASSIGN_OR_RETURN(
-        positions[partition->number],
-        eventlog::AppendSync(log_, {eventlog::kReportsTopic, partition->number}, RulesRecord(rules), timeout));
+    positions[partition->number] = *position;
   }
-  WantRules(rules);
   HUB_LOG(INFO, "rules_applied", {{"version", rules.version}});
   return positions;
 }

@@ -56,14 +56,15 @@ write_file() {
   awk -v number="$number" -v rows="$rows" -v day="$day" -v seed=$((seed * 10007 + number)) 'BEGIN {
     srand(seed)
     kind = number % 6
+    lap = int(number / 120) # an identifier keeps 64 contributions apart; with more lists than that, a row listed twice counts twice
     if (kind == 2) rows = int(rows / 10) # the police have a small quota
     split("FINANCIAL_FRAUD FINANCIAL_FRAUD FINANCIAL_FRAUD DISCONNECTED REVERIFIED NOT_MY_CONNECTION", kinds, " ")
     print "kind,type,identifier,observed_at,reason,operator"
     for (i = 0; i < rows; i++) {
       if (kind == 0) phone = 5000000 + (number / 6 * rows + i) % 5000000 # never seen before
-      else if (kind < 3) phone = 3000000 + int(rand() * 500)
-      else if (kind < 5) phone = 4000000 + int(rand() * 300)
-      else phone = 4500000 + int(rand() * 300)
+      else if (kind < 3) phone = 3000000 + lap * 500 + int(rand() * 500)
+      else if (kind < 5) phone = 4000000 + lap * 300 + int(rand() * 300)
+      else phone = 4500000 + lap * 300 + int(rand() * 300)
       printf "%s,MOBILE,555%07d,%s,%s,%s\n", kinds[kind + 1], phone, day, kind == 3 ? "FAILED_REVERIFICATION" : "", kind == 5 ? "tsp-01" : ""
     }
   }' >"$work/file-$number.csv"
