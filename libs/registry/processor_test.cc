@@ -51,6 +51,33 @@ class RefusingDatabase final : public store::Database {
   store::Database* database_;
 };
 
+// Answers every second read with nothing, as a broker does that is not quick enough.
+class SlowLog final : public eventlog::Log {
+ public:
+  explicit SlowLog(eventlog::Log* log) : log_(log) {}
+  absl::Status EnsureTopics(const std::vector<eventlog::TopicSpec>& topics) override {
+    return log_->EnsureTopics(topics);
+  }
+  std::string log_id() const override { return log_->log_id(); }
+  void Append(const eventlog::TopicPartition& partition, eventlog::Record record, AppendCallback done) override {
+    log_->Append(partition, std::move(record), std::move(done));
+  }
+  absl::StatusOr<eventlog::ReadResult> Read(const eventlog::TopicPartition& partition, eventlog::Offset from,
+                                            const eventlog::ReadLimits& limits) override {
+    if (++reads_ % 2 == 1) return eventlog::ReadResult{{}, from};
+    return log_->Read(partition, from, limits);
+  }
+  void Wait(const std::vector<WaitFor>& any_of, absl::Duration timeout) override { log_->Wait(any_of, timeout); }
+  absl::StatusOr<eventlog::OffsetRange> Offsets(const eventlog::TopicPartition& partition) override {
+    return log_->Offsets(partition);
+  }
+  absl::Status Health() const override { return log_->Health(); }
+
+ private:
+  eventlog::Log* const log_;
+  int reads_ = 0;
+};
+
 class Hub {
  public:
   Hub() {
@@ -215,6 +242,35 @@ TEST_CASE("after a crash it goes on where it stopped, after a lost disk it rebui
   uint64_t sum = 0;
   for (const auto& [canonical, count] : counts) sum += count;
   CHECK(sum == 60);
+}
+
+TEST_CASE("a read without an answer never passes for the end of a log", "[registry][processor]") {
+  Hub hub;
+  for (int i = 0; i < 40; ++i) hub.Report(i % 7, absl::StrCat("bank-", i % 3), i);
+  hub.Pass(absl::Seconds(20));
+  const size_t events = hub.Events().size();
+  const uint64_t term = hub.processor->Status().term;
+
+  hub.LoseDisk();
+  SlowLog slow(&hub.log);
+  hub.processor =
+      std::make_unique<Processor>(hub.options, &hub.clock, &slow, &hub.database, 0, &hub.tokeniser, &hub.metrics);
+  for (int i = 0; i < 2000; ++i) {
+    const StepResult result = hub.processor->Step();
+    CHECK((result.status.ok() || absl::IsUnavailable(result.status)));
+    hub.log.Pump();
+  }
+  CHECK(hub.processor->Status().phase == ProcessorPhase::kRunning);
+  CHECK(hub.processor->Status().rebuilt);
+  CHECK(hub.processor->Status().term == term + 1);
+  CHECK(hub.processor->Status().rules_version == 1);
+  for (int i = 0; i < 40; ++i) hub.Put(hub.Make(i % 7, absl::StrCat("bank-", i % 3), i));
+  for (int i = 0; i < 200; ++i) {
+    (void)hub.processor->Step();
+    hub.log.Pump();
+  }
+  CHECK(hub.Events().size() == events);  // all known: nothing counts again
+  hub.processor.reset();                 // before the log that it reads
 }
 
 TEST_CASE("a disk that refuses loses nothing and publishes nothing early", "[registry][processor]") {
