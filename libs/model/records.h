@@ -69,6 +69,14 @@ struct Quarantined {
   std::string value;
 };
 
-using LogBody = std::variant<Report, RulesUpdate, Tick, Event, StateUpdate, TermMark, HistoryEntry, Quarantined>;
+// Something of one name that every process must know, on the control topic: the policy as text, which key signs cursors, ...
+struct ControlItem {
+  std::string name;
+  uint64_t version = 0;
+  std::string text;
+  friend bool operator==(const ControlItem&, const ControlItem&) = default;
+};
+
+using LogBody = std::variant<Report, RulesUpdate, Tick, Event, StateUpdate, TermMark, HistoryEntry, Quarantined, ControlItem>;
 
 }  // namespace hub::model

@@ -118,6 +118,12 @@ struct BodyWriter {
     record->set_list_id(entry.list_id);
   }
 
+  void operator()(const model::ControlItem& item) const {
+    out->mutable_control()->set_name(item.name);
+    out->mutable_control()->set_version(item.version);
+    out->mutable_control()->set_text(item.text);
+  }
+
   void operator()(const model::Quarantined& quarantined) const {
     internal::QuarantineRecord* record = out->mutable_quarantine();
     record->set_topic(quarantined.topic);
@@ -195,6 +201,10 @@ model::Quarantined FromStored(const internal::QuarantineRecord& record) {
           .value = record.value()};
 }
 
+model::ControlItem FromStored(const internal::ControlRecord& record) {
+  return {.name = record.name(), .version = record.version(), .text = record.text()};
+}
+
 absl::Status BodyFromStored(const internal::LogRecord& record, uint64_t term, model::LogBody* out) {
   switch (record.body_case()) {
     case internal::LogRecord::kReport:
@@ -215,6 +225,9 @@ absl::Status BodyFromStored(const internal::LogRecord& record, uint64_t term, mo
       return FromStored(record.history(), &out->emplace<model::HistoryEntry>());
     case internal::LogRecord::kQuarantine:
       *out = FromStored(record.quarantine());
+      return absl::OkStatus();
+    case internal::LogRecord::kControl:
+      *out = FromStored(record.control());
       return absl::OkStatus();
     case internal::LogRecord::BODY_NOT_SET:
       break;

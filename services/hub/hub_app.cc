@@ -1,7 +1,9 @@
 #include "services/hub/hub_app.h"
 
 #include <atomic>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -13,17 +15,19 @@
 #include "libs/base/log.h"
 #include "libs/base/metrics.h"
 #include "libs/base/status_macros.h"
+#include "libs/eventlog/kafka_group.h"
 #include "libs/eventlog/topics.h"
 #include "libs/replica/replica.h"
 #include "libs/rpc/ops_server.h"
 #include "libs/rpc/worker_pool.h"
+#include "services/control/control_follower.h"
+#include "services/control/control_topic.h"
 #include "services/hub/retry.h"
 #include "services/hub/status_page.h"
 #include "services/hub/stores.h"
 #include "services/ingest/ingest_service.h"
 #include "services/query/replica_feeder.h"
 #include "services/query/rpc_bindings.h"
-#include "services/registry/kept_rules.h"
 #include "services/registry/registry_app.h"
 
 namespace hub::hub_service {
@@ -46,52 +50,75 @@ enum class Stage { kStarting, kServing, kDraining };
 
 class Impl final : public HubApp {
  public:
-  Impl(HubConfig config, const base::Clock* clock)
-      : config_(std::move(config)), clock_(clock), policy_(config_.policy) {}
+  Impl(const ServerKind& kind, HubConfig config, const base::Clock* clock, std::function<bool()> stop_asked)
+      : kind_(kind),
+        config_(std::move(config)),
+        clock_(clock),
+        stop_asked_(std::move(stop_asked)),
+        policy_(config_.policy.policy),
+        policy_text_(config_.policy.text) {}
 
   ~Impl() override {
     server_.reset();  // waits for every handler; only then may what they use go
     ops_.reset();
+    if (control_ != nullptr) control_->Stop();
+    group_.reset();
     if (feeder_ != nullptr) feeder_->Stop();
     if (fanout_) fanout_->Stop();
     if (registry_) registry_->Stop();
   }
 
   absl::Status Run() {
-    HUB_LOG(INFO, "hub_starts", {{"version", HUB_VERSION}, {"config", OneLine(config_.text)}});
-    HUB_ASSIGN_OR_RETURN(keys_, OpenKeys(config_));
-    HUB_ASSIGN_OR_RETURN(stores_, OpenStores(config_, clock_, &metrics_));
-    HUB_ASSIGN_OR_RETURN(replica_,
-                         replica::Replica::Open(stores_.state.get(), stores_.replica_tables, config_.partitions,
-                                                stores_.log->log_id(), clock_, &metrics_));
-    HUB_RETURN_IF_ERROR(StartRegistry());
-    feeder_ = std::make_unique<query::ReplicaFeeder>(clock_, stores_.log.get(), replica_.get(), &metrics_);
-    feeder_->Start();
-    workers_.emplace("query", kWorkers, kWorkQueueMax, &metrics_);
+    HUB_LOG(INFO, "hub_starts", {{"server", kind_.name}, {"version", HUB_VERSION}, {"config", OneLine(config_.text)}});
+    HUB_ASSIGN_OR_RETURN(keys_, OpenKeys(kind_, config_));
+    HUB_RETURN_IF_ERROR(StartOps());
+    HUB_RETURN_IF_ERROR(AwaitLog());
+    HUB_RETURN_IF_ERROR(ReadControl());
+    if (kind_.query) {
+      HUB_ASSIGN_OR_RETURN(replica_,
+                           replica::Replica::Open(stores_.state.get(), stores_.replica_tables, config_.partitions,
+                                                  stores_.log->log_id(), clock_, &metrics_));
+    }
+    if (kind_.registry) HUB_RETURN_IF_ERROR(StartRegistry());
     gate_.emplace(&policy_, &metrics_, config_.server);
-    MakeIngest();
-    fanout_.emplace(config_.fanout, clock_, stores_.log.get(), &*gate_, wire::CursorSealer(*keys_.cursor, 1),
-                    &metrics_);
-    HUB_RETURN_IF_ERROR(base::Annotate(RetryUnavailable(clock_, kControlTimeout, [&] { return fanout_->Start(); }),
-                                       "the fan-out can't read the log"));
-    MakeQuery();
-    HUB_RETURN_IF_ERROR(Serve());
+    if (kind_.query) {
+      feeder_ = std::make_unique<query::ReplicaFeeder>(clock_, stores_.log.get(), replica_.get(), &metrics_);
+      feeder_->Start();
+      workers_.emplace("query", kWorkers, kWorkQueueMax, &metrics_);
+    }
+    if (kind_.ingest || kind_.query) MakeIngest();
+    if (kind_.fanout) {
+      fanout_.emplace(config_.fanout, clock_, stores_.log.get(), &*gate_, wire::CursorSealer(*keys_.cursor, 1),
+                      &metrics_);
+      HUB_RETURN_IF_ERROR(base::Annotate(RetryUnavailable(clock_, kControlTimeout, [&] { return fanout_->Start(); }),
+                                         "the fan-out can't read the log"));
+    }
+    if (kind_.query) MakeQuery();
+    control_->Start([this](const control::ControlState& state) { Follow(state); });
+    if (kind_.Serves()) HUB_RETURN_IF_ERROR(Serve());
     stage_ = Stage::kServing;
     HUB_LOG(INFO, "hub_serves",
-            {{"port", server_->port()},
+            {{"port", port()},
              {"ops_port", ops_->port()},
              {"policy", policy_.Get()->version()},
-             {"rules", registry_->rules()->version}});
+             {"rules", RulesInForce()->version}});
     return absl::OkStatus();
   }
 
   void Reload() override {
-    absl::StatusOr<std::shared_ptr<const access::Policy>> policy = LoadPolicy(config_.policy_file);
+    absl::StatusOr<PolicyFile> policy = LoadPolicy(config_.policy_file);
     absl::StatusOr<model::Rules> rules = LoadRules(config_.rules_file);
-    if (rules.ok() && rules->version <= registry_->rules()->version && *rules != *registry_->rules()) {
-      rules =
-          absl::InvalidArgumentError(absl::StrCat(config_.rules_file, ": version: ", rules->version, ", want above ",
-                                                  registry_->rules()->version, ", whose rules differ"));
+    const std::shared_ptr<const control::ControlState> kept = control_->state();
+    const auto below = [](const std::string& file, uint64_t has, uint64_t want) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(file, ": version: ", has, ", want above ", want, ", which was applied and differs"));
+    };
+    if (rules.ok() && kept->rules && rules->version <= kept->rules->version && *rules != *kept->rules) {
+      rules = below(config_.rules_file, rules->version, kept->rules->version);
+    }
+    if (policy.ok() && kept->policy != nullptr && policy->policy->version() <= kept->policy->version() &&
+        policy->text != kept->policy_text) {
+      policy = below(config_.policy_file, policy->policy->version(), kept->policy->version());
     }
     if (!policy.ok() || !rules.ok()) {
       for (const absl::Status& status : {policy.status(), rules.status()}) {
@@ -99,54 +126,112 @@ class Impl final : public HubApp {
         for (absl::string_view line : absl::StrSplit(status.message(), '\n'))
           HUB_LOG(ERROR, "reload_problem", {{"problem", line}});
       }
-      HUB_LOG(ERROR, "reload_refused", {{"policy", policy_.Get()->version()}, {"rules", registry_->rules()->version}});
+      HUB_LOG(ERROR, "reload_refused", {{"policy", policy_.Get()->version()}, {"rules", RulesInForce()->version}});
       return;
     }
-    if (config_.server.insecure_for_benches && !(*policy)->Identify(config_.server.insecure_principal_uri).ok()) {
-      HUB_LOG(WARN, "policy_lacks_the_principal_for_benches", {{"principal", config_.server.insecure_principal_uri}});
-    }
-    policy_.Set(*policy);
-    if (rules->version > registry_->rules()->version) Want(*rules);
-    HUB_LOG(INFO, "reloaded", {{"policy", (*policy)->version()}, {"rules", registry_->rules()->version}});
+    SetPolicy(*policy, "file");
+    if (kind_.registry && (!kept->rules || rules->version > kept->rules->version)) Want(*rules);
+    HUB_LOG(INFO, "reloaded", {{"policy", policy->policy->version()}, {"rules", rules->version}});
   }
 
   void Drain() override {
-    HUB_LOG(INFO, "hub_drains", {{"streams", fanout_->streams()}});
+    HUB_LOG(INFO, "hub_drains", {{"streams", fanout_ ? fanout_->streams() : 0}});
     stage_ = Stage::kDraining;
+    if (server_ == nullptr) return;
     server_->Drain(
         [this] {
-          ingest_->StopIntake();
-          fanout_->Drain(kStreamsWindow);
+          if (ingest_ != nullptr) ingest_->StopIntake();
+          if (fanout_) fanout_->Drain(kStreamsWindow);
         },
         kCallsGrace);
   }
 
-  int port() const override { return server_->port(); }
+  int port() const override { return server_ == nullptr ? 0 : server_->port(); }
   int ops_port() const override { return ops_->port(); }
 
  private:
-  PageParts Parts() const { return {stores_.log.get(), &*registry_, replica_.get(), &*fanout_}; }
+  PageParts Parts() const {
+    return {stores_.log.get(), registry_ ? &*registry_ : nullptr,
+            replica_.get(),    fanout_ ? &*fanout_ : nullptr,
+            control_.get(),    group_.get()};
+  }
+
+  // Opens what is on this machine and the way to the log; a part of a cluster waits for the log as long as it takes.
+  absl::Status AwaitLog() {
+    while (true) {
+      absl::StatusOr<Stores> stores = OpenStores(kind_, config_, clock_, &metrics_);
+      if (stores.ok()) {
+        stores_ = *std::move(stores);
+        return absl::OkStatus();
+      }
+      if (kind_.IsWhole() || !absl::IsUnavailable(stores.status())) return stores.status();
+      HUB_LOG(WARN, "waits_for_the_log", {{"status", stores.status().ToString()}});
+      {
+        base::MutexLock lock(&mu_);
+        waits_for_ = std::string(stores.status().message());
+      }
+      if (stop_asked_()) return absl::CancelledError("asked to stop before it served");
+    }
+  }
+
+  absl::Status ReadControl() {
+    control_ = std::make_unique<control::ControlFollower>(clock_, stores_.log.get(), /*mends=*/kind_.query);
+    HUB_RETURN_IF_ERROR(control_->ReadToEnd(kControlTimeout));
+    if (control_->state()->routing_check.empty() && (kind_.registry || kind_.query)) {
+      HUB_RETURN_IF_ERROR(
+          control::PutItem(stores_.log.get(), {control::kRoutingItem, 1, keys_.routing_check}, kControlTimeout));
+      HUB_RETURN_IF_ERROR(control_->ReadToEnd(kControlTimeout));
+    }
+    const std::shared_ptr<const control::ControlState> state = control_->state();
+    if (!state->routing_check.empty() && state->routing_check != keys_.routing_check) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("key_dir: ", config_.key_dir,
+                       "/routing.key is not the key that the log was made with: put the escrowed one there"));
+    }
+    FollowPolicy(*state);
+    return absl::OkStatus();
+  }
+
+  void Follow(const control::ControlState& state) {
+    FollowPolicy(state);
+    if (registry_ && state.rules) registry_->WantRules(*state.rules);
+  }
+
+  // The file is where a first start gets its policy from; from then on what was applied counts, unless the file is newer.
+  void FollowPolicy(const control::ControlState& state) {
+    const std::shared_ptr<const access::Policy> present = policy_.Get();
+    if (state.policy == nullptr || state.policy == present) return;
+    if (state.policy->version() >= present->version()) {
+      SetPolicy({state.policy, state.policy_text}, "control topic");
+    } else {
+      HUB_LOG(WARN, "policy_file_is_newer", {{"file", present->version()}, {"applied", state.policy->version()}});
+    }
+  }
+
+  void SetPolicy(const PolicyFile& file, absl::string_view from) {
+    if (config_.server.insecure_for_benches && !file.policy->Identify(config_.server.insecure_principal_uri).ok()) {
+      HUB_LOG(WARN, "policy_lacks_the_principal_for_benches", {{"principal", config_.server.insecure_principal_uri}});
+    }
+    policy_.Set(file.policy);
+    {
+      base::MutexLock lock(&mu_);
+      policy_text_ = file.text;
+    }
+    HUB_LOG(INFO, "policy_in_force", {{"version", file.policy->version()}, {"from", from}});
+  }
 
   // Keeps rules and has every partition that has older ones take them.
   void Want(const model::Rules& rules) {
-    const absl::Status kept = registry_service::KeepRules(stores_.log.get(), rules, kControlTimeout);
+    const absl::Status kept = control::KeepRules(stores_.log.get(), rules, kControlTimeout);
     if (!kept.ok()) HUB_LOG(WARN, "rules_not_kept", {{"version", rules.version}, {"status", kept.ToString()}});
     registry_->WantRules(rules);
   }
 
   absl::Status StartRegistry() {
-    eventlog::Log* const log = stores_.log.get();
-    HUB_ASSIGN_OR_RETURN(const std::optional<model::Rules> kept,
-                         registry_service::ReadKeptRules(log, clock_, kControlTimeout));
-    bool fresh = false;  // some partition never saw a record, so no rules either
-    for (int32_t i = 0; i < config_.partitions; ++i) {
-      HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, RetryUnavailable(clock_, kControlTimeout, [&] {
-                             return log->Offsets({eventlog::kReportsTopic, i});
-                           }));
-      fresh = fresh || range.end == 0;
-    }
-    registry_.emplace(registry_service::RegistryOptions{config_.partitions, config_.processor}, clock_, log,
-                      stores_.state.get(), stores_.registry_tables, keys_.tokeniser.get(), &metrics_);
+    registry_.emplace(registry_service::RegistryOptions{config_.partitions, config_.processor}, clock_,
+                      stores_.log.get(), stores_.state.get(), stores_.registry_tables, keys_.tokeniser.get(),
+                      &metrics_);
+    const std::optional<model::Rules> kept = control_->state()->rules;
     if (!kept || config_.rules.version > kept->version) {
       Want(config_.rules);
     } else {
@@ -156,6 +241,30 @@ class Impl final : public HubApp {
       registry_->WantRules(*kept);
     }
     registry_->Start();
+    return kind_.IsWhole() ? TakeAllPartitions() : JoinGroup();
+  }
+
+  absl::Status JoinGroup() {
+    eventlog::KafkaGroupOptions group;
+    group.group = "fraudhub-registry";
+    group.member = config_.node_name;
+    group.topic = eventlog::kReportsTopic;
+    group.on_change = [this](const std::set<int32_t>& partitions) { registry_->Assign(partitions); };
+    HUB_ASSIGN_OR_RETURN(group_, eventlog::KafkaGroup::Join(config_.kafka, std::move(group)));
+    return absl::OkStatus();
+  }
+
+  absl::Status TakeAllPartitions() {
+    std::set<int32_t> all;
+    bool fresh = false;  // some partition never saw a record, so no rules either
+    for (int32_t i = 0; i < config_.partitions; ++i) {
+      all.insert(i);
+      HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, RetryUnavailable(clock_, kControlTimeout, [&] {
+                             return stores_.log->Offsets({eventlog::kReportsTopic, i});
+                           }));
+      fresh = fresh || range.end == 0;
+    }
+    registry_->Assign(all);
     if (registry_->WaitForRules(kRulesTimeout)) return absl::OkStatus();
     if (!fresh) {
       HUB_LOG(WARN, "registry_not_running_yet", {{"why", "it takes over or rebuilds; /readyz says when it is done"}});
@@ -172,7 +281,21 @@ class Impl final : public HubApp {
   void MakeIngest() {
     intake_.emplace(ingest::IntakeOptions{config_.partitions, config_.allow_test_range}, clock_, &metrics_,
                     stores_.log.get(), keys_.tokeniser.get(), &quota_);
-    ingest_ = ingest::IngestService::Create(&*gate_, &*intake_, replica_.get(), &*workers_);
+    ingest_ = ingest::IngestService::Create(&*gate_, &*intake_, replica_.get(), workers_ ? &*workers_ : nullptr);
+  }
+
+  std::shared_ptr<const model::Rules> RulesInForce() const {
+    const std::shared_ptr<const control::ControlState> state = control_->state();
+    return std::make_shared<model::Rules>(state->rules ? *state->rules : config_.rules);
+  }
+
+  absl::StatusOr<std::map<int32_t, int64_t>> ApplyRules(const model::Rules& rules) {
+    const std::shared_ptr<const control::ControlState> state = control_->state();
+    if (state->rules && rules.version <= state->rules->version) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("version: want above ", state->rules->version, ", which is in force"));
+    }
+    return control::PutRules(stores_.log.get(), config_.partitions, rules, kRulesTimeout);
   }
 
   void MakeQuery() {
@@ -183,7 +306,7 @@ class Impl final : public HubApp {
     lookup.audit = stores_.audit.get();
     lookup.tokeniser = keys_.tokeniser.get();
     lookup.quota = &quota_;
-    lookup.rules = [this] { return registry_->rules(); };
+    lookup.rules = [this] { return RulesInForce(); };
     lookup.age_max = config_.lookup_age_max;
     lookup.allow_test_range = config_.allow_test_range;
     lookup_.emplace(lookup);
@@ -204,52 +327,79 @@ class Impl final : public HubApp {
         on_verdict(std::move(result.status), std::move(verdict), result.retry_after);
       });
     };
-    operations.apply_rules = [this](const model::Rules& rules) { return registry_->ApplyRules(rules, kRulesTimeout); };
-    operations.streams = [this] { return fanout_->board().All(); };
+    operations.apply_rules = [this](const model::Rules& rules) { return ApplyRules(rules); };
+    if (fanout_) operations.streams = [this] { return fanout_->board().All(); };
     operations_.emplace(std::move(operations));
     bindings_ = query::RpcBindings::Create(&*gate_, &*workers_, &*lookup_, &*operations_);
   }
 
-  absl::Status Serve() {
+  absl::Status StartOps() {
     rpc::OpsPages pages;
     pages.metrics = &metrics_;
     pages.unready = [this] { return NotReady(); };
-    pages.status = [this] {
-      return absl::StrCat("hub-all ", HUB_VERSION, "\n", NotReady().empty() ? "ready\n" : NotReady(), "policy ",
-                          policy_.Get()->version(), ", rules ", registry_->rules()->version, "\n\n",
-                          StatusText(Parts(), clock_->TimeNow()), "\nconfig\n", config_.text);
-    };
+    pages.status = [this] { return StatusPage(); };
     HUB_ASSIGN_OR_RETURN(ops_, rpc::OpsServer::Start(config_.ops_address, std::move(pages)));
-    absl::StatusOr<std::unique_ptr<rpc::Server>> server = rpc::Server::Start(
-        config_.server, {ingest_->service(), fanout_->service(), bindings_->lookup(), bindings_->operations()});
+    return absl::OkStatus();
+  }
+
+  absl::Status Serve() {
+    std::vector<grpc::Service*> services;
+    if (ingest_ != nullptr) services.push_back(ingest_->service());
+    if (fanout_) services.push_back(fanout_->service());
+    if (bindings_ != nullptr) services.insert(services.end(), {bindings_->lookup(), bindings_->operations()});
+    absl::StatusOr<std::unique_ptr<rpc::Server>> server = rpc::Server::Start(config_.server, services);
     if (!server.ok()) return base::Annotate(server.status(), "listen.address");
     server_ = *std::move(server);
     return absl::OkStatus();
   }
 
+  // The ops port answers from before there are any parts.
   std::string NotReady() const {
     switch (stage_.load()) {
-      case Stage::kStarting:
-        return "starting\n";
+      case Stage::kStarting: {
+        base::MutexLock lock(&mu_);
+        return absl::StrCat("starting", waits_for_.empty() ? "" : ": ", waits_for_, "\n");
+      }
       case Stage::kDraining:
         return "draining\n";
       case Stage::kServing:
         break;
     }
-    return Unready(Parts(), clock_->TimeNow(), config_.lookup_age_max);
+    return Unready(Parts(), *clock_, config_.lookup_age_max);
   }
 
+  std::string StatusPage() const {
+    std::string text = absl::StrCat(kind_.name, " ", HUB_VERSION, ", node ", config_.node_name, "\n");
+    const std::string not_ready = NotReady();
+    absl::StrAppend(&text, not_ready.empty() ? "ready\n" : not_ready);
+    if (stage_ != Stage::kStarting) {
+      const std::shared_ptr<const model::Rules> rules = RulesInForce();
+      base::MutexLock lock(&mu_);
+      absl::StrAppend(&text, "policy ", policy_.Get()->version(), " (", control::ShortHash(policy_text_), "), rules ",
+                      rules->version, " (", control::ShortHash(*rules), ")\n\n",
+                      StatusText(Parts(), clock_->TimeNow()));
+    }
+    return absl::StrCat(text, "\nconfig\n", config_.text);
+  }
+
+  const ServerKind kind_;
   const HubConfig config_;
   const base::Clock* const clock_;
+  const std::function<bool()> stop_asked_;
   std::atomic<Stage> stage_{Stage::kStarting};  // sequentially consistent: it is asked once in a while
   access::PolicyHolder policy_;
+  mutable base::Mutex mu_;
+  std::string policy_text_ ABSL_GUARDED_BY(mu_);
+  std::string waits_for_ ABSL_GUARDED_BY(mu_);
   // In the order of construction: what stands below uses what stands above.
   base::Metrics metrics_;
   access::Quota quota_{clock_};
   Keys keys_;
   Stores stores_;
+  std::unique_ptr<control::ControlFollower> control_;
   std::unique_ptr<replica::Replica> replica_;
   std::optional<registry_service::RegistryApp> registry_;
+  std::unique_ptr<eventlog::KafkaGroup> group_;
   std::unique_ptr<query::ReplicaFeeder> feeder_;
   std::optional<rpc::WorkerPool> workers_;
   std::optional<rpc::Gate> gate_;
@@ -265,8 +415,9 @@ class Impl final : public HubApp {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<HubApp>> HubApp::Start(HubConfig config, const base::Clock* clock) {
-  auto app = std::make_unique<Impl>(std::move(config), clock);
+absl::StatusOr<std::unique_ptr<HubApp>> HubApp::Start(const ServerKind& kind, HubConfig config,
+                                                      const base::Clock* clock, std::function<bool()> stop_asked) {
+  auto app = std::make_unique<Impl>(kind, std::move(config), clock, std::move(stop_asked));
   HUB_RETURN_IF_ERROR(app->Run());
   return app;
 }

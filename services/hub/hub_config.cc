@@ -25,7 +25,6 @@ namespace config = ::fraudhub::config::v1;
 using Problems = std::vector<std::string>;
 
 // What an unset setting is, and why.
-constexpr char kAddress[] = "127.0.0.1:7443";  // loopback: who wants to be reached says so
 constexpr char kOpsAddress[] = "127.0.0.1:9464";
 constexpr int32_t kPartitions = 4;  // a registry thread each; enough for a machine, and fixed from then on
 constexpr int64_t kSegmentBytes = int64_t{256} << 20;
@@ -38,7 +37,13 @@ constexpr int32_t kTickMillis = 1000;
 constexpr int32_t kLookupAgeSeconds = 60;
 constexpr int kEgressThreadsMax = 8;
 
-void FillIn(config::HubConfig* c) {
+std::string DefaultName(const ServerKind& kind) {
+  char host[256] = "";
+  if (gethostname(host, sizeof(host) - 1) != 0) host[0] = '\0';
+  return absl::StrCat(kind.name, "@", host);
+}
+
+void FillIn(const ServerKind& kind, config::HubConfig* c) {
   const auto text = [](const char* value, std::string* setting) {
     if (setting->empty()) *setting = value;
   };
@@ -51,7 +56,7 @@ void FillIn(config::HubConfig* c) {
   number(
       c->log().kafka_replication_factor(), [&](int32_t v) { c->mutable_log()->set_kafka_replication_factor(v); }, 1);
   config::ListenConfig* listen = c->mutable_listen();
-  text(kAddress, listen->mutable_address());
+  text(kind.address, listen->mutable_address());  // loopback: who wants to be reached says so
   text(kOpsAddress, listen->mutable_ops_address());
   config::FanoutConfig* fanout = c->mutable_fanout();
   number(
@@ -72,6 +77,7 @@ void FillIn(config::HubConfig* c) {
   number(
       c->lookup_max_age_seconds(), [&](int32_t v) { c->set_lookup_max_age_seconds(v); }, kLookupAgeSeconds);
   text("info", c->mutable_log_level());
+  text(DefaultName(kind).c_str(), c->mutable_node_name());
   if (c->key_dir().empty() && !c->data_dir().empty()) c->set_key_dir(c->data_dir() + "/keys");
 }
 
@@ -103,12 +109,15 @@ void CheckFolder(const char* path, const std::string& folder, Problems* problems
   }
 }
 
-void CheckLog(const config::LogConfig& log, Problems* problems) {
+void CheckLog(const ServerKind& kind, const config::LogConfig& log, Problems* problems) {
   CheckRange("log.partitions", log.partitions(), 1, 64, problems);
   if (log.kind() != "local" && log.kind() != "kafka") {
     problems->push_back("log.kind: want \"local\" or \"kafka\"");
   }
   if (log.kind() == "local") {
+    if (!kind.IsWhole()) {
+      problems->push_back(absl::StrCat("log.kind: ", kind.name, " wants \"kafka\"; one machine alone runs hub-all"));
+    }
     if (!log.kafka_bootstrap().empty()) problems->push_back("log.kafka_bootstrap: only with log.kind \"kafka\"");
     return;
   }
@@ -119,11 +128,12 @@ void CheckLog(const config::LogConfig& log, Problems* problems) {
   }
 }
 
-void CheckListen(const config::ListenConfig& listen, Problems* problems) {
-  if (!IsHostPort(listen.address())) problems->push_back("listen.address: want host:port");
+void CheckListen(const ServerKind& kind, const config::ListenConfig& listen, Problems* problems) {
   if (!IsHostPort(listen.ops_address()) || !rpc::IsLoopback(listen.ops_address())) {
     problems->push_back("listen.ops_address: want host:port on loopback, such as 127.0.0.1:9464");
   }
+  if (!kind.Serves()) return;
+  if (!IsHostPort(listen.address())) problems->push_back("listen.address: want host:port");
   if (listen.insecure_for_benches()) {
     if (!rpc::IsLoopback(listen.address())) {
       problems->push_back(
@@ -188,6 +198,7 @@ HubConfig Convert(const config::HubConfig& c) {
   result.policy_file = c.policy_file();
   result.rules_file = c.rules_file();
   result.log_level = c.log_level();
+  result.node_name = c.node_name();
   result.allow_test_range = c.allow_test_range();
   result.lookup_age_max = absl::Seconds(c.lookup_max_age_seconds());
   result.text = wire::PrintTextConfig(c);
@@ -196,7 +207,8 @@ HubConfig Convert(const config::HubConfig& c) {
 
 }  // namespace
 
-absl::StatusOr<HubConfig> LoadConfig(const std::string& path, const std::vector<std::string>& overrides) {
+absl::StatusOr<HubConfig> LoadConfig(const std::string& path, const std::vector<std::string>& overrides,
+                                     const ServerKind& kind) {
   const absl::StatusOr<std::string> text = ReadFile(path);
   if (!text.ok()) return InFile(text.status(), absl::StrCat("--config ", path));
   config::HubConfig c;
@@ -204,11 +216,11 @@ absl::StatusOr<HubConfig> LoadConfig(const std::string& path, const std::vector<
   for (std::string& problem : problems) {
     if (problem.rfind("--set", 0) != 0) problem = absl::StrCat(path, ": ", problem);
   }
-  FillIn(&c);
+  FillIn(kind, &c);
   CheckFolder("data_dir", c.data_dir(), &problems);
   if (!c.key_dir().empty()) CheckFolder("key_dir", c.key_dir(), &problems);
-  CheckLog(c.log(), &problems);
-  CheckListen(c.listen(), &problems);
+  CheckLog(kind, c.log(), &problems);
+  CheckListen(kind, c.listen(), &problems);
   CheckRange("fanout.segment_bytes_max", c.fanout().segment_bytes_max(), 1 << 20, int64_t{64} << 30, &problems);
   CheckRange("fanout.linger_ms", c.fanout().linger_ms(), 1, 1000, &problems);
   CheckRange("fanout.classes_max", c.fanout().classes_max(), 1, 100'000, &problems);
@@ -217,19 +229,22 @@ absl::StatusOr<HubConfig> LoadConfig(const std::string& path, const std::vector<
   CheckRange("registry.state_flush_seconds", c.registry().state_flush_seconds(), 1, 60, &problems);
   CheckRange("registry.tick_ms", c.registry().tick_ms(), 10, 10'000, &problems);
   CheckRange("lookup_max_age_seconds", c.lookup_max_age_seconds(), 1, 86'400, &problems);
+  if (c.node_name().size() > 200 || c.node_name().find_first_of(" \t\n\",") != std::string::npos) {
+    problems.push_back("node_name: want at most 200 characters without spaces, quotes or commas");
+  }
   static const char* const kLevels[] = {"debug", "info", "warn", "error"};
   if (std::find(std::begin(kLevels), std::end(kLevels), c.log_level()) == std::end(kLevels)) {
     problems.push_back("log_level: want \"debug\", \"info\", \"warn\" or \"error\"");
   }
   HubConfig result = Convert(c);
-  absl::StatusOr<std::shared_ptr<const access::Policy>> policy = LoadPolicy(c.policy_file());
+  const absl::StatusOr<PolicyFile> policy = LoadPolicy(c.policy_file());
   if (!policy.ok()) {
     AddLines("policy_file", policy.status(), &problems);
   } else {
     result.policy = *policy;
     if (c.listen().insecure_for_benches()) {
-      result.server.insecure_principal_uri = BenchPrincipal(**policy);
-      if (!result.policy->Identify(result.server.insecure_principal_uri).ok()) {
+      result.server.insecure_principal_uri = BenchPrincipal(*policy->policy);
+      if (!result.policy.policy->Identify(result.server.insecure_principal_uri).ok()) {
         problems.push_back(absl::StrCat("listen.insecure_for_benches: everybody would be ",
                                         result.server.insecure_principal_uri,
                                         ", whom the policy doesn't know: add the stakeholder \"bench\""));
@@ -246,14 +261,14 @@ absl::StatusOr<HubConfig> LoadConfig(const std::string& path, const std::vector<
   return result;
 }
 
-absl::StatusOr<std::shared_ptr<const access::Policy>> LoadPolicy(const std::string& path) {
+absl::StatusOr<PolicyFile> LoadPolicy(const std::string& path) {
   const absl::StatusOr<std::string> text = ReadFile(path);
   if (!text.ok()) return InFile(text.status(), path);
   absl::StatusOr<model::PolicySpec> spec = wire::ParsePolicy(*text);
   if (!spec.ok()) return InFile(spec.status(), path);
   absl::StatusOr<std::shared_ptr<const access::Policy>> policy = access::Policy::Build(*std::move(spec));
   if (!policy.ok()) return InFile(policy.status(), path);
-  return policy;
+  return PolicyFile{*std::move(policy), *text};
 }
 
 absl::StatusOr<model::Rules> LoadRules(const std::string& path) {

@@ -1,4 +1,4 @@
-// What hub-all runs with: hub.textproto, overridden by --set, with defaults filled in and the policy and rules that it names, all of
+// What a server runs with: hub.textproto, overridden by --set, with defaults filled in and the policy and rules that it names, all of
 // it checked at once.
 //
 // Paths are relative to the working directory. Plain functions and values.
@@ -20,10 +20,16 @@
 #include "libs/registry/processor.h"
 #include "libs/rpc/server.h"
 #include "services/fanout/fanout_app.h"
+#include "services/hub/server_kind.h"
 
 namespace hub::hub_service {
 
 enum class LogKind { kLocal, kKafka };
+
+struct PolicyFile {
+  std::shared_ptr<const access::Policy> policy;
+  std::string text;  // the file as it is
+};
 
 struct HubConfig {
   std::string data_dir;
@@ -38,19 +44,21 @@ struct HubConfig {
   std::string policy_file;
   std::string rules_file;
   std::string log_level;
+  std::string node_name;
   bool allow_test_range = false;
   absl::Duration lookup_age_max = absl::Seconds(60);
 
-  std::shared_ptr<const access::Policy> policy;  // of policy_file
-  model::Rules rules;                            // of rules_file
-  std::string text;                              // the whole, with defaults, in the form of the file; holds no secrets
+  PolicyFile policy;   // of policy_file
+  model::Rules rules;  // of rules_file
+  std::string text;    // the whole, with defaults, in the form of the file; holds no secrets
 };
 
 // InvalidArgument: every problem, each "path: what is wrong, what is wanted", one a line.
-absl::StatusOr<HubConfig> LoadConfig(const std::string& path, const std::vector<std::string>& overrides);
+absl::StatusOr<HubConfig> LoadConfig(const std::string& path, const std::vector<std::string>& overrides,
+                                     const ServerKind& kind = kHubAll);
 
 // The two files alone, for a reload. Errors as above.
-absl::StatusOr<std::shared_ptr<const access::Policy>> LoadPolicy(const std::string& path);
+absl::StatusOr<PolicyFile> LoadPolicy(const std::string& path);
 absl::StatusOr<model::Rules> LoadRules(const std::string& path);
 
 }  // namespace hub::hub_service

@@ -67,7 +67,7 @@ TEST_CASE("A good configuration gets its defaults, its policy and its rules", "[
   CHECK(config->log_kind == LogKind::kLocal);
   CHECK(config->key_dir == files.path() + "/data/keys");
   CHECK(config->ops_address == "127.0.0.1:9464");
-  CHECK(config->policy->version() == 3);
+  CHECK(config->policy.policy->version() == 3);
   CHECK(config->rules.version == 7);
   CHECK(config->server.insecure_principal_uri == "fraudhub://dev.hub.example/bench/main");
   CHECK(absl::StrContains(config->text, "partitions: 2"));

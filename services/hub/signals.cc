@@ -38,6 +38,11 @@ Signals::Event Signals::Next() {
   return Event::kReload;
 }
 
+bool Signals::StopAsked() const {
+  base::MutexLock lock(&mu_);
+  return stop_;
+}
+
 void Signals::Listen(const std::stop_token& stop) {
   const sigset_t set = Handled();
   const timespec poll = {0, kPollNanos};

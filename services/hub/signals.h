@@ -15,11 +15,13 @@ class Signals {
   ~Signals();
   // Waits for the next. kStop is remembered: it was perhaps asked for during the start.
   Event Next();
+  // Whether kStop is due; from any thread.
+  bool StopAsked() const;
 
  private:
   void Listen(const std::stop_token& stop);
 
-  base::Mutex mu_;
+  mutable base::Mutex mu_;
   base::CondVar changed_;
   bool reload_ ABSL_GUARDED_BY(mu_) = false;
   bool stop_ ABSL_GUARDED_BY(mu_) = false;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/log.h"
 #include "libs/base/status_macros.h"
@@ -56,7 +57,7 @@ void Add(const std::vector<store::TableSpec>& more, std::vector<store::TableSpec
 
 }  // namespace
 
-absl::StatusOr<Keys> OpenKeys(const HubConfig& config) {
+absl::StatusOr<Keys> OpenKeys(const ServerKind& kind, const HubConfig& config) {
   HUB_RETURN_IF_ERROR(MakeFolder(config.data_dir, "data_dir"));
   HUB_RETURN_IF_ERROR(MakeFolder(config.key_dir, "key_dir"));
   const std::string routing_file = config.key_dir + "/routing.key";
@@ -65,6 +66,13 @@ absl::StatusOr<Keys> OpenKeys(const HubConfig& config) {
     return absl::FailedPreconditionError(
         absl::StrCat(routing_file, ": missing, but ", config.data_dir,
                      " holds data made under it: put the escrowed key back, or set another data_dir"));
+  }
+  if (!kind.IsWhole()) {
+    for (const char* name : {"/routing.key", "/log.key", "/cursor.key"}) {
+      if (fs::exists(config.key_dir + name)) continue;
+      return absl::FailedPreconditionError(absl::StrCat(
+          "key_dir: ", config.key_dir, name, " is missing: every process of a cluster wants the same, copy it there"));
+    }
   }
   HUB_ASSIGN_OR_RETURN(base::HmacKey routing, OpenKey(routing_file));
   HUB_ASSIGN_OR_RETURN(base::HmacKey log, OpenKey(config.key_dir + "/log.key"));
@@ -75,12 +83,15 @@ absl::StatusOr<Keys> OpenKeys(const HubConfig& config) {
              {"why", "it never rotates; without it neither the data nor a backup of them can be used"}});
   }
   Keys keys;
+  const base::Digest check = routing.Mac("fraudhub.routing-check.v1");
+  keys.routing_check = absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(check.data()), 8));
   keys.tokeniser = std::make_unique<model::Tokeniser>(std::move(routing), std::move(log));
   keys.cursor = std::move(cursor);
   return keys;
 }
 
-absl::StatusOr<Stores> OpenStores(const HubConfig& config, const base::Clock* clock, base::Metrics* metrics) {
+absl::StatusOr<Stores> OpenStores(const ServerKind& kind, const HubConfig& config, const base::Clock* clock,
+                                  base::Metrics* metrics) {
   Stores stores;
   absl::StatusOr<std::unique_ptr<eventlog::Log>> log = OpenLog(config, clock, metrics);
   if (!log.ok()) {
@@ -96,6 +107,7 @@ absl::StatusOr<Stores> OpenStores(const HubConfig& config, const base::Clock* cl
   }
   HUB_RETURN_IF_ERROR(base::Annotate(topics, "the log's topics can't be made or checked"));
 
+  if (!kind.registry && !kind.query) return stores;
   std::vector<store::TableSpec> tables;
   Add(registry::ProcessorTables(), &tables);
   stores.replica_tables = static_cast<store::TableId>(tables.size());
@@ -105,6 +117,7 @@ absl::StatusOr<Stores> OpenStores(const HubConfig& config, const base::Clock* cl
   if (!state.ok()) return base::Annotate(state.status(), "data_dir: the state can't be opened");
   stores.state = *std::move(state);
 
+  if (!kind.query) return stores;
   store::DatabaseOptions small;
   small.block_cache_bytes = size_t{8} << 20;
   small.write_buffer_bytes = size_t{4} << 20;

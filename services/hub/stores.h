@@ -21,22 +21,25 @@ namespace hub::hub_service {
 struct Keys {
   std::unique_ptr<const model::Tokeniser> tokeniser;
   std::optional<base::HmacKey> cursor;
+  std::string routing_check;  // tells whether two have the same routing key; doesn't tell the key
 };
 
-// Makes keys that are missing on the first start, and says aloud that routing.key must be escrowed. FailedPrecondition: routing.key is
-// missing and there are data that were made under it.
-absl::StatusOr<Keys> OpenKeys(const HubConfig& config);
+// hub-all makes keys that are missing on its first start, and says aloud that routing.key must be escrowed; the processes of a cluster
+// want to be given theirs. FailedPrecondition: routing.key is missing and may not be made.
+absl::StatusOr<Keys> OpenKeys(const ServerKind& kind, const HubConfig& config);
 
 struct Stores {
   std::unique_ptr<eventlog::Log> log;               // with the hub's topics
-  std::unique_ptr<store::Database> state;           // can be rebuilt from the log
+  std::unique_ptr<store::Database> state;           // can be rebuilt from the log; for registry and query
   store::TableId registry_tables = 0;               // first of registry::ProcessorTables() in `state`
   store::TableId replica_tables = 0;                // first of replica::ReplicaTables()
-  std::unique_ptr<store::Database> audit_database;  // can't be rebuilt
+  std::unique_ptr<store::Database> audit_database;  // can't be rebuilt; for query
   std::unique_ptr<audit::AuditLog> audit;
 };
 
 // REQUIRES: OpenKeys has made the folders. Errors say in one line what to do.
-absl::StatusOr<Stores> OpenStores(const HubConfig& config, const base::Clock* clock, base::Metrics* metrics);
+// Unavailable: the log is not there yet; another try may do.
+absl::StatusOr<Stores> OpenStores(const ServerKind& kind, const HubConfig& config, const base::Clock* clock,
+                                  base::Metrics* metrics);
 
 }  // namespace hub::hub_service

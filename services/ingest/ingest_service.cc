@@ -212,6 +212,10 @@ class Impl final : public IngestService, public v1::ReportService::CallbackServi
       reactor->Finish(rpc::ToGrpc(caller.status()));
       return reactor;
     }
+    if (replica_ == nullptr) {
+      reactor->Finish(rpc::ToGrpc(absl::UnimplementedError("hub-query tells what became of reports")));
+      return reactor;
+    }
     const absl::Status taken = workers_->Run([this, reactor, request, response, caller = *std::move(caller)] {
       reactor->Finish(rpc::ToGrpc(ingest::GetReportStatus(*replica_, *gate_->policy(), caller, *request, response)));
     });

@@ -16,7 +16,7 @@ namespace hub::ingest {
 
 class IngestService {
  public:
-  // All pointers outlive the service.
+  // All pointers outlive the service. `replica` may be null: then GetReportStatus is another process's task.
   static std::unique_ptr<IngestService> Create(const rpc::Gate* gate, ReportIntake* intake,
                                                const replica::Replica* replica, rpc::WorkerPool* workers);
   virtual ~IngestService() = default;  // REQUIRES: the server was drained

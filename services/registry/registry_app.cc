@@ -8,13 +8,14 @@
 #include "libs/eventlog/topics.h"
 #include "libs/model/records.h"
 #include "libs/wire/wire.h"
-#include "services/registry/kept_rules.h"
 
 namespace hub::registry_service {
 namespace {
 
 constexpr absl::Duration kPauseMin = absl::Milliseconds(50);  // after a failed step; doubled for each in a row
 constexpr absl::Duration kPauseMax = absl::Seconds(5);
+// Time to learn whether the partition is still ours: two who take it from each other in turns would serve nobody.
+constexpr absl::Duration kDeposedPause = absl::Seconds(2);
 constexpr absl::Duration kWaitMax = absl::Milliseconds(200);  // so that Stop is quick
 constexpr absl::Duration kPutAgainAfter = absl::Seconds(30);  // rules that were put and don't show
 
@@ -27,6 +28,7 @@ eventlog::Record RulesRecord(const model::Rules& rules) {
 struct RegistryApp::Partition {
   int32_t number = 0;
   mutable base::Mutex mu;
+  bool assigned ABSL_GUARDED_BY(mu) = false;
   std::shared_ptr<registry::Processor> processor ABSL_GUARDED_BY(mu);
   int restarts ABSL_GUARDED_BY(mu) = 0;
   absl::Status last_error ABSL_GUARDED_BY(mu);
@@ -72,13 +74,13 @@ void RegistryApp::Stop() {
 }
 
 void RegistryApp::Run(const std::shared_ptr<Partition>& partition, const std::stop_token& stop) {
-  ReplaceProcessor(partition.get());
   absl::Duration pause = kPauseMin;
   while (!stop.stop_requested()) {
-    std::shared_ptr<registry::Processor> processor;
-    {
-      base::MutexLock lock(&partition->mu);
-      processor = partition->processor;
+    const std::shared_ptr<registry::Processor> processor = ProcessorIfAssigned(partition.get());
+    if (processor == nullptr) {
+      pause = kPauseMin;
+      Pause(stop, kWaitMax);
+      continue;
     }
     const registry::StepResult step = processor->Step();
     {
@@ -87,10 +89,8 @@ void RegistryApp::Run(const std::shared_ptr<Partition>& partition, const std::st
     }
     if (processor->Status().phase == registry::ProcessorPhase::kDeposed) {
       HUB_LOG(WARN, "registry_deposed", {{"partition", partition->number}, {"term", processor->Status().term}});
-      processor.reset();
-      Pause(stop, pause);
-      pause = std::min(pause * 2, kPauseMax);
-      ReplaceProcessor(partition.get());
+      Pause(stop, kDeposedPause);
+      DropProcessor(partition.get());
       continue;
     }
     if (!step.status.ok()) {
@@ -106,14 +106,32 @@ void RegistryApp::Run(const std::shared_ptr<Partition>& partition, const std::st
   }
 }
 
-void RegistryApp::ReplaceProcessor(Partition* partition) {
-  registry::ProcessorOptions options = options_.processor;
-  options.partition = partition->number;
+std::shared_ptr<registry::Processor> RegistryApp::ProcessorIfAssigned(Partition* partition) {
   base::MutexLock lock(&partition->mu);
-  if (partition->processor != nullptr) ++partition->restarts;
+  if (!partition->assigned) {
+    partition->processor.reset();
+  } else if (partition->processor == nullptr) {
+    registry::ProcessorOptions options = options_.processor;
+    options.partition = partition->number;
+    partition->processor =
+        std::make_shared<registry::Processor>(options, clock_, log_, database_, first_table_, tokeniser_, metrics_);
+  }
+  return partition->processor;
+}
+
+void RegistryApp::DropProcessor(Partition* partition) {
+  base::MutexLock lock(&partition->mu);
+  ++partition->restarts;
   partition->processor.reset();  // before its successor opens the same tables
-  partition->processor =
-      std::make_shared<registry::Processor>(options, clock_, log_, database_, first_table_, tokeniser_, metrics_);
+}
+
+void RegistryApp::Assign(const std::set<int32_t>& partitions) {
+  for (const std::shared_ptr<Partition>& partition : partitions_) {
+    base::MutexLock lock(&partition->mu);
+    partition->assigned = partitions.count(partition->number) > 0;
+  }
+  base::MutexLock lock(&mu_);
+  stop_asked_.NotifyAll();
 }
 
 void RegistryApp::PutRulesIfOlder(const std::shared_ptr<Partition>& partition) {
@@ -121,6 +139,7 @@ void RegistryApp::PutRulesIfOlder(const std::shared_ptr<Partition>& partition) {
   if (wanted->version == 0) return;
   {
     base::MutexLock lock(&partition->mu);
+    if (partition->processor == nullptr) return;
     const registry::ProcessorStatus status = partition->processor->Status();
     if (status.phase != registry::ProcessorPhase::kRunning || status.rules_version >= wanted->version) return;
     // Newer rules may be on the log already, not read yet; a partition without any can't wait for that.
@@ -153,6 +172,7 @@ std::vector<PartitionStatus> RegistryApp::Status() const {
   for (const std::shared_ptr<Partition>& partition : partitions_) {
     base::MutexLock lock(&partition->mu);
     PartitionStatus status;
+    status.assigned = partition->assigned;
     if (partition->processor != nullptr) status.processor = partition->processor->Status();
     status.restarts = partition->restarts;
     status.last_error = partition->last_error;
@@ -166,37 +186,6 @@ void RegistryApp::WantRules(const model::Rules& rules) {
   rules_ = std::make_shared<model::Rules>(rules);
 }
 
-absl::StatusOr<std::map<int32_t, int64_t>> RegistryApp::ApplyRules(const model::Rules& rules, absl::Duration timeout) {
-  for (const PartitionStatus& status : Status()) {
-    if (rules.version <= status.processor.rules_version) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("version: want above ", status.processor.rules_version, ", which is in force"));
-    }
-  }
-  // First, so that a start after a crash in between puts them on the partitions that lack them.
-  HUB_RETURN_IF_ERROR(KeepRules(log_, rules, timeout));
-  for (const std::shared_ptr<Partition>& partition : partitions_) {
-    // The partition's thread need not put them again.
-    base::MutexLock lock(&partition->mu);
-    partition->put_version = rules.version;
-    partition->put_at = clock_->Monotonic();
-  }
-  WantRules(rules);  // what fails below, each partition's thread makes good
-  std::map<int32_t, int64_t> positions;
-  for (const std::shared_ptr<Partition>& partition : partitions_) {
-    absl::StatusOr<int64_t> position =
-        eventlog::AppendSync(log_, {eventlog::kReportsTopic, partition->number}, RulesRecord(rules), timeout);
-    if (!position.ok()) {
-      base::MutexLock lock(&partition->mu);
-      partition->put_version = 0;
-      return position.status();
-    }
-    positions[partition->number] = *position;
-  }
-  HUB_LOG(INFO, "rules_applied", {{"version", rules.version}});
-  return positions;
-}
-
 std::shared_ptr<const model::Rules> RegistryApp::rules() const {
   base::MutexLock lock(&mu_);
   return rules_;
@@ -208,7 +197,8 @@ bool RegistryApp::WaitForRules(absl::Duration timeout) const {
   base::CondVar never;  // nobody tells: this is asked once, at the start
   while (true) {
     const std::vector<PartitionStatus> all = Status();
-    if (std::all_of(all.begin(), all.end(), [](const PartitionStatus& s) { return s.processor.rules_version > 0; }))
+    if (std::all_of(all.begin(), all.end(),
+                    [](const PartitionStatus& s) { return !s.assigned || s.processor.rules_version > 0; }))
       return true;
     if (clock_->Monotonic() >= until) return false;
     base::MutexLock lock(&mu);

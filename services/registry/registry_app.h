@@ -1,12 +1,12 @@
-// The registry's threads: one per partition of the log, each the sole driver of its registry::Processor. A processor that was deposed or
-// keeps failing is replaced after a pause. Also puts rules on the log.
+// The registry's threads: one per partition of the log, each the sole driver of its registry::Processor while the partition is assigned. A
+// processor that was deposed or keeps failing is replaced after a pause. Also puts rules on the log where they are missing.
 //
 // Thread safety: Start and Stop from one thread; everything else from any.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +30,7 @@ struct RegistryOptions {
 };
 
 struct PartitionStatus {
+  bool assigned = false;  // what follows is of no meaning otherwise
   registry::ProcessorStatus processor;
   int restarts = 0;         // of the processor, by this process
   absl::Status last_error;  // of the last step
@@ -45,22 +46,24 @@ class RegistryApp {
   void Start();
   void Stop();
 
+  // Which partitions to serve from now on; none before the first call. One that goes loses its processor, and its disk is kept.
+  void Assign(const std::set<int32_t>& partitions);
+
   std::vector<PartitionStatus> Status() const;
 
-  // The rules of the file. Each partition's thread puts them on its partition as soon as it owns it and has older ones.
+  // The rules to be in force. Each partition's thread puts them on its partition as soon as it owns it and has older ones.
   void WantRules(const model::Rules& rules);
-  // Keeps the rules and puts them on every partition now: positions by partition. FailedPrecondition: their version is not above what a partition has.
-  absl::StatusOr<std::map<int32_t, int64_t>> ApplyRules(const model::Rules& rules, absl::Duration timeout);
-  // What the last of the two was given; for explanations.
-  std::shared_ptr<const model::Rules> rules() const;
-  // True once every partition has decided-by rules, within `timeout`: before that, reports would be kept without any effect.
+  // True once every assigned partition has decided-by rules, within `timeout`: before that, reports would be kept without any effect.
   bool WaitForRules(absl::Duration timeout) const;
 
  private:
   struct Partition;
   void Run(const std::shared_ptr<Partition>& partition, const std::stop_token& stop);
-  void ReplaceProcessor(Partition* partition);
+  // Makes one when there is none; drops it when the partition is no longer assigned.
+  std::shared_ptr<registry::Processor> ProcessorIfAssigned(Partition* partition);
+  void DropProcessor(Partition* partition);
   void PutRulesIfOlder(const std::shared_ptr<Partition>& partition);
+  std::shared_ptr<const model::Rules> rules() const;
   void Pause(const std::stop_token& stop, absl::Duration how_long);
 
   const RegistryOptions options_;
