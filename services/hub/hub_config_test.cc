@@ -144,5 +144,18 @@ TEST_CASE("A data folder that can't be made is a problem", "[hub][config]") {
   CHECK(Names(Problems(LoadConfig(path, {absl::StrCat("data_dir=", file, "/data")})), "data_dir: "));
 }
 
+TEST_CASE("A part of a cluster wants Kafka, and a registry no certificates", "[hub][config]") {
+  const Files files;
+  CHECK(Names(Problems(LoadConfig(files.Good(), {}, kHubIngest)), "log.kind: hub-ingest wants \"kafka\""));
+  const std::vector<std::string> kafka = {"log.kind=kafka", "log.kafka_bootstrap=127.0.0.1:9092",
+                                          "listen.insecure_for_benches=false", "node_name=registry-1"};
+  const absl::StatusOr<HubConfig> config = LoadConfig(files.Good(), kafka, kHubRegistry);
+  INFO(config.status().ToString());
+  REQUIRE(config.ok());
+  CHECK(config->node_name == "registry-1");
+  CHECK(Names(Problems(LoadConfig(files.Good(), kafka, kHubQuery)), "listen.identity_dir: "));
+  CHECK(Names(Problems(LoadConfig(files.Good(), {"node_name=a, b"})), "node_name: "));
+}
+
 }  // namespace
 }  // namespace hub::hub_service
