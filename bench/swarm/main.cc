@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
   hub::swarm::SwarmOptions options;
   double run_seconds = 0, quiet_seconds = 0;
   CLI::App app{"Many simulated stakeholders in one process; compares what each received with what it may see."};
-  app.add_option("--server", options.server, "host:port of the hub");
+  app.add_option("--server", options.server, "host:port of the hub, several with commas between");
   app.add_option("--identities", options.identities,
                  "folder of <stakeholder>/<principal>/ identities; none = clear text");
   app.add_option("--policy", options.policy_file, "policy.textproto")->required();

@@ -58,7 +58,7 @@ absl::StatusOr<SslContext> LoadIdentity(const std::string& folder) {
   return context;
 }
 
-absl::StatusOr<sockaddr_in> ParseAddress(const std::string& server) {
+absl::StatusOr<sockaddr_in> ParseAddress(absl::string_view server) {
   const std::vector<std::string> parts = absl::StrSplit(server, ':');
   int port = 0;
   sockaddr_in address{};
@@ -96,6 +96,7 @@ struct Member {
   api::Filter filter;
   SslContext identity;
   bool auditor = false;
+  size_t server = 0;  // the next to try
 
   std::unique_ptr<H2Stream> stream;
   View view;
@@ -142,7 +143,7 @@ class Swarm::Impl {
   SwarmOptions options_;
   base::RealClock clock_;
   config::Policy policy_;
-  sockaddr_in server_{};
+  std::vector<sockaddr_in> servers_;
   int epoll_ = -1;
   std::vector<std::unique_ptr<Member>> members_;  // the auditor is the last
   KeyTable keys_;
@@ -172,9 +173,11 @@ absl::Status Swarm::Impl::Open(const SwarmOptions& options) {
   if (!file || !google::protobuf::TextFormat::ParseFromString(text.str(), &policy_)) {
     return absl::InvalidArgumentError(absl::StrCat("--policy ", options.policy_file, ": not a readable policy"));
   }
-  absl::StatusOr<sockaddr_in> server = ParseAddress(options.server);
-  if (!server.ok()) return server.status();
-  server_ = *server;
+  for (const absl::string_view address : absl::StrSplit(options.server, ',')) {
+    absl::StatusOr<sockaddr_in> server = ParseAddress(address);
+    if (!server.ok()) return server.status();
+    servers_.push_back(*server);
+  }
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
 
   std::vector<int> may_subscribe;
@@ -209,6 +212,7 @@ absl::Status Swarm::Impl::AddMember(const config::Stakeholder& stakeholder, cons
   auto member = std::make_unique<Member>();
   member->stakeholder = &stakeholder;
   member->auditor = auditor;
+  member->server = members_.size();
   if (!auditor && options_.filters) member->filter = FilterFor(stakeholder, index);
   if (!options_.identities.empty()) {
     auto identity = LoadIdentity(absl::StrCat(options_.identities, "/", stakeholder.id(), "/", principal));
@@ -232,8 +236,9 @@ void Swarm::Impl::ConnectDue() {
 void Swarm::Impl::Connect(Member* member) {
   member->opened = false;
   member->positions.clear();  // acknowledgements are of what this stream sent
-  member->stream = std::make_unique<H2Stream>(member->identity.get(), server_, kPath,
-                                              [this, member](absl::string_view bytes) { OnMessage(member, bytes); });
+  member->stream =
+      std::make_unique<H2Stream>(member->identity.get(), servers_[member->server++ % servers_.size()], kPath,
+                                 [this, member](absl::string_view bytes) { OnMessage(member, bytes); });
   if (absl::Status status = member->stream->Connect(); !status.ok()) {
     Break(member, status, absl::ZeroDuration());
     return;

@@ -16,7 +16,7 @@
 namespace hub::swarm {
 
 struct SwarmOptions {
-  std::string server = "127.0.0.1:7443";
+  std::string server = "127.0.0.1:7443";  // several with commas between: spread over them, and on to the next after a break
   std::string identities;   // folder of <stakeholder>/<principal>/{cert,key,ca}.pem; empty = clear text
   std::string policy_file;  // who there is and what each may see
   std::string auditor = "dot-diu/analyst-2";

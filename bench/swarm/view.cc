@@ -111,8 +111,8 @@ uint64_t HeldHash(KeyId key, uint64_t version) {
 }
 
 bool View::Apply(KeyId key, const EventHead& event) {
-  if (key >= entries_.size()) entries_.resize(std::max<size_t>(key + 1, entries_.size() * 3 / 2));
-  Entry& entry = entries_[key];
+  while (key >= size()) chunks_.push_back(std::make_unique<Chunk>());
+  Entry& entry = (*chunks_[key / kChunk])[key % kChunk];
   if (event.term < entry.term || (event.term == entry.term && event.version <= entry.version)) return false;
   if (entry.held) {
     set_hash_ -= HeldHash(key, entry.version);

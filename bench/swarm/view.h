@@ -5,7 +5,9 @@
 // own, straight from the policy file: it shares nothing with the hub's matching. Not thread-safe.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -52,11 +54,11 @@ class View {
  public:
   // False: an old version, dropped.
   bool Apply(KeyId key, const EventHead& event);
-  bool Holds(KeyId key) const { return key < entries_.size() && entries_[key].held; }
+  bool Holds(KeyId key) const { return key < size() && At(key).held; }
   size_t held() const { return held_; }
-  uint64_t version(KeyId key) const { return key < entries_.size() ? entries_[key].version : 0; }
+  uint64_t version(KeyId key) const { return key < size() ? At(key).version : 0; }
   uint64_t set_hash() const { return set_hash_; }
-  size_t size() const { return entries_.size(); }
+  size_t size() const { return chunks_.size() * kChunk; }
 
  private:
   struct Entry {
@@ -64,7 +66,12 @@ class View {
     uint32_t version = 0;
     bool held = false;
   };
-  std::vector<Entry> entries_;
+  // In chunks, because hundreds of views that copy themselves to twice the size at the same moment stop the whole swarm for a second.
+  static constexpr size_t kChunk = 1024;
+  using Chunk = std::array<Entry, kChunk>;
+  const Entry& At(KeyId key) const { return (*chunks_[key / kChunk])[key % kChunk]; }
+
+  std::vector<std::unique_ptr<Chunk>> chunks_;
   size_t held_ = 0;
   uint64_t set_hash_ = 0;  // sum of the hashes of (key, version) held
 };

@@ -7,6 +7,7 @@
 #include <openssl/sha.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cstring>
 
 #include <cctype>
 #include <fstream>
@@ -33,6 +34,23 @@ struct Crc32cTable {
   }
 };
 constexpr Crc32cTable kCrc32c;
+
+uint32_t Crc32cStep(uint32_t crc, char c) { return (crc >> 8) ^ kCrc32c.value[(crc ^ static_cast<uint8_t>(c)) & 0xff]; }
+
+#if defined(__x86_64__)
+// The processor's own, 8 bytes at a time: a record's checksum is taken several times on its way.
+__attribute__((target("sse4.2"))) uint32_t Crc32cByInstruction(uint32_t crc, absl::string_view bytes) {
+  uint64_t wide = crc;
+  for (; bytes.size() >= sizeof(uint64_t); bytes.remove_prefix(sizeof(uint64_t))) {
+    uint64_t word;
+    std::memcpy(&word, bytes.data(), sizeof(word));
+    wide = __builtin_ia32_crc32di(wide, word);
+  }
+  crc = static_cast<uint32_t>(wide);
+  for (const char c : bytes) crc = Crc32cStep(crc, c);
+  return crc;
+}
+#endif
 
 const unsigned char* Bytes(absl::string_view s) { return reinterpret_cast<const unsigned char*>(s.data()); }
 
@@ -125,8 +143,12 @@ bool ConstantTimeEqual(absl::string_view a, absl::string_view b) {
 }
 
 uint32_t Crc32c(absl::string_view bytes) {
+#if defined(__x86_64__)
+  static const bool has_instruction = __builtin_cpu_supports("sse4.2");
+  if (has_instruction) return ~Crc32cByInstruction(~0u, bytes);
+#endif
   uint32_t crc = ~0u;
-  for (const char c : bytes) crc = (crc >> 8) ^ kCrc32c.value[(crc ^ static_cast<uint8_t>(c)) & 0xff];
+  for (const char c : bytes) crc = Crc32cStep(crc, c);
   return ~crc;
 }
 

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "absl/strings/str_split.h"
 #include "libs/base/check.h"
 #include "libs/base/hash.h"
 #include "libs/base/status_macros.h"
@@ -43,15 +44,34 @@ grpc::ChannelArguments Arguments(const ConnectionOptions& options) {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& options) {
-  const size_t colon = options.server.rfind(':');
-  if (colon == std::string::npos || colon == 0 || colon + 1 == options.server.size()) {
+  const std::string server = options.server.substr(0, options.server.find(','));
+  const size_t colon = server.rfind(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == server.size()) {
     return absl::InvalidArgumentError("server: want host:port");
   }
   std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
   if (!options.identity_dir.empty()) {
     HUB_ASSIGN_OR_RETURN(credentials, rpc::ClientIdentity(options.identity_dir));
   }
-  return grpc::CreateCustomChannel(options.server, credentials, Arguments(options));
+  return grpc::CreateCustomChannel(server, credentials, Arguments(options));
+}
+
+absl::StatusOr<Channels> Channels::Make(const ConnectionOptions& options) {
+  Channels made;
+  ConnectionOptions one = options;
+  for (const absl::string_view server : absl::StrSplit(options.server, ',')) {
+    one.server = std::string(server);
+    HUB_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, Connect(one));
+    made.channels_.push_back(std::move(channel));
+  }
+  made.at_ = RandomSeed() % made.channels_.size();
+  return made;
+}
+
+bool Channels::Next() {
+  at_ = (at_ + 1) % channels_.size();
+  failed_ = std::min(failed_ + 1, channels_.size());
+  return failed_ == channels_.size();
 }
 
 Backoff::Backoff(absl::Duration base, absl::Duration cap, uint64_t seed) : base_(base), cap_(cap), random_(seed) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -17,12 +18,32 @@ class Channel;
 namespace hub::client {
 
 struct ConnectionOptions {
-  std::string server;        // host:port
+  std::string server;        // host:port, or several with commas between: any of them will do
   std::string identity_dir;  // cert.pem, key.pem, ca.pem; empty = clear text, which only a bench's loopback hub accepts
   std::string server_name;   // name expected in the server's certificate; empty = the host of `server`
 };
 
-// Each call makes a TCP connection of its own (channels with equal arguments would share one). It doesn't wait for it to stand:
+// One connection to each address of `server`, made when it is first turned to. A call that failed turns to the next; which one comes first is
+// drawn, so that many clients spread.
+//
+// Thread safety: one thread at a time.
+class Channels {
+ public:
+  // InvalidArgument as of Connect, whichever address it is about.
+  static absl::StatusOr<Channels> Make(const ConnectionOptions& options);
+  const std::shared_ptr<grpc::Channel>& current() const { return channels_[at_]; }
+  // True: every address has had its turn since the last success.
+  bool Next();
+  void NoteSuccess() { failed_ = 0; }
+  size_t size() const { return channels_.size(); }
+
+ private:
+  std::vector<std::shared_ptr<grpc::Channel>> channels_;
+  size_t at_ = 0;
+  size_t failed_ = 0;
+};
+
+// To the first address of `server`. Each call makes a TCP connection of its own (channels with equal arguments would share one). It doesn't wait for it to stand:
 // InvalidArgument for a bad address or identity, everything else shows on the first call.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& options);
 

@@ -38,8 +38,8 @@ absl::Duration HintOf(const v1::StreamReportsResponse& response) {
 
 class StreamReporter final : public Reporter {
  public:
-  StreamReporter(const ReporterOptions& options, std::shared_ptr<grpc::Channel> channel, OnVerdict on_verdict)
-      : options_(options), stub_(v1::ReportService::NewStub(std::move(channel))), on_verdict_(std::move(on_verdict)),
+  StreamReporter(const ReporterOptions& options, Channels channels, Channels status, OnVerdict on_verdict)
+      : options_(options), channels_(std::move(channels)), status_(std::move(status)), on_verdict_(std::move(on_verdict)),
         backoff_(options.backoff_base, options.backoff_max, RandomSeed()),
         thread_("hub-reporter", [this](std::stop_token stop) { Run(stop); }) {}
 
@@ -72,10 +72,7 @@ class StreamReporter final : public Reporter {
       v1::GetReportStatusRequest request;
       const size_t to = std::min(report_ids.size(), from + kItemsMax);
       for (size_t i = from; i < to; ++i) request.add_report_ids(report_ids[i]);
-      grpc::ClientContext context;
-      context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(options_.call_timeout));  // tidy:clock-ok gRPC takes deadlines of the wall clock
-      v1::GetReportStatusResponse response;
-      HUB_RETURN_IF_ERROR(rpc::FromGrpc(stub_->GetReportStatus(&context, request, &response)));
+      HUB_ASSIGN_OR_RETURN(v1::GetReportStatusResponse response, StatusOnce(request));
       if (response.statuses_size() != request.report_ids_size()) {
         return absl::InternalError("the hub answered about another number of reports than were asked about");
       }
@@ -85,6 +82,22 @@ class StreamReporter final : public Reporter {
   }
 
  private:
+  // Asks each address at most once.
+  absl::StatusOr<v1::GetReportStatusResponse> StatusOnce(const v1::GetReportStatusRequest& request) {
+    while (true) {
+      grpc::ClientContext context;
+      context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(options_.call_timeout));  // tidy:clock-ok gRPC takes deadlines of the wall clock
+      v1::GetReportStatusResponse response;
+      const absl::Status status =
+          rpc::FromGrpc(v1::ReportService::NewStub(status_.current())->GetReportStatus(&context, request, &response));
+      if (status.ok()) {
+        status_.NoteSuccess();
+        return response;
+      }
+      if (!absl::IsUnavailable(status) || status_.Next()) return status;
+    }
+  }
+
   // The reporter's thread: one stream after another, as long as there is work.
   void Run(std::stop_token stop) {
     const std::stop_callback wake(stop, [this] { Wake(); });
@@ -97,7 +110,9 @@ class StreamReporter final : public Reporter {
       const absl::Status why = RunStream(stop);
       if (stop.stop_requested()) return;
       if (!MayPass(why)) return Fail(why);
-      const absl::Duration pause = backoff_.Next(retry_hint_);
+      // Another address is tried at once, unless all were, or the hub asked for a pause.
+      const bool all_tried = channels_.Next();
+      const absl::Duration pause = all_tried ? backoff_.Next(retry_hint_) : retry_hint_;
       if (options_.on_pause) options_.on_pause(why, pause);
       PauseUntil(clock_.Monotonic() + pause, stop);
       if (GaveUp()) return Fail(absl::UnavailableError(absl::StrCat("no verdict for ", absl::FormatDuration(options_.give_up_after),
@@ -108,7 +123,8 @@ class StreamReporter final : public Reporter {
   // Until the stream breaks. What it left unanswered is first in line again.
   absl::Status RunStream(std::stop_token stop) {
     Call call([this] { Wake(); });
-    stub_->async()->StreamReports(call.context(), &call);
+    const auto stub = v1::ReportService::NewStub(channels_.current());
+    stub->async()->StreamReports(call.context(), &call);
     call.Start();
     last_answer_ = clock_.Monotonic();
     absl::Status broken;
@@ -166,6 +182,7 @@ class StreamReporter final : public Reporter {
       on_wire_.erase(found);
     }
     last_answer_ = clock_.Monotonic();
+    channels_.NoteSuccess();
     std::vector<const v1::ReportVerdict*> refused(batch.size(), nullptr);
     size_t refusals = 0;
     for (const v1::RefusedReport& refusal : response.refused()) {
@@ -263,7 +280,8 @@ class StreamReporter final : public Reporter {
   }
 
   const ReporterOptions options_;
-  const std::unique_ptr<v1::ReportService::Stub> stub_;
+  Channels channels_;  // the reporter's thread
+  Channels status_;    // the caller's
   const OnVerdict on_verdict_;
   const base::RealClock clock_;
 
@@ -295,8 +313,10 @@ class StreamReporter final : public Reporter {
 absl::StatusOr<std::unique_ptr<Reporter>> Reporter::Create(const ReporterOptions& options, OnVerdict on_verdict) {
   if (options.batch_size < 1 || options.batch_size > kItemsMax) return absl::InvalidArgumentError("batch_size: want 1 to 1,000");
   if (options.in_flight_max < options.batch_size) return absl::InvalidArgumentError("in_flight_max: want at least batch_size");
-  HUB_ASSIGN_OR_RETURN(auto channel, Connect(options.connection));
-  return std::make_unique<StreamReporter>(options, std::move(channel), std::move(on_verdict));
+  HUB_ASSIGN_OR_RETURN(Channels channels, Channels::Make(options.connection));
+  HUB_ASSIGN_OR_RETURN(Channels status,
+                       Channels::Make(options.status.server.empty() ? options.connection : options.status));
+  return std::make_unique<StreamReporter>(options, std::move(channels), std::move(status), std::move(on_verdict));
 }
 
 }  // namespace hub::client

@@ -29,6 +29,7 @@ namespace hub::client {
 
 struct ReporterOptions {
   ConnectionOptions connection;
+  ConnectionOptions status;  // where Status asks; without a server: the same as `connection`
   int batch_size = 500;                                // reports, <= 1,000; a batch also ends at 1 MiB
   int in_flight_max = 4000;                            // reports
   absl::Duration linger = absl::Milliseconds(5);       // a batch that is not full waits so long for more

@@ -35,8 +35,8 @@ VersionStamp StampOf(const v1::Event& event) {
 class Session {
  public:
   Session(const SubscriberOptions& options, const v1::Filter& filter, const SubscriberHandlers& handlers,
-          std::shared_ptr<grpc::Channel> channel, std::stop_token stop)
-      : options_(options), filter_(filter), handlers_(handlers), stub_(v1::SubscriptionService::NewStub(std::move(channel))),
+          Channels channels, std::stop_token stop)
+      : options_(options), filter_(filter), handlers_(handlers), channels_(std::move(channels)),
         stop_(std::move(stop)), backoff_(options.backoff_base, options.backoff_max, RandomSeed()), seen_(options.versions_max),
         token_(options.token) {}
 
@@ -47,7 +47,9 @@ class Session {
       const absl::Status why = RunStream();
       if (stop_.stop_requested()) break;
       if (!MayPass(why)) return why;
-      const absl::Duration pause = backoff_.Next(reconnect_after_);
+      // Another address is tried at once, unless all were, or the hub asked for a pause.
+      const bool all_tried = channels_.Next();
+      const absl::Duration pause = all_tried ? backoff_.Next(reconnect_after_) : reconnect_after_;
       if (handlers_.on_disconnected) handlers_.on_disconnected(why, pause);
       Pause(pause);
     }
@@ -58,7 +60,8 @@ class Session {
   // Until the stream ends, for whatever reason; never OK unless asked to stop.
   absl::Status RunStream() {
     Call call([this] { Wake(); });
-    stub_->async()->Subscribe(call.context(), &call);
+    const auto stub = v1::SubscriptionService::NewStub(channels_.current());
+    stub->async()->Subscribe(call.context(), &call);
     call.Start();
     call.Write(Open());
     acks_.clear();
@@ -124,6 +127,7 @@ class Session {
     if (response.has_progress()) {
       token_ = response.progress().token();
       backoff_.Reset();
+      channels_.NoteSuccess();
       if (handlers_.on_progress) handlers_.on_progress(response.progress());
     }
     if (response.has_drain()) {
@@ -197,7 +201,7 @@ class Session {
   const SubscriberOptions& options_;
   const v1::Filter& filter_;
   const SubscriberHandlers& handlers_;
-  const std::unique_ptr<v1::SubscriptionService::Stub> stub_;
+  Channels channels_;
   const std::stop_token stop_;
   const base::RealClock clock_;
   Backoff backoff_;
@@ -219,8 +223,8 @@ class Session {
 
 absl::Status Subscriber::Run(const SubscriberOptions& options, const v1::Filter& filter, const SubscriberHandlers& handlers,
                              std::stop_token stop) {
-  HUB_ASSIGN_OR_RETURN(auto channel, Connect(options.connection));
-  return Session(options, filter, handlers, std::move(channel), std::move(stop)).Run();
+  HUB_ASSIGN_OR_RETURN(Channels channels, Channels::Make(options.connection));
+  return Session(options, filter, handlers, std::move(channels), std::move(stop)).Run();
 }
 
 }  // namespace hub::client

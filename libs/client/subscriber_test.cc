@@ -1,8 +1,11 @@
 #include "libs/client/subscriber.h"
 
 #include <atomic>
+#include <set>
 #include <thread>
+#include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/mutex.h"
 #include "libs/base/thread.h"
@@ -70,6 +73,41 @@ class Opens {
   mutable base::Mutex mu_;
   std::vector<v1::SubscribeOpen> opens_;
 };
+
+TEST_CASE("Subscriber goes to another address with its token when one is gone, without a pause", "[client][subscriber]") {
+  Opens opens;
+  const auto serve = [&](const std::string& name, bool* ended) {
+    return [&opens, name, ended](grpc::ServerContext* context, Stream* stream) -> grpc::Status {
+      opens.Add(stream);
+      stream->Write(Opened("start"));
+      stream->Write(Batch({{name, 1}}, 5, "after " + name));
+      if (std::exchange(*ended, true)) UntilCancelled(context);
+      return grpc::Status(grpc::StatusCode::UNAVAILABLE, "gone");
+    };
+  };
+  bool one_ended = false, two_ended = false;
+  FakeHubHooks one, two;
+  one.subscribe = serve("ind_one", &one_ended);
+  two.subscribe = serve("ind_two", &two_ended);
+  const FakeHub first(one), second(two);
+  SubscriberOptions options = OptionsFor(first);
+  options.connection.server = absl::StrCat(first.address(), ",127.0.0.1:1,", second.address());
+  options.backoff_base = options.backoff_max = absl::Seconds(60);  // a pause would be noticed
+  std::stop_source stop;
+  std::set<std::string> seen;
+  SubscriberHandlers handlers;
+  handlers.on_event = [&](const v1::Event& event) {
+    seen.insert(event.indicator().indicator_id());
+    return true;
+  };
+  handlers.on_progress = [&](const v1::Progress&) {
+    if (seen.size() == 2) stop.request_stop();
+  };
+  REQUIRE(Subscriber::Run(options, {}, handlers, stop.get_token()).ok());
+  CHECK(seen == std::set<std::string>{"ind_one", "ind_two"});
+  REQUIRE(opens.all().size() == 2);
+  CHECK(absl::StartsWith(opens.all()[1].token(), "after "));
+}
 
 TEST_CASE("Subscriber resumes from the last progress and applies each version once", "[client][subscriber]") {
   Opens opens;

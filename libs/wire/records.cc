@@ -1,4 +1,6 @@
 // Frame and body of what stands in the hub's topics and tables.
+#include <google/protobuf/arena.h>
+
 #include <string>
 #include <utility>
 #include <variant>
@@ -47,6 +49,23 @@ absl::Status CheckFrame(absl::string_view bytes) {
   }
   return absl::OkStatus();
 }
+
+// A message whose parts all lie in one block, mostly on the stack: records have some ten of them.
+template <typename Message>
+class MessageOnArena {
+ public:
+  MessageOnArena()
+      : arena_(first_block_, sizeof(first_block_)),
+        message_(google::protobuf::Arena::CreateMessage<Message>(&arena_)) {}
+  Message* get() { return message_; }
+  Message* operator->() { return message_; }
+  Message& operator*() { return *message_; }
+
+ private:
+  alignas(8) char first_block_[4096];
+  google::protobuf::Arena arena_;
+  Message* const message_;
+};
 
 template <typename E>
 constexpr uint32_t Number(E value) {
@@ -171,7 +190,8 @@ absl::Status FromStored(const internal::HistoryRecord& record, model::HistoryEnt
   HUB_RETURN_IF_ERROR(FromStored(record.reporter(), &out->reporter));
   HUB_RETURN_IF_ERROR(
       StoredEnum(record.event_kind(), model::EventKind::kReverified, "history.event_kind", &out->event_kind));
-  HUB_RETURN_IF_ERROR(StoredEnum(record.level_after(), model::Level::kVeryHigh, "history.level_after", &out->level_after));
+  HUB_RETURN_IF_ERROR(
+      StoredEnum(record.level_after(), model::Level::kVeryHigh, "history.level_after", &out->level_after));
   out->version_after = record.version_after();
   out->tenure = record.tenure();
   out->decided_at = FromMicros(record.decided_at());
@@ -238,13 +258,13 @@ absl::Status BodyFromStored(const internal::LogRecord& record, uint64_t term, mo
 }  // namespace
 
 std::string EncodeRecord(const RecordHeader& header, const model::LogBody& body) {
-  internal::LogRecord record;
-  std::visit(BodyWriter{&record}, body);
+  MessageOnArena<internal::LogRecord> record;
+  std::visit(BodyWriter{record.get()}, body);
   std::string frame(kBodyAt, '\0');
   frame[0] = kFormat;
   PutBigEndian(header.term, 8, frame.data() + kTermAt);
   PutBigEndian(header.sequence, 8, frame.data() + kSequenceAt);
-  HUB_CHECK(record.AppendToString(&frame));
+  HUB_CHECK(record->AppendToString(&frame));
   StampChecksum(&frame);
   return frame;
 }
@@ -252,12 +272,12 @@ std::string EncodeRecord(const RecordHeader& header, const model::LogBody& body)
 absl::StatusOr<DecodedRecord> DecodeRecord(absl::string_view bytes) {
   DecodedRecord decoded;
   HUB_ASSIGN_OR_RETURN(decoded.header, DecodeHeader(bytes));
-  internal::LogRecord record;
+  MessageOnArena<internal::LogRecord> record;
   const absl::string_view body = bytes.substr(kBodyAt);
-  if (body.size() > size_t{1} << 30 || !record.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
+  if (body.size() > size_t{1} << 30 || !record->ParseFromArray(body.data(), static_cast<int>(body.size()))) {
     return absl::DataLossError("record: body does not parse");
   }
-  HUB_RETURN_IF_ERROR(BodyFromStored(record, decoded.header.term, &decoded.body));
+  HUB_RETURN_IF_ERROR(BodyFromStored(*record, decoded.header.term, &decoded.body));
   return decoded;
 }
 
@@ -275,21 +295,21 @@ std::string Restamp(absl::string_view bytes, uint64_t term) {
 }
 
 std::string EncodeState(const model::IndicatorState& state) {
-  internal::StoredIndicator stored;
-  ToStored(state, &stored);
+  MessageOnArena<internal::StoredIndicator> stored;
+  ToStored(state, stored.get());
   std::string row(1, kFormat);
-  HUB_CHECK(stored.AppendToString(&row));
+  HUB_CHECK(stored->AppendToString(&row));
   return row;
 }
 
 absl::StatusOr<model::IndicatorState> DecodeState(absl::string_view bytes) {
-  internal::StoredIndicator stored;
+  MessageOnArena<internal::StoredIndicator> stored;
   if (bytes.empty() || bytes[0] != kFormat || bytes.size() > size_t{1} << 30 ||
-      !stored.ParseFromArray(bytes.data() + 1, static_cast<int>(bytes.size() - 1))) {
+      !stored->ParseFromArray(bytes.data() + 1, static_cast<int>(bytes.size() - 1))) {
     return absl::DataLossError("state: does not parse");
   }
   model::IndicatorState state;
-  HUB_RETURN_IF_ERROR(FromStored(stored, &state));
+  HUB_RETURN_IF_ERROR(FromStored(*stored, &state));
   return state;
 }
 

@@ -9,7 +9,12 @@ namespace hub::hubctl {
 namespace {
 
 void AddGlobalOptions(CLI::App* app, Settings* settings) {
-  app->add_option("--server", settings->server, "The hub, host:port")->type_name("HOST:PORT");
+  app->add_option("--server", settings->server, "The hub, host:port; several with commas between: any of them")
+      ->type_name("HOST:PORT");
+  app->add_option("--stream-server", settings->stream_server, "A cluster's fan-out; default: as --server")
+      ->type_name("HOST:PORT");
+  app->add_option("--query-server", settings->query_server, "A cluster's query service; default: as --server")
+      ->type_name("HOST:PORT");
   app->add_option("--identity", settings->identity, "Folder with cert.pem, key.pem and ca.pem")->type_name("DIR");
   app->add_option("--server-name", settings->server_name, "Name expected in the hub's certificate, if not the host's")
       ->type_name("NAME");

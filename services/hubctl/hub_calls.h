@@ -26,32 +26,47 @@ inline auto Deadline(absl::Duration timeout) {
 
 class HubCalls {
  public:
-  static absl::StatusOr<HubCalls> Connect(const Environment& env) {
-    HUB_ASSIGN_OR_RETURN(const client::ConnectionOptions options, ConnectionOf(env.settings));
-    HUB_ASSIGN_OR_RETURN(auto channel, client::Connect(options));
-    return HubCalls(std::move(channel), env.timeout);
+  static absl::StatusOr<HubCalls> Connect(const Environment& env, Serves what = Serves::kQueries) {
+    HUB_ASSIGN_OR_RETURN(const client::ConnectionOptions options, ConnectionOf(env.settings, what));
+    HUB_ASSIGN_OR_RETURN(client::Channels channels, client::Channels::Make(options));
+    return HubCalls(std::move(channels), env.timeout);
   }
 
-  // calls.Call<v1::LookupService>(&v1::LookupService::Stub::Explain, request): the response, or why not.
+  // calls.Call<v1::LookupService>(&v1::LookupService::Stub::Explain, request): the response, or why not. One try at each address, until
+  // one can be reached; so only for calls that may be repeated.
   template <class Service, class Response, class Request>
   absl::StatusOr<Response> Call(grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                                 const Request& request) const {
-    grpc::ClientContext context;
-    context.set_deadline(Deadline(timeout_));
-    Response response;
-    const auto stub = Service::NewStub(channel_);
-    HUB_RETURN_IF_ERROR(rpc::FromGrpc((stub.get()->*method)(&context, request, &response)));
-    return response;
+    while (true) {
+      grpc::ClientContext context;
+      context.set_deadline(Deadline(timeout_));
+      Response response;
+      const auto stub = Service::NewStub(channels_.current());
+      const absl::Status status = rpc::FromGrpc((stub.get()->*method)(&context, request, &response));
+      if (status.ok()) {
+        channels_.NoteSuccess();
+        return response;
+      }
+      if (!absl::IsUnavailable(status) || channels_.Next()) return status;
+    }
   }
 
-  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+  // OK once one of the addresses can be reached; each gets its share of the time.
+  absl::Status AwaitConnection() const {
+    const absl::Duration share = timeout_ / static_cast<double>(channels_.size());
+    do {
+      if (channels_.current()->WaitForConnected(Deadline(share))) return absl::OkStatus();
+    } while (!channels_.Next());
+    return absl::UnavailableError("no connection within --timeout");
+  }
+
+  const std::shared_ptr<grpc::Channel>& channel() const { return channels_.current(); }
   absl::Duration timeout() const { return timeout_; }
 
  private:
-  HubCalls(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout)
-      : channel_(std::move(channel)), timeout_(timeout) {}
+  HubCalls(client::Channels channels, absl::Duration timeout) : channels_(std::move(channels)), timeout_(timeout) {}
 
-  std::shared_ptr<grpc::Channel> channel_;
+  mutable client::Channels channels_;  // turns to another address inside a call
   absl::Duration timeout_;
 };
 

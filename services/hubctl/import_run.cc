@@ -116,10 +116,11 @@ class ImportJob {
   // Fails at once when the hub can't be reached: later the reporter is patient.
   absl::Status Connect() {
     HUB_ASSIGN_OR_RETURN(calls_, HubCalls::Connect(env_));
-    if (!calls_->channel()->WaitForConnected(Deadline(env_.timeout)))
-      return absl::UnavailableError("no connection within --timeout");
+    HUB_ASSIGN_OR_RETURN(HubCalls reports, HubCalls::Connect(env_, Serves::kReports));
+    HUB_RETURN_IF_ERROR(reports.AwaitConnection());
     client::ReporterOptions reporter;
-    HUB_ASSIGN_OR_RETURN(reporter.connection, ConnectionOf(env_.settings));
+    HUB_ASSIGN_OR_RETURN(reporter.connection, ConnectionOf(env_.settings, Serves::kReports));
+    HUB_ASSIGN_OR_RETURN(reporter.status, ConnectionOf(env_.settings, Serves::kQueries));
     reporter.in_flight_max = kInFlightMax;
     reporter.give_up_after = std::max(kGiveUpAfter, env_.timeout);
     reporter.on_pause = [this](const absl::Status& why, absl::Duration pause) { OnPause(why, pause); };

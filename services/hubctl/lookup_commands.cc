@@ -55,7 +55,7 @@ class LookupRun {
                 env.out) {}
 
   absl::Status Open() {
-    HUB_ASSIGN_OR_RETURN(const auto options, ConnectionOf(env_.settings));
+    HUB_ASSIGN_OR_RETURN(const auto options, ConnectionOf(env_.settings, Serves::kQueries));
     HUB_ASSIGN_OR_RETURN(lookup_, client::Lookup::Create(options));
     return absl::OkStatus();
   }

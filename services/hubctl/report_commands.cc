@@ -69,14 +69,15 @@ absl::StatusOr<ExitCode> RunReport(const ReportArguments& arguments, const Envir
   absl::Duration wait;
   if (!absl::ParseDuration(arguments.wait, &wait)) return Usage("--wait: want a duration such as 2s");
   HUB_ASSIGN_OR_RETURN(const v1::Report report, ReportFrom(arguments, env));
-  HUB_ASSIGN_OR_RETURN(const HubCalls calls, HubCalls::Connect(env));
+  HUB_ASSIGN_OR_RETURN(const HubCalls calls, HubCalls::Connect(env, Serves::kReports));
   const auto verdict = SubmitOne(calls, report, env);
   if (!verdict.ok()) {
     *env.err << "hubctl: not known to be taken; to send it again without counting twice: --report-id "
              << report.report_id() << '\n';
     return verdict.status();
   }
-  return PrintOutcome(calls, *verdict, wait, env);
+  HUB_ASSIGN_OR_RETURN(const HubCalls queries, HubCalls::Connect(env, Serves::kQueries));
+  return PrintOutcome(queries, *verdict, wait, env);
 }
 
 absl::StatusOr<ExitCode> RunStatus(const std::vector<std::string>& ids, const Environment& env) {

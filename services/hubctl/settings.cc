@@ -32,10 +32,16 @@ absl::string_view Unquoted(absl::string_view value) {
 
 std::vector<std::string> ParseProfile(absl::string_view text, Settings* settings) {
   Settings read = *settings;
-  const std::map<std::string, std::string*> texts = {{"server", &read.server},     {"server_name", &read.server_name},
-                                                     {"identity", &read.identity}, {"output", &read.output},
-                                                     {"timeout", &read.timeout},   {"purpose", &read.purpose},
-                                                     {"case", &read.case_ref},     {"color", &read.color}};
+  const std::map<std::string, std::string*> texts = {{"server", &read.server},
+                                                     {"stream_server", &read.stream_server},
+                                                     {"query_server", &read.query_server},
+                                                     {"server_name", &read.server_name},
+                                                     {"identity", &read.identity},
+                                                     {"output", &read.output},
+                                                     {"timeout", &read.timeout},
+                                                     {"purpose", &read.purpose},
+                                                     {"case", &read.case_ref},
+                                                     {"color", &read.color}};
   std::vector<std::string> problems;
   int number = 0;
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
@@ -91,12 +97,13 @@ absl::Status CheckSettings(const Settings& settings, absl::Duration* timeout) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<client::ConnectionOptions> ConnectionOf(const Settings& settings) {
+absl::StatusOr<client::ConnectionOptions> ConnectionOf(const Settings& settings, Serves what) {
   if (settings.identity.empty() && !settings.insecure) {
     return Usage("identity: want --identity DIR with cert.pem, key.pem and ca.pem (or `identity:` in the profile)");
   }
   client::ConnectionOptions options;
-  options.server = settings.server;
+  const std::string& special = what == Serves::kStreams ? settings.stream_server : settings.query_server;
+  options.server = what == Serves::kReports || special.empty() ? settings.server : special;
   options.server_name = settings.server_name;
   if (!settings.insecure) options.identity_dir = settings.identity;
   return options;

@@ -1,7 +1,7 @@
 // What all commands share: where the hub is, who we are, how to print. From the profile file, then the command line.
 //
 // The profile is $HUBCTL_PROFILE, or ~/.config/fraudhub/hubctl.textproto when that exists: lines of `key: value`, "#" comments, values
-// bare or in double quotes. Keys: server, server_name, identity, insecure, output, timeout, purpose, case, color. Unknown keys are errors.
+// bare or in double quotes. Keys: server, stream_server, query_server, server_name, identity, insecure, output, timeout, purpose, case, color. Unknown keys are errors.
 #pragma once
 
 #include <string>
@@ -15,7 +15,10 @@
 namespace hub::hubctl {
 
 struct Settings {
+  // host:port, or several with commas between. A cluster has them for reports, streams and queries; empty: as `server`.
   std::string server = "localhost:7443";
+  std::string stream_server;
+  std::string query_server;
   std::string server_name;
   std::string identity;
   bool insecure = false;  // clear text: only a hub on loopback that a test or bench started
@@ -34,6 +37,7 @@ absl::Status LoadProfile(Settings* settings);
 // Usage errors for values that are none; `timeout` receives the parsed one.
 absl::Status CheckSettings(const Settings& settings, absl::Duration* timeout);
 // Usage error when it is neither told who we are nor that we need be nobody.
-absl::StatusOr<client::ConnectionOptions> ConnectionOf(const Settings& settings);
+enum class Serves { kReports, kStreams, kQueries };
+absl::StatusOr<client::ConnectionOptions> ConnectionOf(const Settings& settings, Serves what);
 
 }  // namespace hub::hubctl

@@ -220,7 +220,7 @@ absl::StatusOr<ExitCode> RunWatch(const WatchArguments& arguments, const Environ
     HUB_ASSIGN_OR_RETURN(quiet, QuietFrom(arguments.until_quiet));
   }
   client::SubscriberOptions options;
-  HUB_ASSIGN_OR_RETURN(options.connection, ConnectionOf(env.settings));
+  HUB_ASSIGN_OR_RETURN(options.connection, ConnectionOf(env.settings, Serves::kStreams));
   options.from_earliest = arguments.from == "earliest";
   options.client_id = "hubctl watch";
   Interrupts interrupts;
