@@ -2,7 +2,7 @@
 # A hub as a cluster on loopback: Kafka, 2 ingest, 2 registry, 3 fan-out and 1 query process. For trying out and for tests; a production
 # cluster runs the same binaries under systemd (deploy/systemd), each with its own machine and disk.
 #
-#   deploy/cluster.sh up [--nodes 1|3] [--dir DIR] [--bin DIR] [--pki DIR] [--policy FILE] [--port BASE|auto] [--fresh] [--set path=value]...
+#   deploy/cluster.sh up [--nodes 1|3] [--dir DIR] [--bin DIR] [--pki DIR] [--keys DIR] [--policy FILE] [--port BASE|auto] [--fresh] [--set path=value]...
 #   deploy/cluster.sh down|status [--dir DIR]
 #   deploy/cluster.sh start|stop|kill NAME... [--dir DIR]
 #
@@ -10,6 +10,7 @@
 #   --dir    everything the cluster keeps (default build/cluster): data, keys, logs, and `env`, which names the addresses for scripts
 #   --bin    folder of the binaries (default build/release/bin)
 #   --pki    identities, as deploy/dev_pki.sh makes them; made in DIR/pki for all of the policy's stakeholders when not given
+#   --keys   routing.key and the others, for all processes; made there when missing (default DIR/keys)
 #   --port   ingest listens on BASE+43 and +53, fan-out on +44, +54 and +64, query on +45, /metrics and the like on +70 to +77 (default 7400)
 #   --fresh  throws away what DIR holds first
 #   --set    goes to every process; remembered for `start`
@@ -34,13 +35,14 @@ case $action in
   -h | --help) usage 0 ;;
   *) usage 2 >&2 ;;
 esac
-dir=$root/build/cluster nodes='' bin='' pki='' policy='' port='' fresh=no sets=() names=()
+dir=$root/build/cluster nodes='' bin='' pki='' keys='' policy='' port='' fresh=no sets=() names=()
 while (($#)); do
   case $1 in
     --nodes) nodes=${2:?}; shift ;;
     --dir) dir=${2:?}; shift ;;
     --bin) bin=$(cd "${2:?}" && pwd); shift ;;
     --pki) pki=$(cd "${2:?}" && pwd); shift ;;
+    --keys) keys=$(realpath "${2:?}"); shift ;;
     --policy) policy=$(realpath "${2:?}"); shift ;;
     --port) port=${2:?}; shift ;;
     --set) sets+=("${2:?}"); shift ;;
@@ -57,10 +59,11 @@ mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 
 pid_of() { # NAME: when it runs; the command line is compared, because process ids are used again
-  local pid=''
+  local pid='' command=''
   [[ -s $dir/run/$1.pid ]] || return 1
   read -r pid <"$dir/run/$1.pid"
-  [[ -r /proc/$pid/cmdline ]] && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "node_name=$1 .*data_dir=$dir/" && echo "$pid"
+  command=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") || return 1
+  [[ $command == *"node_name=$1 "*"data_dir=$dir/"* ]] && echo "$pid"
 }
 readyz() { # NAME: what its ops port says, the status line first
   local answer=''
@@ -76,7 +79,7 @@ start() { # NAME
   [[ -z ${offset[$name]:-} ]] || arguments+=(--set "listen.address=127.0.0.1:$((port + offset[$name]))")
   [[ ! -s $dir/log/$name.log ]] || cat "$dir/log/$name.log" >>"$dir/log/$name.before.log"
   setsid "$bin/hub-${name%-*}" --config "$root/deploy/config/cluster.textproto" --set "node_name=$name" --set "data_dir=$dir/data/$name" \
-    --set "key_dir=$dir/keys" --set "log.kafka_bootstrap=$bootstrap" --set "log.kafka_replication_factor=$nodes" \
+    --set "key_dir=$keys" --set "log.kafka_bootstrap=$bootstrap" --set "log.kafka_replication_factor=$nodes" \
     --set "policy_file=$policy" --set "rules_file=$root/deploy/config/rules.textproto" --set "listen.identity_dir=$pki/server" \
     --set "listen.ops_address=127.0.0.1:$((port + ops[$name]))" "${arguments[@]}" >"$dir/log/$name.log" 2>&1 </dev/null &
   echo $! >"$dir/run/$name.pid"
@@ -157,11 +160,11 @@ case $action in
       "${BASH_SOURCE[0]}" down --dir "$dir" >/dev/null
       rm -rf "$dir/data" "$dir/keys" "$dir/kafka" "$dir/log" "$dir/settings"
     fi
-    given_nodes=$nodes given_bin=$bin given_pki=$pki given_policy=$policy given_port=$port given_sets=("${sets[@]}")
-    nodes=1 bin=$root/build/release/bin pki='' policy=$root/deploy/config/policy.textproto port=7400 sets=()
+    given_nodes=$nodes given_bin=$bin given_pki=$pki given_keys=$keys given_policy=$policy given_port=$port given_sets=("${sets[@]}")
+    nodes=1 bin=$root/build/release/bin pki='' keys=$dir/keys policy=$root/deploy/config/policy.textproto port=7400 sets=()
     # shellcheck disable=SC1091
     [[ ! -s $dir/settings ]] || source "$dir/settings"
-    nodes=${given_nodes:-$nodes} bin=${given_bin:-$bin} pki=${given_pki:-$pki} policy=${given_policy:-$policy} port=${given_port:-$port}
+    nodes=${given_nodes:-$nodes} bin=${given_bin:-$bin} pki=${given_pki:-$pki} keys=${given_keys:-$keys} policy=${given_policy:-$policy} port=${given_port:-$port}
     ((${#given_sets[@]} == 0)) || sets=("${given_sets[@]}")
     for name in "${all[@]}"; do [[ -x $bin/hub-${name%-*} ]] || fail "$bin has no hub-${name%-*}: build first, or --bin"; done
     mkdir -p "$dir/data" "$dir/log" "$dir/run"
@@ -171,9 +174,9 @@ case $action in
         ! is_free "$port" || break
       done
     fi
-    if [[ ! -s $dir/keys/routing.key ]]; then
-      (umask 077 && mkdir -p "$dir/keys" && for key in routing log cursor; do
-        od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >"$dir/keys/$key.key"
+    if [[ ! -s $keys/routing.key ]]; then
+      (umask 077 && mkdir -p "$keys" && for key in routing log cursor; do
+        od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >"$keys/$key.key"
       done)
     fi
     if [[ -z $pki ]]; then
@@ -184,7 +187,7 @@ case $action in
     bootstrap=$("$root/deploy/kafka.sh" start --dir "$dir/kafka" --nodes "$nodes" --port "$([[ $port == 7400 ]] && echo 19092 || echo auto)" |
       sed -n 's/^bootstrap=//p')
     [[ -n $bootstrap ]] || fail "Kafka did not start"
-    declare -p nodes bin pki policy port sets bootstrap >"$dir/settings"
+    declare -p nodes bin pki keys policy port sets bootstrap >"$dir/settings"
     address() { local list=() name; for name in "$@"; do list+=("127.0.0.1:$((port + offset[$name]))"); done; (IFS=,; echo "${list[*]}"); }
     {
       echo "HUB_SERVER=$(address ingest-1 ingest-2)"

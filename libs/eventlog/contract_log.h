@@ -24,6 +24,8 @@ class ContractLog {
   virtual void Restart() = 0;
   // False for a log that forgets when it is closed.
   virtual bool survives_restart() const { return true; }
+  // False for a log whose topics are ensured before it is made.
+  virtual bool forgets_topics() const { return true; }
 
   // What "old" means for this log: small where real time must pass.
   virtual absl::Duration lag() const = 0;

@@ -228,7 +228,7 @@ TEST_CASE("C3 after a restart the records, the offsets and the identity are the 
   for (int restart = 0; restart < 2; ++restart) {
     log.Restart();
     CHECK(log->log_id() == id);
-    CHECK(absl::IsNotFound(log->Offsets(kAt).status()));  // not ensured yet
+    if (log.forgets_topics()) CHECK(absl::IsNotFound(log->Offsets(kAt).status()));  // not ensured yet
     REQUIRE(log->EnsureTopics(Topics(log.lag())).ok());
     CHECK(log->log_id() == id);
     const auto after = ReadTo(log.log(), kAt, 0, before.back().offset + 1);

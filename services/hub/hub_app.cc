@@ -16,6 +16,7 @@
 #include "libs/base/metrics.h"
 #include "libs/base/status_macros.h"
 #include "libs/eventlog/kafka_group.h"
+#include "libs/eventlog/mirrored_log.h"
 #include "libs/eventlog/topics.h"
 #include "libs/replica/replica.h"
 #include "libs/rpc/ops_server.h"
@@ -73,7 +74,6 @@ class Impl final : public HubApp {
     HUB_ASSIGN_OR_RETURN(keys_, OpenKeys(kind_, config_));
     HUB_RETURN_IF_ERROR(StartOps());
     HUB_RETURN_IF_ERROR(AwaitLog());
-    HUB_RETURN_IF_ERROR(ReadControl());
     if (kind_.query) {
       HUB_ASSIGN_OR_RETURN(replica_,
                            replica::Replica::Open(stores_.state.get(), stores_.replica_tables, config_.partitions,
@@ -88,8 +88,8 @@ class Impl final : public HubApp {
     }
     if (kind_.ingest || kind_.query) MakeIngest();
     if (kind_.fanout) {
-      fanout_.emplace(config_.fanout, clock_, stores_.log.get(), &*gate_, wire::CursorSealer(*keys_.cursor, 1),
-                      &metrics_);
+      eventlog::Log* const log = mirror_ != nullptr ? mirror_.get() : stores_.log.get();
+      fanout_.emplace(config_.fanout, clock_, log, &*gate_, wire::CursorSealer(*keys_.cursor, 1), &metrics_);
       HUB_RETURN_IF_ERROR(base::Annotate(RetryUnavailable(clock_, kControlTimeout, [&] { return fanout_->Start(); }),
                                          "the fan-out can't read the log"));
     }
@@ -159,19 +159,39 @@ class Impl final : public HubApp {
   // Opens what is on this machine and the way to the log; a part of a cluster waits for the log as long as it takes.
   absl::Status AwaitLog() {
     while (true) {
-      absl::StatusOr<Stores> stores = OpenStores(kind_, config_, clock_, &metrics_);
-      if (stores.ok()) {
-        stores_ = *std::move(stores);
-        return absl::OkStatus();
-      }
-      if (kind_.IsWhole() || !absl::IsUnavailable(stores.status())) return stores.status();
-      HUB_LOG(WARN, "waits_for_the_log", {{"status", stores.status().ToString()}});
+      absl::Status opened = Open();
+      if (opened.ok() || kind_.IsWhole() || !absl::IsUnavailable(opened)) return opened;
+      mirror_.reset();
+      control_.reset();
+      stores_ = {};
+      HUB_LOG(WARN, "waits_for_the_log", {{"status", opened.ToString()}});
       {
         base::MutexLock lock(&mu_);
-        waits_for_ = std::string(stores.status().message());
+        waits_for_ = std::string(opened.message());
       }
       if (stop_asked_()) return absl::CancelledError("asked to stop before it served");
     }
+  }
+
+  absl::Status Open() {
+    HUB_ASSIGN_OR_RETURN(stores_, OpenStores(kind_, config_, clock_, &metrics_));
+    HUB_RETURN_IF_ERROR(ReadControl());
+    return base::Annotate(OpenMirror(), "data_dir: the copy of events can't be opened");
+  }
+
+  // Streams that are behind read the copy, and never hold up the others by asking a broker.
+  absl::Status OpenMirror() {
+    if (!kind_.fanout || config_.log_kind != LogKind::kKafka) return absl::OkStatus();
+    store::DatabaseOptions options;
+    options.block_cache_bytes = size_t{64} << 20;
+    HUB_ASSIGN_OR_RETURN(std::unique_ptr<store::Database> database,
+                         store::OpenDatabase(config_.data_dir + "/events-copy", eventlog::MirrorTables(), options));
+    eventlog::MirrorOptions mirror;
+    mirror.topic = eventlog::kEventsTopic;
+    mirror.partitions = config_.partitions;
+    HUB_ASSIGN_OR_RETURN(
+        mirror_, eventlog::MirroredLog::Open(stores_.log.get(), std::move(database), mirror, clock_, &metrics_));
+    return absl::OkStatus();
   }
 
   absl::Status ReadControl() {
@@ -397,6 +417,7 @@ class Impl final : public HubApp {
   Keys keys_;
   Stores stores_;
   std::unique_ptr<control::ControlFollower> control_;
+  std::unique_ptr<eventlog::MirroredLog> mirror_;
   std::unique_ptr<replica::Replica> replica_;
   std::optional<registry_service::RegistryApp> registry_;
   std::unique_ptr<eventlog::KafkaGroup> group_;

@@ -1,5 +1,8 @@
 # Sourced by the scripts of this folder: a hub on loopback, identities, waiting, and figures out of JSON. Bash only.
 #
+# HUB_DEPLOYMENT=cluster: the hub is that of deploy/cluster.sh, its parts as processes on a Kafka of its own; else it is hub-all. Where a
+# script kills "the hub", it is one part of a cluster after the other.
+#
 # `common_open NAME [BIN]` makes the temporary folder $work, which goes when the script ends well and stays, with its path printed, when
 # it fails. What start_hub started and keep_pid was told of is ended by process id whatever happens; then at_close runs, if there is one.
 
@@ -10,11 +13,18 @@ script=""
 hub_pid=""
 hub_starts=0
 server=""
+stream_server=""
+query_server=""
+servers=() # how hubctl finds the hub
 ops=""
+deployment=${HUB_DEPLOYMENT:-hub-all}
+parts=(registry-1 fanout-1 ingest-1 query-1 registry-2 fanout-2 ingest-2 fanout-3) # of a cluster
+killed_part=""
 policy=$root/deploy/config/policy.textproto
 rules=$root/deploy/config/rules.textproto
 hub_settings=() # more --set path=value, for every start
 kept_pids=()
+cluster_arguments=() # more for `deploy/cluster.sh up`
 
 fail() { echo "$script: $*" >&2; exit 1; }
 say() { printf '%s  %s\n' "$(date +%T)" "$*"; }
@@ -34,6 +44,7 @@ common_close() {
     wait "$pid" 2>/dev/null || true
   done
   ! declare -F at_close >/dev/null || at_close || true
+  [[ $deployment != cluster || ! -d $work/data/cluster ]] || common_cluster down >/dev/null || true
   if ((status == 0)); then rm -rf "$work"; else echo "$script: FAILED ($status); what there was is in $work" >&2; fi
   exit "$status"
 }
@@ -48,6 +59,7 @@ common_open() { # NAME [BIN]
   script=$1
   bin=$(cd "${2:-$root/build/release/bin}" 2>/dev/null && pwd) || { echo "$script: no folder '${2:-build/release/bin}'" >&2; exit 2; }
   local name
+  [[ $deployment == cluster || $deployment == hub-all ]] || { echo "$script: HUB_DEPLOYMENT: want cluster or hub-all" >&2; exit 2; }
   for name in hub-all hubctl hub-swarm; do
     [[ -x $bin/$name ]] || { echo "$script: $bin has no $name" >&2; exit 2; }
   done
@@ -85,48 +97,108 @@ make_identities() { # STAKEHOLDER/PRINCIPAL...
 # Of the policy's stakeholders that take part in a swarm, in its order: hub-swarm numbers them so.
 swarm_principals() { deploy/config/list_principals.sh "$policy" | grep -v '^portal-\|^dot-diu/'; }
 
-# Starts hub-all with the data in $work/data on $server, which it chooses the first time.
-launch_hub() { # [--set path=value...]
-  [[ -n $server ]] || server=127.0.0.1:$(free_port)
-  local log=$work/hub.log setting arguments=()
-  for setting in "${hub_settings[@]}"; do arguments+=(--set "$setting"); done
+common_settings() { # as --set path=value
+  printf -- '--set\n%s\n' "rules_file=$rules" allow_test_range=true registry.state_flush_seconds=1 "${hub_settings[@]}" "$@"
+}
+common_cluster() { local action=$1; shift; deploy/cluster.sh "$action" --dir "$work/data/cluster" "$@"; }
+
+# Starts the hub with the data in $work/data on an address that it chooses the first time.
+launch_hub() { # [path=value...]
+  local arguments
+  mapfile -t arguments < <(common_settings "$@")
   ((++hub_starts))
+  if [[ $deployment == cluster ]]; then
+    common_launch_cluster
+    return
+  fi
+  [[ -n $server ]] || server=127.0.0.1:$(free_port)
+  stream_server=$server query_server=$server servers=(--server "$server")
+  local log=$work/hub.log
   [[ ! -e $log ]] || cat "$log" >>"$work/hub-before.log"
   "$bin/hub-all" --config deploy/config/hub.textproto --set data_dir="$work/data" --set key_dir="$work/keys" --set policy_file="$policy" \
-    --set rules_file="$rules" --set allow_test_range=true --set listen.identity_dir="$work/pki/server" --set listen.address="$server" \
-    --set listen.ops_address=127.0.0.1:0 --set registry.state_flush_seconds=1 "${arguments[@]}" "$@" >"$log" 2>&1 &
+    --set listen.identity_dir="$work/pki/server" --set listen.address="$server" --set listen.ops_address=127.0.0.1:0 "${arguments[@]}" \
+    >"$log" 2>&1 &
   hub_pid=$!
+}
+common_launch_cluster() { # uses arguments; starts again what kill_hub killed, or all of it
+  if [[ -n $killed_part ]]; then
+    common_cluster start "$killed_part" >"$work/start-$killed_part.log" 2>&1 &
+    killed_part=""
+    return
+  fi
+  local port=auto
+  [[ -z $server ]] || port=$((${server##*:} - 53)) # as before: clients know it
+  mkdir -p "$work/data"
+  common_cluster up --bin "$bin" --pki "$work/pki" --keys "$work/keys" --policy "$policy" --port "$port" "${cluster_arguments[@]}" "${arguments[@]}" >"$work/cluster.log" 2>&1 ||
+    { tail -n 5 "$work/cluster.log" >&2; fail "the cluster did not start"; }
+  # shellcheck disable=SC1091
+  source "$work/data/cluster/env"
+  server=$HUB_SERVER stream_server=$HUB_STREAM_SERVER query_server=$HUB_QUERY_SERVER
+  servers=(--server "$server" --stream-server "$stream_server" --query-server "$query_server")
 }
 start_hub() { launch_hub "$@"; await_hub; }
 await_hub() { # until it serves
+  if [[ $deployment == cluster ]]; then
+    until_true 90 "a cluster that is ready" common_cluster status >/dev/null
+    return
+  fi
   until_true 60 "a hub that serves" common_serves_or_ended
   kill -0 "$hub_pid" 2>/dev/null || { tail -n 5 "$work/hub.log" >&2; fail "hub-all ended at its start"; }
   ops=127.0.0.1:$(sed -n 's/.* hub_serves .*ops_port=\([0-9]*\).*/\1/p' "$work/hub.log")
 }
 common_serves_or_ended() { grep -q ' hub_serves ' "$work/hub.log" || ! kill -0 "$hub_pid" 2>/dev/null; }
-kill_hub() { # at once, as a power cut would
+kill_hub() { # at once, as a power cut would; of a cluster the next part
+  if [[ $deployment == cluster ]]; then
+    killed_part=${parts[hub_starts % ${#parts[@]}]}
+    common_cluster kill "$killed_part"
+    return
+  fi
   kill -KILL "$hub_pid"
   wait "$hub_pid" 2>/dev/null || true
   hub_pid=""
 }
 drain_hub() {
+  if [[ $deployment == cluster ]]; then
+    common_cluster down >/dev/null || fail "the cluster did not end"
+    return
+  fi
   local status=0
   kill -TERM "$hub_pid"
   wait "$hub_pid" || status=$?
   hub_pid=""
   ((status == 0)) || fail "the hub's drain ended with $status"
 }
+hub_lives() { [[ $deployment == cluster ]] || kill -0 "$hub_pid" 2>/dev/null; } # it did not end by itself
+hub_serves() { if [[ $deployment == cluster ]]; then common_cluster status >/dev/null; else grep -q ' hub_serves ' "$work/hub.log"; fi; }
 hub_ready() { # its own word: everything up to date
+  if [[ $deployment == cluster ]]; then
+    common_cluster status >/dev/null
+    return
+  fi
   local answer=""
   { exec 3<>"/dev/tcp/${ops/://}" && printf 'GET /readyz HTTP/1.0\r\n\r\n' >&3 && read -r -t 5 answer <&3; } 2>/dev/null || true
   exec 3>&- 2>/dev/null || true
   [[ $answer == *" 200 "* ]]
 }
+# Kilobytes of all processes of the hub: VmRSS or VmHWM.
+hub_memory_kb() {
+  if [[ $deployment != cluster ]]; then
+    memory_kb "$hub_pid" "$1"
+    return
+  fi
+  local sum=0 file pid of_one
+  for file in "$work"/data/cluster/run/*.pid; do
+    read -r pid <"$file"
+    of_one=$(memory_kb "$pid" "$1")
+    sum=$((sum + ${of_one:-0}))
+  done
+  echo "$sum"
+}
 
 as() { # STAKEHOLDER/PRINCIPAL ARGUMENTS...: hubctl with JSON output
   local who=$1
   shift
-  "$bin/hubctl" --server "$server" --identity "$work/pki/$who" --output json --purpose TEST "$@"
+  "$bin/hubctl" "${servers[@]}" --identity "$work/pki/$who" --output json --purpose TEST "$@"
 }
 # The first member of that name in JSON on standard input: number, word or text without its quotes. Empty when there is none.
 json() {

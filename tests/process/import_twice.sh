@@ -36,7 +36,7 @@ until_true 30 "a ready hub" hub_ready
 import() { # FILE RESULT
   local now child
   most_kb=0
-  "$bin/hubctl" --server "$server" --identity "$work/pki/$sender" --output json import mnrl-json "$work/$1.json" --status-wait 60s \
+  "$bin/hubctl" "${servers[@]}" --identity "$work/pki/$sender" --output json import mnrl-json "$work/$1.json" --status-wait 60s \
     >"$work/$2.json" 2>"$work/$2.log" &
   child=$!
   keep_pid "$child"
@@ -52,7 +52,7 @@ rate_of() { awk -v rows="$2" -v seconds="$(in_file "$work/$1.json" seconds)" 'BE
 import tenth small
 small_kb=$most_kb
 say "the list"
-hub_before_kb=$(memory_kb "$hub_pid" VmRSS)
+hub_before_kb=$(hub_memory_kb VmRSS)
 import whole first
 first_kb=$most_kb
 read -r digest reports indicators <<<"$(settled_digest)"
@@ -60,7 +60,7 @@ say "the list again"
 import whole second
 second_kb=$most_kb
 read -r digest_again reports_again indicators_again <<<"$(settled_digest)"
-hub_after_kb=$(memory_kb "$hub_pid" VmRSS)
+hub_after_kb=$(hub_memory_kb VmRSS)
 drain_hub
 
 merged=$(in_file "$work/first.json" MERGED)

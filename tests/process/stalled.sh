@@ -40,7 +40,7 @@ slices=("0 4" "4 25" "29 25" "54 26")
 swarms=()
 for slice in 0 1 2 3; do
   read -r first count <<<"${slices[slice]}"
-  "$bin/hub-swarm" --server "$server" --identities "$work/pki" --policy "$policy" --slices 80 --slice "$first" --slice-count "$count" \
+  "$bin/hub-swarm" --server "$stream_server" --identities "$work/pki" --policy "$policy" --slices 80 --slice "$first" --slice-count "$count" \
     --status-file "$work/swarm-$slice.json" >"$work/swarm-$slice.log" 2>&1 &
   swarms+=($!)
   keep_pid $!
@@ -56,7 +56,7 @@ held=$(of 0 stakeholders)
 total=$((held + $(of 1 stakeholders) + $(of 2 stakeholders) + $(of 3 stakeholders)))
 say "$total connected, $held of them to be stopped; $rate reports per second"
 
-"$load" --server "$server" --identity "$work/pki/$reporter" --reports 100000000 --batch 5 --in-flight 8 --rate "$rate" >"$work/load.json" 2>"$work/load.log" &
+"$load" --server "${server%%,*}" --identity "$work/pki/$reporter" --reports 100000000 --batch 5 --in-flight 8 --rate "$rate" >"$work/load.json" 2>"$work/load.log" &
 load_pid=$!
 keep_pid "$load_pid"
 pause 3 # classes, caches and connections are warm
@@ -79,7 +79,7 @@ measure() { # without|with
   new_figures 1 2 3
   until=$(($(now_ms) + seconds * 1000))
   while (($(now_ms) < until)); do
-    now=$(memory_kb "$hub_pid" VmRSS)
+    now=$(hub_memory_kb VmRSS)
     [[ -n $now ]] || fail "hub-all ended"
     ((now <= most)) || most=$now
     pause 0.5

@@ -31,7 +31,7 @@ start_hub
 listen() { # NAME STAKEHOLDER/PRINCIPAL OPTIONS...
   local name=$1 who=$2
   shift 2
-  "$bin/hubctl" --server "$server" --identity "$work/pki/$who" --output json watch --from earliest "$@" >"$work/watch-$name" 2>"$work/watch-$name.log" &
+  "$bin/hubctl" "${servers[@]}" --identity "$work/pki/$who" --output json watch --from earliest "$@" >"$work/watch-$name" 2>"$work/watch-$name.log" &
   keep_pid $!
 }
 listen bank bank-psb-03/main

@@ -1,0 +1,41 @@
+# The brokers are away for a while: ingest refuses with a time to come back, lookups and streams go on and say how old their data is,
+# and everything resumes by itself. Sourced by run.sh.
+
+prepare() { seconds=${seconds:-60}; file_pause=4; }
+refusal() { # what a reporter is told now
+  as bank-psb-02/main report FINANCIAL_FRAUD MOBILE 5551112223 --wait 0s 2>&1 || true
+}
+look_up() { as dot-diu/analyst-1 lookup MOBILE:5555000001 2>&1 || true; }
+harm() {
+  local node since before_kb answer ages="" refused=0 answered=0 asked=0
+  pause 10
+  before_kb=$(hub_memory_kb VmRSS)
+  say "stop the brokers"
+  deploy/kafka.sh stop --dir "$work/data/cluster/kafka" >/dev/null
+  since=$(now_ms)
+  pause 5
+  while (($(now_ms) - since < seconds * 1000)); do
+    ((++asked))
+    answer=$(refusal)
+    ! grep -qi 'retry\|unavailable\|later\|exhausted\|reached\|timed out' <<<"$answer" || ((++refused))
+    answer=$(look_up)
+    ! grep -q '"verdict"' <<<"$answer" || ((++answered))
+    ages="$ages $(json data_age <<<"$answer")"
+    pause 5
+  done
+  row "reports refused, lookups answered, of" "$refused, $answered, $asked"
+  row "data age told, s" "$ages"
+  row "subscribers connected meanwhile" "$(connected) of $subscribers"
+  ((refused == asked)) || fail "not every report was refused while there was no broker"
+  ((answered == asked)) || fail "not every lookup was answered while there was no broker"
+  all_connected || fail "streams broke"
+  new_flow
+  since=$(now_ms)
+  start_brokers
+  until_true 90 "events" flows
+  everything_ready() { common_cluster status >/dev/null; }
+  until_true 90 "a ready hub" everything_ready
+  row "caught up after the brokers' start, s" "$(seconds_since "$since")"
+  row "hub's memory before and after, KB" "$before_kb $(hub_memory_kb VmRSS)"
+}
+calm() { :; }
