@@ -132,6 +132,7 @@ grants {
          "SubscriptionService.Subscribe", "SubscriptionService.GetCursor", "SubscriptionService.ListSubscriptions",
          "LookupService.Lookup", "LookupService.Explain", "LookupService.ListEvents", "LookupService.ListLinks",
          "OperationsService.Correct", "OperationsService.CloseTenure", "OperationsService.ApplyRules",
+         "OperationsService.ApplyPolicy", "OperationsService.UseCursorKey", "OperationsService.GetControl",
          "OperationsService.ListReceipts", "OperationsService.ListStreams", "OperationsService.ListQuarantine",
          "OperationsService.GetStateDigest"]
   may_report: [INPUT_KIND_DISCONNECTED, INPUT_KIND_TENURE_CLOSED, INPUT_KIND_ACTION_TAKEN, INPUT_KIND_CORRECTION]

@@ -22,6 +22,7 @@ constexpr absl::Duration kIdle = absl::Minutes(1);
 // Readers that wait to be closed; with more, whoever reads closes its own: rather slow than without a bound.
 constexpr size_t kClosingMax = 64;
 // A wake-up that librdkafka failed to give costs this much.
+constexpr absl::Duration kWaitAfterFailure = absl::Milliseconds(20);
 constexpr absl::Duration kWaitSlice = absl::Milliseconds(250);
 
 }  // namespace
@@ -295,7 +296,7 @@ void Readers::Wait(const std::vector<Log::WaitFor>& any_of, absl::Duration timeo
     absl::StatusOr<std::unique_ptr<Reader>> reader = Take(wanted.partition, wanted.offset);
     if (reader.ok()) waiting.push_back(std::move(*reader));
   }
-  bool there = false;
+  bool there = false, failed = false;
   while (!there) {
     int64_t arrivals_before = 0;
     {
@@ -306,9 +307,14 @@ void Readers::Wait(const std::vector<Log::WaitFor>& any_of, absl::Duration timeo
       const absl::StatusOr<bool> found = reader->Fetch(absl::ZeroDuration());
       // An error is for the next read to find, which starts afresh; waking up early is allowed.
       if (!found.ok()) Close(std::move(reader));
+      failed = failed || !found.ok();
       there = there || !found.ok() || *found;
     }
     const absl::Duration left = deadline - real.Monotonic();
+    if (failed) {  // what fails at once would be asked again at once
+      base::MutexLock lock(&arrivals_mu_);
+      arrived_.WaitFor(&arrivals_mu_, std::min(left, kWaitAfterFailure));
+    }
     if (there || left <= absl::ZeroDuration()) break;
     waiting.erase(std::remove(waiting.begin(), waiting.end(), nullptr), waiting.end());
     base::MutexLock lock(&arrivals_mu_);

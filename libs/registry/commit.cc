@@ -127,6 +127,7 @@ void Commit::Quarantine(const eventlog::StoredRecord& record, absl::string_view 
   HUB_LOG_EVERY(10, ERROR, "registry_quarantined", {{"offset", record.offset}, {"why", reason}});
   model::Quarantined quarantined;
   quarantined.topic = eventlog::kReportsTopic;
+  quarantined.partition = static_cast<int32_t>(store::DecodeKey32(keys_.prefix()));
   quarantined.offset = record.offset;
   quarantined.reason = std::string(reason);
   quarantined.value = record.value.substr(0, kQuarantinedBytesMax);

@@ -14,12 +14,39 @@ constexpr size_t kMacBytes = 16;
 constexpr size_t kTokenBytesMax = 8192;  // 64 partitions need about 2 KB
 
 absl::Status Invalid() {
-  return model::Refuse(model::RefusalCode::kCursorInvalid, "open.token", "not a token of this hub for this stakeholder");
+  return model::Refuse(model::RefusalCode::kCursorInvalid, "open.token",
+                       "not a token of this hub for this stakeholder");
+}
+
+std::map<uint32_t, base::HmacKey> One(uint32_t id, base::HmacKey key) {
+  std::map<uint32_t, base::HmacKey> keys;
+  keys.emplace(id, std::move(key));
+  return keys;
+}
+
+std::string MacOf(const base::HmacKey& key, absl::string_view body) {
+  const base::Digest mac = key.Mac(body);
+  return std::string(reinterpret_cast<const char*>(mac.data()), kMacBytes);
 }
 
 }  // namespace
 
-CursorSealer::CursorSealer(base::HmacKey key, uint32_t key_id) : key_(std::move(key)), key_id_(key_id) {}
+CursorSealer::CursorSealer(std::map<uint32_t, base::HmacKey> keys)
+    : keys_(std::move(keys)), signs_(keys_.begin()->first) {}
+CursorSealer::CursorSealer(base::HmacKey key, uint32_t key_id) : CursorSealer(One(key_id, std::move(key))) {}
+
+void CursorSealer::SetKeys(std::map<uint32_t, base::HmacKey> keys) {
+  base::MutexLock lock(&mu_);
+  keys_ = std::move(keys);
+  if (keys_.count(signs_) == 0) signs_ = keys_.begin()->first;
+}
+
+bool CursorSealer::SignWith(uint32_t key_id) {
+  base::MutexLock lock(&mu_);
+  if (keys_.count(key_id) == 0) return false;
+  signs_ = key_id;
+  return true;
+}
 
 // format | MAC (16) | CursorToken, the MAC over format and token.
 std::string CursorSealer::Seal(const Cursor& cursor, absl::string_view stakeholder) const {
@@ -33,22 +60,29 @@ std::string CursorSealer::Seal(const Cursor& cursor, absl::string_view stakehold
     token.add_terms(position.term);
   }
   token.set_issued_at(ToMicros(cursor.issued_at));
-  token.set_key_id(key_id_);
+  base::MutexLock lock(&mu_);
+  token.set_key_id(signs_);
   const std::string body = std::string(1, kFormat) + token.SerializeAsString();
-  const base::Digest mac = key_.Mac(body);
-  return std::string(1, kFormat) + std::string(reinterpret_cast<const char*>(mac.data()), kMacBytes) + body.substr(1);
+  return std::string(1, kFormat) + MacOf(keys_.at(signs_), body) + body.substr(1);
 }
 
 absl::StatusOr<Cursor> CursorSealer::Open(absl::string_view text, absl::string_view stakeholder) const {
   if (text.size() < 1 + kMacBytes || text.size() > kTokenBytesMax || text[0] != kFormat) return Invalid();
   const std::string body = std::string(1, kFormat) + std::string(text.substr(1 + kMacBytes));
-  const base::Digest mac = key_.Mac(body);
-  if (!base::ConstantTimeEqual(text.substr(1, kMacBytes),
-                               absl::string_view(reinterpret_cast<const char*>(mac.data()), kMacBytes))) {
-    return Invalid();
-  }
+  // Not believed before the MAC was checked, but for which key to check it with.
   fraudhub::internal::v1::CursorToken token;
-  if (!token.ParseFromString(body.substr(1)) || token.stakeholder() != std::string(stakeholder) ||
+  if (!token.ParseFromString(body.substr(1))) return Invalid();
+  std::string mac;
+  {
+    base::MutexLock lock(&mu_);
+    const auto key = keys_.find(token.key_id());
+    if (key == keys_.end()) {
+      return absl::UnavailableError(
+          "the token's key isn't known here (yet): try again, or another of the hub's addresses");
+    }
+    mac = MacOf(key->second, body);
+  }
+  if (!base::ConstantTimeEqual(text.substr(1, kMacBytes), mac) || token.stakeholder() != std::string(stakeholder) ||
       token.partitions_size() != token.offsets_size() || token.partitions_size() != token.terms_size()) {
     return Invalid();
   }

@@ -1,4 +1,6 @@
 // Records of the log and stored states: they come back as they went in, and what was bent is refused.
+#include <initializer_list>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -246,6 +248,33 @@ TEST_CASE("a resume token opens for its stakeholder and key only", "[wire][token
     if (forged != token) REQUIRE_FALSE(sealer.Open(forged, "bank-psb-01").ok());
     REQUIRE_FALSE(sealer.Open(token.substr(0, i), "bank-psb-01").ok());
   }
+}
+
+TEST_CASE("Cursor keys change without losing a token: accept first, then seal", "[wire][cursor]") {
+  const auto key = [](const std::string& name) { return base::HmacKey(name + " of thirty-two bytes and more......"); };
+  const auto ring = [&](std::initializer_list<uint32_t> ids) {
+    std::map<uint32_t, base::HmacKey> keys;
+    for (const uint32_t id : ids) keys.emplace(id, key(std::to_string(id)));
+    return keys;
+  };
+  const Cursor cursor{"log", 7, {{0, 1, 2}}, absl::FromUnixSeconds(1700000000)};
+  CursorSealer first(ring({1})), second(ring({1}));
+  const std::string old_token = first.Seal(cursor, "bank");
+  CHECK(second.Open(old_token, "bank").ok());
+
+  first.SetKeys(ring({1, 2}));
+  CHECK(first.Seal(cursor, "bank") == old_token);  // accepts both, seals with the one before
+  REQUIRE(first.SignWith(2));
+  const std::string token = first.Seal(cursor, "bank");
+  CHECK(first.Open(old_token, "bank").ok());
+  CHECK(absl::IsUnavailable(second.Open(token, "bank").status()));  // not lost: another process may know the key
+  CHECK_FALSE(second.SignWith(2));
+  second.SetKeys(ring({1, 2}));
+  CHECK(second.Open(token, "bank").ok());
+  CHECK_FALSE(second.Open(token, "police").ok());
+  second.SetKeys(ring({2}));
+  CHECK(absl::IsUnavailable(second.Open(old_token, "bank").status()));
+  CHECK(second.Open(second.Seal(cursor, "bank"), "bank").ok());
 }
 
 }  // namespace

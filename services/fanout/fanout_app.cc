@@ -6,11 +6,10 @@ constexpr absl::Duration kWaitMax = absl::Milliseconds(100);  // so that Stop is
 }
 
 FanoutApp::FanoutApp(const FanoutOptions& options, const base::Clock* clock, eventlog::Log* log, const rpc::Gate* gate,
-                     wire::CursorSealer sealer, base::Metrics* metrics)
-    : sealer_(std::move(sealer)),
-      dispatcher_(options.dispatcher, clock, log, metrics),
+                     const wire::CursorSealer* sealer, base::Metrics* metrics)
+    : dispatcher_(options.dispatcher, clock, log, metrics),
       egress_(rpc::EgressLoop::Start(options.egress, metrics)),
-      service_(SubscriptionService::Create(clock, gate, &dispatcher_, egress_.get(), &sealer_, &board_, metrics)) {}
+      service_(SubscriptionService::Create(clock, gate, &dispatcher_, egress_.get(), sealer, &board_, metrics)) {}
 
 FanoutApp::~FanoutApp() { Stop(); }
 

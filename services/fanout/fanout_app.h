@@ -30,7 +30,7 @@ class FanoutApp {
  public:
   // All pointers outlive the app.
   FanoutApp(const FanoutOptions& options, const base::Clock* clock, eventlog::Log* log, const rpc::Gate* gate,
-            wire::CursorSealer sealer, base::Metrics* metrics);
+            const wire::CursorSealer* sealer, base::Metrics* metrics);
   ~FanoutApp();
 
   // Unavailable: the log can't be read.
@@ -48,7 +48,6 @@ class FanoutApp {
  private:
   void Dispatch(const std::stop_token& stop);
 
-  const wire::CursorSealer sealer_;
   StreamBoard board_;
   fanout::Dispatcher dispatcher_;
   const std::unique_ptr<rpc::EgressLoop> egress_;

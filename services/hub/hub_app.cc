@@ -88,8 +88,10 @@ class Impl final : public HubApp {
     }
     if (kind_.ingest || kind_.query) MakeIngest();
     if (kind_.fanout) {
+      sealer_.emplace(keys_.cursors);
+      UseCursorKeyOf(*control_->state());
       eventlog::Log* const log = mirror_ != nullptr ? mirror_.get() : stores_.log.get();
-      fanout_.emplace(config_.fanout, clock_, log, &*gate_, wire::CursorSealer(*keys_.cursor, 1), &metrics_);
+      fanout_.emplace(config_.fanout, clock_, log, &*gate_, &*sealer_, &metrics_);
       HUB_RETURN_IF_ERROR(base::Annotate(RetryUnavailable(clock_, kControlTimeout, [&] { return fanout_->Start(); }),
                                          "the fan-out can't read the log"));
     }
@@ -130,6 +132,14 @@ class Impl final : public HubApp {
       return;
     }
     SetPolicy(*policy, "file");
+    if (sealer_) {
+      if (const auto cursors = LoadCursorKeys(config_.key_dir); cursors.ok()) {
+        sealer_->SetKeys(*cursors);
+        UseCursorKeyOf(*kept);
+      } else {
+        HUB_LOG(ERROR, "reload_problem", {{"problem", cursors.status().message()}});
+      }
+    }
     if (kind_.registry && (!kept->rules || rules->version > kept->rules->version)) Want(*rules);
     HUB_LOG(INFO, "reloaded", {{"policy", policy->policy->version()}, {"rules", rules->version}});
   }
@@ -214,7 +224,15 @@ class Impl final : public HubApp {
 
   void Follow(const control::ControlState& state) {
     FollowPolicy(state);
+    UseCursorKeyOf(state);
     if (registry_ && state.rules) registry_->WantRules(*state.rules);
+  }
+
+  void UseCursorKeyOf(const control::ControlState& state) {
+    if (sealer_ && !sealer_->SignWith(state.cursor_key)) {
+      HUB_LOG(ERROR, "cursor_key_missing",
+              {{"key", state.cursor_key}, {"effect", "tokens are sealed with the key before"}});
+    }
   }
 
   // The file is where a first start gets its policy from; from then on what was applied counts, unless the file is newer.
@@ -318,6 +336,30 @@ class Impl final : public HubApp {
     return control::PutRules(stores_.log.get(), config_.partitions, rules, kRulesTimeout);
   }
 
+  absl::StatusOr<std::string> ApplyPolicy(uint64_t version, const std::string& text) {
+    const std::shared_ptr<const access::Policy> present = policy_.Get();
+    if (version <= present->version()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("version: want above ", present->version(), ", which is in force"));
+    }
+    HUB_RETURN_IF_ERROR(control::PutItem(stores_.log.get(), {control::kPolicyItem, version, text}, kControlTimeout));
+    return control::ShortHash(text);
+  }
+
+  absl::StatusOr<uint64_t> UseCursorKey(uint32_t key_id) {
+    const uint64_t version = control_->state()->cursor_key_version + 1;
+    HUB_RETURN_IF_ERROR(
+        control::PutItem(stores_.log.get(), {control::kCursorKeyItem, version, absl::StrCat(key_id)}, kControlTimeout));
+    return version;
+  }
+
+  query::ControlSummary Summary() const {
+    const std::shared_ptr<const model::Rules> rules = RulesInForce();
+    base::MutexLock lock(&mu_);
+    return {policy_.Get()->version(), control::ShortHash(policy_text_), rules->version, control::ShortHash(*rules),
+            control_->state()->cursor_key};
+  }
+
   void MakeQuery() {
     query::LookupParts lookup;
     lookup.clock = clock_;
@@ -348,6 +390,10 @@ class Impl final : public HubApp {
       });
     };
     operations.apply_rules = [this](const model::Rules& rules) { return ApplyRules(rules); };
+    operations.apply_policy = [this](uint64_t version, const std::string& text) { return ApplyPolicy(version, text); };
+    operations.use_cursor_key = [this](uint32_t key_id) { return UseCursorKey(key_id); };
+    operations.control = [this] { return Summary(); };
+    operations.log = stores_.log.get();
     if (fanout_) operations.streams = [this] { return fanout_->board().All(); };
     operations_.emplace(std::move(operations));
     bindings_ = query::RpcBindings::Create(&*gate_, &*workers_, &*lookup_, &*operations_);
@@ -393,10 +439,9 @@ class Impl final : public HubApp {
     const std::string not_ready = NotReady();
     absl::StrAppend(&text, not_ready.empty() ? "ready\n" : not_ready);
     if (stage_ != Stage::kStarting) {
-      const std::shared_ptr<const model::Rules> rules = RulesInForce();
-      base::MutexLock lock(&mu_);
-      absl::StrAppend(&text, "policy ", policy_.Get()->version(), " (", control::ShortHash(policy_text_), "), rules ",
-                      rules->version, " (", control::ShortHash(*rules), ")\n\n",
+      const query::ControlSummary control = Summary();
+      absl::StrAppend(&text, "policy ", control.policy_version, " (", control.policy_hash, "), rules ",
+                      control.rules_version, " (", control.rules_hash, "), cursor key ", control.cursor_key_id, "\n\n",
                       StatusText(Parts(), clock_->TimeNow()));
     }
     return absl::StrCat(text, "\nconfig\n", config_.text);
@@ -426,6 +471,7 @@ class Impl final : public HubApp {
   std::optional<rpc::Gate> gate_;
   std::optional<ingest::ReportIntake> intake_;
   std::unique_ptr<ingest::IngestService> ingest_;
+  std::optional<wire::CursorSealer> sealer_;
   std::optional<fanout_service::FanoutApp> fanout_;
   std::optional<query::LookupService> lookup_;
   std::optional<query::OperationsService> operations_;

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "libs/base/log.h"
 #include "libs/base/status_macros.h"
 #include "libs/eventlog/local_log.h"
@@ -57,6 +59,27 @@ void Add(const std::vector<store::TableSpec>& more, std::vector<store::TableSpec
 
 }  // namespace
 
+absl::StatusOr<std::map<uint32_t, base::HmacKey>> LoadCursorKeys(const std::string& key_dir) {
+  std::map<uint32_t, base::HmacKey> keys;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(key_dir, error)) {
+    const std::string name = entry.path().filename().string();
+    absl::string_view number = name;
+    uint32_t id = 0;
+    if (name == "cursor.key") {
+      id = 1;
+    } else if (!absl::ConsumePrefix(&number, "cursor-") || !absl::ConsumeSuffix(&number, ".key") ||
+               !absl::SimpleAtoi(number, &id) || id < 2) {
+      continue;
+    }
+    absl::StatusOr<base::HmacKey> key = base::HmacKey::FromFile(entry.path().string());
+    if (!key.ok()) return base::Annotate(key.status(), absl::StrCat("key_dir: ", name));
+    keys.emplace(id, *std::move(key));
+  }
+  if (keys.count(1) == 0) return absl::NotFoundError(absl::StrCat("key_dir: ", key_dir, "/cursor.key is missing"));
+  return keys;
+}
+
 absl::StatusOr<Keys> OpenKeys(const ServerKind& kind, const HubConfig& config) {
   HUB_RETURN_IF_ERROR(MakeFolder(config.data_dir, "data_dir"));
   HUB_RETURN_IF_ERROR(MakeFolder(config.key_dir, "key_dir"));
@@ -76,7 +99,7 @@ absl::StatusOr<Keys> OpenKeys(const ServerKind& kind, const HubConfig& config) {
   }
   HUB_ASSIGN_OR_RETURN(base::HmacKey routing, OpenKey(routing_file));
   HUB_ASSIGN_OR_RETURN(base::HmacKey log, OpenKey(config.key_dir + "/log.key"));
-  HUB_ASSIGN_OR_RETURN(base::HmacKey cursor, OpenKey(config.key_dir + "/cursor.key"));
+  HUB_RETURN_IF_ERROR(OpenKey(config.key_dir + "/cursor.key").status());
   if (first) {
     HUB_LOG(WARN, "ESCROW_THE_ROUTING_KEY_NOW",
             {{"file", routing_file},
@@ -86,7 +109,7 @@ absl::StatusOr<Keys> OpenKeys(const ServerKind& kind, const HubConfig& config) {
   const base::Digest check = routing.Mac("fraudhub.routing-check.v1");
   keys.routing_check = absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(check.data()), 8));
   keys.tokeniser = std::make_unique<model::Tokeniser>(std::move(routing), std::move(log));
-  keys.cursor = std::move(cursor);
+  HUB_ASSIGN_OR_RETURN(keys.cursors, LoadCursorKeys(config.key_dir));
   return keys;
 }
 

@@ -3,8 +3,10 @@
 // A plain value whose parts are destroyed in reverse.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
-#include <optional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "libs/audit/audit.h"
@@ -20,9 +22,12 @@ namespace hub::hub_service {
 
 struct Keys {
   std::unique_ptr<const model::Tokeniser> tokeniser;
-  std::optional<base::HmacKey> cursor;
-  std::string routing_check;  // tells whether two have the same routing key; doesn't tell the key
+  std::map<uint32_t, base::HmacKey> cursors;  // by id: cursor.key is 1, cursor-N.key is N
+  std::string routing_check;                  // tells whether two have the same routing key; doesn't tell the key
 };
+
+// At least cursor.key. Errors name the file.
+absl::StatusOr<std::map<uint32_t, base::HmacKey>> LoadCursorKeys(const std::string& key_dir);
 
 // hub-all makes keys that are missing on its first start, and says aloud that routing.key must be escrowed; the processes of a cluster
 // want to be given theirs. FailedPrecondition: routing.key is missing and may not be made.

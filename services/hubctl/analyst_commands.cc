@@ -119,30 +119,6 @@ absl::StatusOr<ExitCode> RunClose(const CloseArguments& arguments, const Environ
   return Finish(calls, verdict, request.report_id(), wait, env);
 }
 
-absl::StatusOr<ExitCode> RunRulesApply(const std::string& path, bool check_only, const Environment& env) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(absl::StrCat(path, ": can't be read"));
-  std::stringstream text;
-  text << file.rdbuf();
-  v1::ApplyRulesRequest request;
-  request.set_rules_text(text.str());
-  request.set_validate_only(check_only);
-  HUB_ASSIGN_OR_RETURN(const HubCalls calls, HubCalls::Connect(env));
-  HUB_ASSIGN_OR_RETURN(const auto response,
-                       calls.Call<v1::OperationsService>(&v1::OperationsService::Stub::ApplyRules, request));
-  for (const std::string& problem : response.problems()) *env.err << path << ": " << problem << '\n';
-  if (env.settings.output == "json") {
-    *env.out << ToJson(response) << '\n';
-  } else if (response.problems().empty()) {
-    *env.out << "rules version " << response.version()
-             << (check_only
-                     ? " is valid"
-                     : absl::StrCat(" is on ", response.positions_size(), " partitions; it decides from there on"))
-             << '\n';
-  }
-  return response.problems().empty() ? kDone : kFailed;
-}
-
 }  // namespace
 
 void AddAnalystCommands(CLI::App* app, Environment* env) {
@@ -171,15 +147,6 @@ void AddAnalystCommands(CLI::App* app, Environment* env) {
   close->add_option("--report-id", close_arguments->report_id, "A UUID: the one of an earlier try, to send it again");
   close->add_option("--wait", close_arguments->wait, "How long to wait for what becomes of it; 0 = don't");
   close->callback([=] { env->action = [=] { return RunClose(*close_arguments, *env); }; });
-
-  CLI::App* rules = app->add_subcommand("rules", "The rules by which reports become levels");
-  rules->require_subcommand(1);
-  CLI::App* apply = rules->add_subcommand("apply", "Put new rules in force");
-  const auto path = std::make_shared<std::string>();
-  const auto check_only = std::make_shared<bool>(false);
-  apply->add_option("FILE", *path, "rules.textproto; its version must rise")->required();
-  apply->add_flag("--check", *check_only, "Let the hub validate it, apply nothing");
-  apply->callback([=] { env->action = [=] { return RunRulesApply(*path, *check_only, *env); }; });
 }
 
 }  // namespace hub::hubctl

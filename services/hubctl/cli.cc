@@ -59,7 +59,8 @@ ExitCode RunHubctl(const std::vector<std::string>& arguments, Environment* env) 
     AddImportCommand(&app, env);
     AddWatchCommand(&app, env);
     AddLookupCommands(&app, env);
-    AddAnalystCommands(&app, env);
+    AddControlCommands(&app, env);
+  AddAnalystCommands(&app, env);
     AddOperateCommands(&app, env);
     AddSampleCommand(&app, env);
     AddShellCommands(&app, env);

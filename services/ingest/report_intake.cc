@@ -108,6 +108,7 @@ void ReportIntake::Submit(const access::Policy& policy, const access::Principal&
                      wait, std::move(batch));
   }
   if (const absl::Status sick = LogTakesReports(); !sick.ok()) {
+    if (ProbeIsDue()) Probe(policy, caller, reports);
     return RefuseAll(sick, absl::IsResourceExhausted(sick) ? kRetryStorageFull : kRetryUnknown, std::move(batch));
   }
 
@@ -123,17 +124,25 @@ void ReportIntake::Submit(const access::Policy& policy, const access::Principal&
   Append(batch, std::move(items));
 }
 
-absl::Status ReportIntake::LogTakesReports() {
+absl::Status ReportIntake::LogTakesReports() const {
   const absl::Status health = log_->Health();
   if (health.ok()) return health;
-  const int64_t now = absl::ToInt64Milliseconds(clock_->Monotonic());
-  if (now >= next_probe_millis_.load(std::memory_order_relaxed)) {
-    next_probe_millis_.store(now + absl::ToInt64Milliseconds(kProbeInterval), std::memory_order_relaxed);
-    return absl::OkStatus();
-  }
   HUB_LOG_EVERY(5, WARN, "log_takes_no_reports", {{"status", health.ToString()}});
   if (absl::IsResourceExhausted(health)) return StorageFull();
   return absl::UnavailableError("the hub's log can't be reached; send again later with the same id");
+}
+
+bool ReportIntake::ProbeIsDue() {
+  const int64_t now = absl::ToInt64Milliseconds(clock_->Monotonic());
+  if (now < next_probe_millis_.load(std::memory_order_relaxed)) return false;
+  next_probe_millis_.store(now + absl::ToInt64Milliseconds(kProbeInterval), std::memory_order_relaxed);
+  return true;
+}
+
+void ReportIntake::Probe(const access::Policy& policy, const access::Principal& caller, const Reports& reports) {
+  Item item;
+  if (!Prepare(policy, caller, reports[0], clock_->TimeNow(), &item).ok()) return;
+  log_->Append({eventlog::kReportsTopic, item.partition}, std::move(item.record), [](const auto&) {});
 }
 
 void ReportIntake::RefuseAll(const absl::Status& why, absl::Duration retry_after, std::shared_ptr<Batch> batch) {

@@ -60,9 +60,12 @@ class ReportIntake {
  private:
   struct Batch;
   struct Item;
-  // OK, or what all reports of a call get because the log takes none now. Lets one call a second through, whose outcome is what makes
-  // a log that judges itself by its last append well again.
-  absl::Status LogTakesReports();
+  // OK, or what all reports of a call get at once because the log takes none now.
+  absl::Status LogTakesReports() const;
+  // Once a second the first report of a refused call is put on the log all the same: a log that judges itself by its last append gets well
+  // by it. Its reporter sends it again, as it was told.
+  bool ProbeIsDue();
+  void Probe(const access::Policy& policy, const access::Principal& caller, const Reports& reports);
   void RefuseAll(const absl::Status& why, absl::Duration retry_after, std::shared_ptr<Batch> batch);
   absl::Status Prepare(const access::Policy& policy, const access::Principal& caller,
                        const fraudhub::v1::Report& report, absl::Time now, Item* item) const;

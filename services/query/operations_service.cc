@@ -1,9 +1,16 @@
 #include "services/query/operations_service.h"
 
+#include <algorithm>
+#include <variant>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "libs/base/hash.h"
 #include "libs/base/status_macros.h"
+#include "libs/eventlog/topics.h"
 #include "libs/model/refusal.h"
 #include "libs/rpc/proto_time.h"
 #include "libs/wire/wire.h"
@@ -14,7 +21,34 @@ namespace {
 namespace v1 = ::fraudhub::v1;
 
 constexpr int kStakeholdersMax = 12'000;
-constexpr size_t kRulesBytesMax = size_t{512} << 10;  // a rules record must fit into one record of the log
+// A record of the log holds 900 KiB.
+constexpr size_t kRulesBytesMax = size_t{512} << 10;
+constexpr size_t kPolicyBytesMax = size_t{800} << 10;
+constexpr int kQuarantinePage = 100;
+constexpr int kQuarantinePageMax = 1000;
+
+v1::QuarantinedRecord ToProto(const eventlog::StoredRecord& stored) {
+  v1::QuarantinedRecord record;
+  rpc::ToProto(stored.appended_at, record.mutable_set_aside_at());
+  absl::StatusOr<wire::DecodedRecord> decoded = wire::DecodeRecord(stored.value);
+  const auto* aside = decoded.ok() ? std::get_if<model::Quarantined>(&decoded->body) : nullptr;
+  const std::string& bytes = aside == nullptr ? stored.value : aside->value;
+  if (aside != nullptr) {
+    record.set_topic(aside->topic);
+    record.set_partition(aside->partition);
+    record.set_offset(aside->offset);
+    record.set_reason(aside->reason);
+  } else {
+    record.set_topic(eventlog::kQuarantineTopic);
+    record.set_offset(stored.offset);
+    record.set_reason("a record of the quarantine that doesn't decode itself");
+  }
+  record.set_bytes_kept(bytes.size());
+  const base::Digest digest = base::Sha256(bytes);
+  record.set_sha256(
+      absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest.data()), digest.size())));
+  return record;
+}
 
 }  // namespace
 
@@ -86,8 +120,98 @@ absl::Status OperationsService::ApplyRules(const access::Policy& policy, const a
   return absl::OkStatus();
 }
 
+absl::Status OperationsService::ApplyPolicy(const access::Policy& policy, const access::Principal& caller,
+                                            const v1::ApplyPolicyRequest& request, v1::ApplyPolicyResponse* response) {
+  if (request.policy_text().empty())
+    return model::Refuse(model::RefusalCode::kMissing, "policy_text", "want policy.textproto as text");
+  if (request.policy_text().size() > kPolicyBytesMax) {
+    return model::Refuse(model::RefusalCode::kTooLong, "policy_text", "want at most 800 KiB");
+  }
+  const auto add_problems = [response](absl::string_view text) {
+    for (const absl::string_view problem : absl::StrSplit(text, '\n', absl::SkipEmpty()))
+      response->add_problems(std::string(problem));
+  };
+  absl::StatusOr<model::PolicySpec> spec = wire::ParsePolicy(request.policy_text());
+  absl::Status good = spec.status();
+  if (good.ok()) {
+    response->set_version(spec->version);
+    good = access::Policy::Build(*std::move(spec)).status();
+  }
+  if (!good.ok()) {
+    add_problems(good.message());
+    return absl::OkStatus();
+  }
+  if (request.validate_only()) return absl::OkStatus();
+  HUB_RETURN_IF_ERROR(
+      Audit(policy, caller, "OperationsService.ApplyPolicy", absl::StrCat("policy ", response->version())));
+  absl::StatusOr<std::string> hash = parts_.apply_policy(response->version(), request.policy_text());
+  if (absl::IsFailedPrecondition(hash.status())) {
+    add_problems(hash.status().message());
+    return absl::OkStatus();
+  }
+  HUB_RETURN_IF_ERROR(hash.status());
+  response->set_hash(*std::move(hash));
+  return absl::OkStatus();
+}
+
+absl::Status OperationsService::UseCursorKey(const access::Policy& policy, const access::Principal& caller,
+                                             const v1::UseCursorKeyRequest& request,
+                                             v1::UseCursorKeyResponse* response) {
+  if (request.key_id() == 0) return model::Refuse(model::RefusalCode::kMissing, "key_id", "want a number from 1");
+  HUB_RETURN_IF_ERROR(
+      Audit(policy, caller, "OperationsService.UseCursorKey", absl::StrCat("cursor key ", request.key_id())));
+  HUB_ASSIGN_OR_RETURN(const uint64_t version, parts_.use_cursor_key(request.key_id()));
+  response->set_version(version);
+  return absl::OkStatus();
+}
+
+absl::Status OperationsService::GetControl(const access::Policy& policy, const access::Principal& caller,
+                                           v1::GetControlResponse* response) {
+  HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.GetControl", ""));
+  ControlSummary control = parts_.control();
+  response->set_policy_version(control.policy_version);
+  response->set_policy_hash(std::move(control.policy_hash));
+  response->set_rules_version(control.rules_version);
+  response->set_rules_hash(std::move(control.rules_hash));
+  response->set_cursor_key_id(control.cursor_key_id);
+  wire::Redact(wire::AudienceSet(policy.Fields(caller)), response);
+  return absl::OkStatus();
+}
+
+absl::Status OperationsService::ListQuarantine(const access::Policy& policy, const access::Principal& caller,
+                                               const v1::ListQuarantineRequest& request,
+                                               v1::ListQuarantineResponse* response) {
+  if (request.page_size() < 0 || request.page_size() > kQuarantinePageMax)
+    return model::Refuse(model::RefusalCode::kOutOfRange, "page_size", "want 0 to 1,000");
+  const int64_t size = request.page_size() == 0 ? kQuarantinePage : request.page_size();
+  HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.ListQuarantine", ""));
+  const eventlog::TopicPartition at{eventlog::kQuarantineTopic, 0};
+  HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, parts_.log->Offsets(at));
+  int64_t before = range.end;
+  if (!request.page_token().empty() &&
+      (!absl::SimpleAtoi(request.page_token(), &before) || before < 0 || before > range.end)) {
+    return model::Refuse(model::RefusalCode::kBadFormat, "page_token", "want the token of the page before");
+  }
+  // One step back through the log per page, so that a page costs the same wherever it lies; holes make it shorter.
+  const int64_t from = std::max(range.first, before - size);
+  std::vector<v1::QuarantinedRecord> found;
+  for (int64_t next = from; next < before;) {
+    HUB_ASSIGN_OR_RETURN(const eventlog::ReadResult read, parts_.log->Read(at, next, {}));
+    if (read.next == next) return absl::UnavailableError("the quarantine can't be read now");
+    for (const eventlog::StoredRecord& record : read.records) {
+      if (record.offset < before) found.push_back(ToProto(record));
+    }
+    next = read.next;
+  }
+  for (auto record = found.rbegin(); record != found.rend(); ++record) *response->add_records() = std::move(*record);
+  if (from > range.first) response->set_next_page_token(absl::StrCat(from));
+  wire::Redact(wire::AudienceSet(policy.Fields(caller)), response);
+  return absl::OkStatus();
+}
+
 absl::Status OperationsService::ListStreams(const access::Policy& policy, const access::Principal& caller,
                                             v1::ListStreamsResponse* response) {
+  if (!parts_.streams) return absl::UnimplementedError("streams are known to the fan-out processes, not here");
   HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.ListStreams", ""));
   for (v1::StakeholderStreams& streams : parts_.streams()) {
     if (response->stakeholders_size() == kStakeholdersMax) break;

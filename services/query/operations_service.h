@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -14,13 +15,23 @@
 #include "libs/access/policy.h"
 #include "libs/audit/audit.h"
 #include "libs/base/clock.h"
+#include "libs/eventlog/log.h"
 #include "libs/model/rules.h"
 #include "libs/model/token.h"
 #include "libs/replica/replica.h"
 
 namespace hub::query {
 
-// The other parts of the hub that operations reach into; wired by the app.
+// What is in force at this process.
+struct ControlSummary {
+  uint64_t policy_version = 0;
+  std::string policy_hash;
+  uint64_t rules_version = 0;
+  std::string rules_hash;
+  uint32_t cursor_key_id = 0;
+};
+
+// The other parts of the hub that operations reach into; wired by the app. What is null or empty is another process's task: Unimplemented.
 struct OperationsParts {
   const base::Clock* clock = nullptr;
   const replica::Replica* replica = nullptr;
@@ -31,6 +42,11 @@ struct OperationsParts {
   using OnVerdict = std::function<void(absl::Status, fraudhub::v1::ReportVerdict, absl::Duration retry_after)>;
   std::function<void(const access::Policy&, const access::Principal&, const fraudhub::v1::Report&, OnVerdict)> submit;
   std::function<absl::StatusOr<std::map<int32_t, int64_t>>(const model::Rules&)> apply_rules;
+  // FailedPrecondition: the version is not above the one in force. Answers the text's short hash.
+  std::function<absl::StatusOr<std::string>(uint64_t version, const std::string& text)> apply_policy;
+  std::function<absl::StatusOr<uint64_t>(uint32_t key_id)> use_cursor_key;
+  std::function<ControlSummary()> control;
+  eventlog::Log* log = nullptr;  // for the quarantine
   std::function<std::vector<fraudhub::v1::StakeholderStreams>()> streams;
 };
 
@@ -47,6 +63,17 @@ class OperationsService {
                    Done done);
   absl::Status ApplyRules(const access::Policy& policy, const access::Principal& caller,
                           const fraudhub::v1::ApplyRulesRequest& request, fraudhub::v1::ApplyRulesResponse* response);
+  absl::Status ApplyPolicy(const access::Policy& policy, const access::Principal& caller,
+                           const fraudhub::v1::ApplyPolicyRequest& request,
+                           fraudhub::v1::ApplyPolicyResponse* response);
+  absl::Status UseCursorKey(const access::Policy& policy, const access::Principal& caller,
+                            const fraudhub::v1::UseCursorKeyRequest& request,
+                            fraudhub::v1::UseCursorKeyResponse* response);
+  absl::Status GetControl(const access::Policy& policy, const access::Principal& caller,
+                          fraudhub::v1::GetControlResponse* response);
+  absl::Status ListQuarantine(const access::Policy& policy, const access::Principal& caller,
+                              const fraudhub::v1::ListQuarantineRequest& request,
+                              fraudhub::v1::ListQuarantineResponse* response);
   absl::Status ListStreams(const access::Policy& policy, const access::Principal& caller,
                            fraudhub::v1::ListStreamsResponse* response);
   absl::Status GetStateDigest(const access::Policy& policy, const access::Principal& caller,

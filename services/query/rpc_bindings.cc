@@ -103,6 +103,33 @@ class OperationsBinding final : public v1::OperationsService::CallbackService {
                          done(service_->ApplyRules(policy, caller, *request, response), absl::ZeroDuration());
                        });
   }
+  Reactor* ApplyPolicy(Context* context, const v1::ApplyPolicyRequest* request,
+                       v1::ApplyPolicyResponse* response) override {
+    return caller_.Run(context, "OperationsService.ApplyPolicy",
+                       [=, this](const auto& policy, const auto& caller, const auto& done) {
+                         done(service_->ApplyPolicy(policy, caller, *request, response), absl::ZeroDuration());
+                       });
+  }
+  Reactor* UseCursorKey(Context* context, const v1::UseCursorKeyRequest* request,
+                        v1::UseCursorKeyResponse* response) override {
+    return caller_.Run(context, "OperationsService.UseCursorKey",
+                       [=, this](const auto& policy, const auto& caller, const auto& done) {
+                         done(service_->UseCursorKey(policy, caller, *request, response), absl::ZeroDuration());
+                       });
+  }
+  Reactor* GetControl(Context* context, const v1::GetControlRequest*, v1::GetControlResponse* response) override {
+    return caller_.Run(context, "OperationsService.GetControl",
+                       [=, this](const auto& policy, const auto& caller, const auto& done) {
+                         done(service_->GetControl(policy, caller, response), absl::ZeroDuration());
+                       });
+  }
+  Reactor* ListQuarantine(Context* context, const v1::ListQuarantineRequest* request,
+                          v1::ListQuarantineResponse* response) override {
+    return caller_.Run(context, "OperationsService.ListQuarantine",
+                       [=, this](const auto& policy, const auto& caller, const auto& done) {
+                         done(service_->ListQuarantine(policy, caller, *request, response), absl::ZeroDuration());
+                       });
+  }
   Reactor* ListStreams(Context* context, const v1::ListStreamsRequest*, v1::ListStreamsResponse* response) override {
     return caller_.Run(context, "OperationsService.ListStreams",
                        [=, this](const auto& policy, const auto& caller, const auto& done) {
@@ -118,9 +145,6 @@ class OperationsBinding final : public v1::OperationsService::CallbackService {
   }
   Reactor* ListReceipts(Context* context, const v1::ListReceiptsRequest*, v1::ListReceiptsResponse*) override {
     return NotYet(context, "OperationsService.ListReceipts");
-  }
-  Reactor* ListQuarantine(Context* context, const v1::ListQuarantineRequest*, v1::ListQuarantineResponse*) override {
-    return NotYet(context, "OperationsService.ListQuarantine");
   }
 
  private:

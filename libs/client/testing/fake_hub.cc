@@ -126,6 +126,13 @@ class FakeHub::Operations final : public v1::OperationsService::Service {
   grpc::Status ApplyRules(grpc::ServerContext*, const v1::ApplyRulesRequest* request, v1::ApplyRulesResponse* response) override {
     return Call(hooks_->apply_rules, request, response);
   }
+  grpc::Status ApplyPolicy(grpc::ServerContext*, const v1::ApplyPolicyRequest* request, v1::ApplyPolicyResponse* response) override {
+    return Call(hooks_->apply_policy, request, response);
+  }
+  grpc::Status ListQuarantine(grpc::ServerContext*, const v1::ListQuarantineRequest* request,
+                              v1::ListQuarantineResponse* response) override {
+    return Call(hooks_->list_quarantine, request, response);
+  }
   grpc::Status ListStreams(grpc::ServerContext*, const v1::ListStreamsRequest* request, v1::ListStreamsResponse* response) override {
     return Call(hooks_->list_streams, request, response);
   }

@@ -41,6 +41,8 @@ struct FakeHubHooks {
   Method<fraudhub::v1::CorrectRequest, fraudhub::v1::CorrectResponse> correct;
   Method<fraudhub::v1::CloseTenureRequest, fraudhub::v1::CloseTenureResponse> close_tenure;
   Method<fraudhub::v1::ApplyRulesRequest, fraudhub::v1::ApplyRulesResponse> apply_rules;
+  Method<fraudhub::v1::ApplyPolicyRequest, fraudhub::v1::ApplyPolicyResponse> apply_policy;
+  Method<fraudhub::v1::ListQuarantineRequest, fraudhub::v1::ListQuarantineResponse> list_quarantine;
   Method<fraudhub::v1::ListStreamsRequest, fraudhub::v1::ListStreamsResponse> list_streams;
   Method<fraudhub::v1::GetStateDigestRequest, fraudhub::v1::GetStateDigestResponse> digest;
 };
