@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # A real Apache Kafka broker (or three) on loopback, from the official jars. For development and tests.
 #
-#   deploy/kafka.sh start [--nodes 1|3] [--version 4.1.0] [--dir DIR] [--port BASE|auto] [--fresh]
+#   deploy/kafka.sh start [--nodes 1|3] [--version 4.1.0] [--dir DIR] [--port BASE|auto] [--fresh] [--secure]
 #   deploy/kafka.sh stop|status [--dir DIR]
 #
 #   --dir    state: data, settings, logs, pid files (default build/kafka); one cluster per DIR
 #   --port   node i listens on BASE+i-1 (clients) and BASE+9+i (controllers); default 19092. auto: a free range,
 #            kept for the next start of this DIR
+#   --secure clients come over TLS with SASL (SCRAM; PLAIN from 4.0 on, which Debian's librdkafka can't speak SCRAM with), and nobody but the user admin may do anything until access rules say so; how
+#            the users admin, registry, ingest, fanout and query get in stands in DIR/users/NAME.conf. Decided when DIR is new
 #   --fresh  throw the data away first (stops what is running): a new, empty log
 #
 # start ends with the line `bootstrap=127.0.0.1:PORT[,...]` once every broker answers a Metadata request; so does
@@ -24,7 +26,8 @@ case $action in
   *) usage 2 >&2 ;;
 esac
 # Empty: not asked for, so what DIR remembers counts, then the default.
-nodes='' version='' port='' fresh=no
+nodes='' version='' port='' fresh=no secure=no
+users=(admin registry ingest fanout query)
 dir=$root/build/kafka
 while (($#)); do
   case $1 in
@@ -33,6 +36,7 @@ while (($#)); do
     --dir) dir=${2:?} ; shift ;;
     --port) port=${2:?} ; shift ;;
     --fresh) fresh=yes ;;
+    --secure) secure=yes ;;
     *) fail "unknown flag '$1'" ;;
   esac
   shift
@@ -55,6 +59,13 @@ had_nodes='' had_version='' had_port='' cluster_id=''
 [[ ! -s $dir/cluster ]] || read -r had_nodes had_version had_port cluster_id <"$dir/cluster"
 
 # The process id of node $1 if it runs. The command line is compared, because process ids are used again.
+# A folder that was made secure stays so.
+kcat_security=()
+use_security() {
+  [[ $secure == yes || -d $dir/users ]] || return 0
+  secure=yes
+  kcat_security=(-F "$dir/users/admin.conf")
+}
 pid_of() {
   local pid=''
   [[ -s $dir/node-$1/pid ]] || return 1
@@ -75,7 +86,7 @@ bootstrap() { # nodes port
 answering() { # nodes port: does the cluster name every broker in its metadata?
   local i
   for ((i = 0; i < $1; i++)); do
-    kcat -L -m 2 -b "127.0.0.1:$(($2 + i))" 2>/dev/null | grep -qE "^ $1 brokers:" || return 1
+    kcat "${kcat_security[@]}" -L -m 2 -b "127.0.0.1:$(($2 + i))" 2>/dev/null | grep -qE "^ $1 brokers:" || return 1
   done
 }
 
@@ -119,11 +130,24 @@ esac
 
 if [[ $fresh == yes ]]; then
   stop_nodes
-  rm -rf "$dir"/node-[123] "$dir/cluster"
+  rm -rf "$dir"/node-[123] "$dir/cluster" "$dir/users"
   had_nodes='' had_version=''
 fi
 nodes=${nodes:-${had_nodes:-1}}
 version=${version:-${had_version:-4.1.0}}
+mechanism=$( ((${version%%.*} < 4)) && echo SCRAM-SHA-512 || echo PLAIN)
+[[ $secure == no || -d $dir/users || -z $had_nodes ]] || fail "$dir holds a cluster without --secure; add --fresh to replace it"
+if [[ $secure == yes && ! -d $dir/users ]]; then
+  "$root/deploy/dev_pki.sh" "$dir/pki" 2>/dev/null
+  (umask 077 && mkdir -p "$dir/users.new" && for user in "${users[@]}"; do
+    printf '%s\n' "security.protocol=SASL_SSL" "sasl.mechanism=$mechanism" "sasl.username=$user" \
+      "sasl.password=$(od -An -v -tx1 -N16 /dev/urandom | tr -d ' \n')" "ssl.ca.location=$dir/pki/ca/ca.pem" >"$dir/users.new/$user.conf"
+  done
+  # Kafka wants key and certificate in one file.
+  cat "$dir/pki/server/key.pem" "$dir/pki/server/cert.pem" >"$dir/users.new/server.pem")
+  mv -T "$dir/users.new" "$dir/users"
+fi
+use_security
 auto=no
 [[ $port != auto ]] || { auto=yes; port=''; }
 port=${port:-$had_port}
@@ -186,6 +210,7 @@ voters=''
 for ((i = 1; i <= nodes; i++)); do voters+=,$i@127.0.0.1:$((port + 9 + i)); done
 in_sync=$((nodes > 1 ? 2 : 1))
 
+listener=$([[ $secure == yes ]] && echo SASL_SSL || echo PLAINTEXT)
 write_properties() { # node
   local broker=127.0.0.1:$((port + $1 - 1)) controller=127.0.0.1:$((port + 9 + $1))
   cat <<END
@@ -193,10 +218,10 @@ process.roles=broker,controller
 node.id=$1
 controller.quorum.voters=${voters#,}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://$broker,CONTROLLER://$controller
-advertised.listeners=PLAINTEXT://$broker
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-inter.broker.listener.name=PLAINTEXT
+listeners=$listener://$broker,CONTROLLER://$controller
+advertised.listeners=$listener://$broker
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,$listener:$listener
+inter.broker.listener.name=$listener
 log.dirs=$dir/node-$1/data
 
 # Topics are made on purpose, with their settings, or not at all. What is acknowledged is on two nodes of three.
@@ -225,16 +250,43 @@ num.io.threads=2
 END
 }
 
+password_of() { sed -n 's/^sasl.password=//p' "$dir/users/$1.conf"; }
+# Controllers speak to each other without a name, on loopback; what comes from clients always has one.
+write_security() {
+  local login="username=\"admin\" password=\"$(password_of admin)\"" module=org.apache.kafka.common.security.scram.ScramLoginModule user
+  if [[ $mechanism == PLAIN ]]; then
+    module=org.apache.kafka.common.security.plain.PlainLoginModule
+    for user in "${users[@]}"; do login+=" user_$user=\"$(password_of "$user")\""; done
+  fi
+  cat <<END
+
+sasl.enabled.mechanisms=$mechanism
+sasl.mechanism.inter.broker.protocol=$mechanism
+listener.name.sasl_ssl.${mechanism,,}.sasl.jaas.config=$module required $login;
+ssl.keystore.type=PEM
+ssl.keystore.location=$dir/users/server.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=$dir/pki/ca/ca.pem
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:admin;User:ANONYMOUS
+END
+}
+scram=()
+if [[ $secure == yes && $mechanism == SCRAM-* ]]; then
+  for user in "${users[@]}"; do scram+=(--add-scram "$mechanism=[name=$user,password=$(password_of "$user")]"); done
+fi
+
 small_heap=(-Xms256m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=warn
   -Dorg.slf4j.simpleLogger.showDateTime=true -Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS)
 for ((i = 1; i <= nodes; i++)); do
   ! pid_of "$i" >/dev/null || continue
   node=$dir/node-$i
   mkdir -p "$node"
-  write_properties "$i" >"$node/server.properties"
+  (umask 077 && write_properties "$i" >"$node/server.properties")
+  [[ $secure == no ]] || write_security >>"$node/server.properties"
   if [[ ! -s $node/data/meta.properties ]]; then
     java "${small_heap[@]}" -cp "$jars/*" kafka.tools.StorageTool format -t "$cluster_id" \
-      -c "$node/server.properties" >"$node/format.log" 2>&1 9>&- || { cat "$node/format.log" >&2; fail "formatting node $i failed"; }
+      -c "$node/server.properties" "${scram[@]}" >"$node/format.log" 2>&1 9>&- || { cat "$node/format.log" >&2; fail "formatting node $i failed"; }
   fi
   # A session of its own, so that Ctrl-C of the caller does not reach the broker.
   setsid java "${small_heap[@]}" -cp "$jars/*" kafka.Kafka "$node/server.properties" >>"$node/kafka.log" 2>&1 </dev/null 9>&- &

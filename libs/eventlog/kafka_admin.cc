@@ -61,6 +61,59 @@ absl::StatusOr<std::map<TopicPartition, Offset>> ListOffsets(rd_kafka_t* client,
   return offsets;
 }
 
+rd_kafka_AclOperation_t ToKafka(Acl::Operation operation) {
+  switch (operation) {
+    case Acl::Operation::kRead:
+      return RD_KAFKA_ACL_OPERATION_READ;
+    case Acl::Operation::kWrite:
+      return RD_KAFKA_ACL_OPERATION_WRITE;
+    case Acl::Operation::kDescribe:
+      return RD_KAFKA_ACL_OPERATION_DESCRIBE;
+    case Acl::Operation::kDescribeConfigs:
+      break;
+  }
+  return RD_KAFKA_ACL_OPERATION_DESCRIBE_CONFIGS;
+}
+
+// Settings of each topic; `set_here_only`: without what comes from the broker or from Kafka's defaults.
+absl::StatusOr<std::map<std::string, std::map<std::string, std::string>>> Describe(
+    rd_kafka_t* client, const std::vector<std::string>& topics, bool set_here_only, absl::Duration timeout) {
+  std::vector<Owned<rd_kafka_ConfigResource_t>> owned;
+  std::vector<rd_kafka_ConfigResource_t*> wanted;
+  for (const std::string& topic : topics) {
+    owned.emplace_back(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()),
+                       rd_kafka_ConfigResource_destroy);
+    wanted.push_back(owned.back().get());
+  }
+  HUB_ASSIGN_OR_RETURN(const auto event, Call(
+                                             client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout,
+                                             [&](const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+                                               rd_kafka_DescribeConfigs(client, wanted.data(), wanted.size(), options,
+                                                                        queue);
+                                             },
+                                             "topic settings"));
+  std::map<std::string, std::map<std::string, std::string>> settings;
+  size_t count = 0;
+  const rd_kafka_ConfigResource_t** resources =
+      rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &count);
+  for (size_t i = 0; i < count; ++i) {
+    const std::string name = rd_kafka_ConfigResource_name(resources[i]);
+    if (const auto error = rd_kafka_ConfigResource_error(resources[i]); error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return ToStatus(error, absl::StrCat("settings of ", name));
+    }
+    settings[name];
+    size_t entries = 0;
+    const rd_kafka_ConfigEntry_t** entry = rd_kafka_ConfigResource_configs(resources[i], &entries);
+    for (size_t k = 0; k < entries; ++k) {
+      const char* value = rd_kafka_ConfigEntry_value(entry[k]);
+      if (set_here_only && rd_kafka_ConfigEntry_source(entry[k]) != RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG)
+        continue;
+      settings[name][rd_kafka_ConfigEntry_name(entry[k])] = value == nullptr ? "" : value;
+    }
+  }
+  return settings;
+}
+
 }  // namespace
 
 Admin::Admin(std::unique_ptr<RdKafka::Producer> client) : client_(std::move(client)) {}
@@ -71,7 +124,11 @@ absl::StatusOr<std::unique_ptr<Admin>> Admin::Make(const Settings& client) {
   return std::unique_ptr<Admin>(new Admin(std::move(made)));
 }
 
-std::string Admin::ClusterId(absl::Duration timeout) { return client_->clusterid(ToMillis(timeout)); }
+std::string Admin::ClusterId(absl::Duration timeout) {
+  std::string id = client_->clusterid(ToMillis(timeout));
+  if (id.empty()) client_->poll(100);  // why: events are told by it
+  return id;
+}
 
 absl::Status Admin::Ping(absl::Duration timeout) {
   // "No topics" is asked by naming none locally: the answer lists the brokers only.
@@ -142,37 +199,73 @@ absl::Status Admin::Create(const std::vector<NewTopic>& topics, absl::Duration t
 
 absl::StatusOr<std::map<std::string, std::map<std::string, std::string>>> Admin::DescribeTopics(
     const std::vector<std::string>& topics, absl::Duration timeout) {
+  return Describe(client_->c_ptr(), topics, /*set_here_only=*/false, timeout);
+}
+
+absl::Status Admin::ChangeTopics(const std::map<std::string, std::map<std::string, std::string>>& changes,
+                                 absl::Duration timeout) {
+  std::vector<std::string> topics;
+  for (const auto& [topic, settings] : changes) topics.push_back(topic);
+  // The call replaces all that a topic has of its own.
+  HUB_ASSIGN_OR_RETURN(auto present, Describe(client_->c_ptr(), topics, /*set_here_only=*/true, timeout));
   std::vector<Owned<rd_kafka_ConfigResource_t>> owned;
   std::vector<rd_kafka_ConfigResource_t*> wanted;
-  for (const std::string& topic : topics) {
+  for (const auto& [topic, settings] : changes) {
     owned.emplace_back(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()),
                        rd_kafka_ConfigResource_destroy);
+    std::map<std::string, std::string> all = present[topic];
+    for (const auto& [name, value] : settings) all[name] = value;
+    for (const auto& [name, value] : all)
+      rd_kafka_ConfigResource_set_config(owned.back().get(), name.c_str(), value.c_str());
     wanted.push_back(owned.back().get());
   }
   HUB_ASSIGN_OR_RETURN(const auto event, Call(
-                                             client_->c_ptr(), RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout,
+                                             client_->c_ptr(), RD_KAFKA_ADMIN_OP_ALTERCONFIGS, timeout,
                                              [&](const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
-                                               rd_kafka_DescribeConfigs(client_->c_ptr(), wanted.data(), wanted.size(),
-                                                                        options, queue);
+                                               rd_kafka_AlterConfigs(client_->c_ptr(), wanted.data(), wanted.size(),
+                                                                     options, queue);
                                              },
-                                             "topic settings"));
-  std::map<std::string, std::map<std::string, std::string>> settings;
+                                             "change topics"));
   size_t count = 0;
-  const rd_kafka_ConfigResource_t** resources =
-      rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &count);
+  const rd_kafka_ConfigResource_t** results =
+      rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(event.get()), &count);
   for (size_t i = 0; i < count; ++i) {
-    const std::string name = rd_kafka_ConfigResource_name(resources[i]);
-    if (const auto error = rd_kafka_ConfigResource_error(resources[i]); error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return ToStatus(error, absl::StrCat("settings of ", name));
-    }
-    size_t entries = 0;
-    const rd_kafka_ConfigEntry_t** entry = rd_kafka_ConfigResource_configs(resources[i], &entries);
-    for (size_t k = 0; k < entries; ++k) {
-      const char* value = rd_kafka_ConfigEntry_value(entry[k]);
-      settings[name][rd_kafka_ConfigEntry_name(entry[k])] = value == nullptr ? "" : value;
+    if (const auto error = rd_kafka_ConfigResource_error(results[i]); error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return ToStatus(error, absl::StrCat("change ", rd_kafka_ConfigResource_name(results[i])));
     }
   }
-  return settings;
+  return absl::OkStatus();
+}
+
+absl::Status Admin::CreateAcls(const std::vector<Acl>& acls, absl::Duration timeout) {
+  std::vector<Owned<rd_kafka_AclBinding_t>> owned;
+  std::vector<rd_kafka_AclBinding_t*> wanted;
+  char error[kErrorBytes];
+  for (const Acl& acl : acls) {
+    owned.emplace_back(rd_kafka_AclBinding_new(
+                           acl.resource == Acl::Resource::kTopic ? RD_KAFKA_RESOURCE_TOPIC : RD_KAFKA_RESOURCE_GROUP,
+                           acl.name.c_str(), RD_KAFKA_RESOURCE_PATTERN_LITERAL, absl::StrCat("User:", acl.user).c_str(),
+                           "*", ToKafka(acl.operation), RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, error, sizeof(error)),
+                       rd_kafka_AclBinding_destroy);
+    if (owned.back() == nullptr) return absl::InvalidArgumentError(absl::StrCat(acl.name, ": ", error));
+    wanted.push_back(owned.back().get());
+  }
+  HUB_ASSIGN_OR_RETURN(const auto event, Call(
+                                             client_->c_ptr(), RD_KAFKA_ADMIN_OP_CREATEACLS, timeout,
+                                             [&](const rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
+                                               rd_kafka_CreateAcls(client_->c_ptr(), wanted.data(), wanted.size(),
+                                                                   options, queue);
+                                             },
+                                             "access rules"));
+  size_t count = 0;
+  const rd_kafka_acl_result_t** results =
+      rd_kafka_CreateAcls_result_acls(rd_kafka_event_CreateAcls_result(event.get()), &count);
+  for (size_t i = 0; i < count; ++i) {
+    if (const rd_kafka_error_t* refused = rd_kafka_acl_result_error(results[i]); refused != nullptr) {
+      return ToStatus(rd_kafka_error_code(refused), absl::StrCat("access rules: ", rd_kafka_error_string(refused)));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::map<TopicPartition, OffsetRange>> Admin::Offsets(const std::vector<TopicPartition>& partitions,

@@ -14,6 +14,16 @@
 
 namespace hub::eventlog::kafka {
 
+// Who may do what with what; everybody from everywhere.
+struct Acl {
+  enum class Resource { kTopic, kGroup };
+  enum class Operation { kRead, kWrite, kDescribe, kDescribeConfigs };
+  Resource resource;
+  std::string name;
+  std::string user;
+  Operation operation;
+};
+
 // Names are the cluster's here: with the prefix.
 class Admin {
  public:
@@ -38,6 +48,10 @@ class Admin {
   // Setting names and values of each topic.
   absl::StatusOr<std::map<std::string, std::map<std::string, std::string>>> DescribeTopics(
       const std::vector<std::string>& topics, absl::Duration timeout);
+  // Sets these settings of these topics; the others stay as they are.
+  absl::Status ChangeTopics(const std::map<std::string, std::map<std::string, std::string>>& changes,
+                            absl::Duration timeout);
+  absl::Status CreateAcls(const std::vector<Acl>& acls, absl::Duration timeout);
   absl::StatusOr<std::map<TopicPartition, OffsetRange>> Offsets(const std::vector<TopicPartition>& partitions,
                                                                 absl::Duration timeout);
   // Serves events; the owner calls it now and then, or errors pile up in librdkafka.

@@ -39,16 +39,18 @@ class KafkaTestBroker {
     return true;
   }
 
-  // `name`: of its folder. A new, empty broker on a port of its own.
-  explicit KafkaTestBroker(const std::string& name) : folder_(absl::StrCat(HUB_TEST_KAFKA_FOLDER, "/", name)) {
+  // `name`: of its folder. A new, empty broker on a port of its own. `flags`: more for its start.
+  explicit KafkaTestBroker(const std::string& name, const std::string& flags = "")
+      : folder_(absl::StrCat(HUB_TEST_KAFKA_FOLDER, "/", name)) {
     Run(absl::StrCat("mkdir -p '", folder_, "'"));
-    Start(" --port auto --fresh");
+    Start(" --port auto --fresh" + flags);
   }
   ~KafkaTestBroker() { Output(Script("stop")); }
   KafkaTestBroker(const KafkaTestBroker&) = delete;
   KafkaTestBroker& operator=(const KafkaTestBroker&) = delete;
 
   const std::string& bootstrap() const { return bootstrap_; }
+  const std::string& folder() const { return folder_; }
 
   // Ends the broker in good order; Start brings it back on the same port with what it stored.
   void Stop() { Run(Script("stop")); }

@@ -5,17 +5,29 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/log.h"
+#include "libs/base/mutex.h"
 #include "libs/base/status_macros.h"
 
 namespace hub::eventlog::kafka {
 namespace {
 
-// One for all clients: librdkafka calls it from any of its threads, and it keeps nothing.
+// One for all clients: librdkafka calls it from any of its threads.
 class EventLines final : public RdKafka::EventCb {
  public:
+  static EventLines* Get() {
+    static auto* const events = new EventLines;  // outlives every client, also those that end with the process
+    return events;
+  }
+
+  std::string why() const {
+    base::MutexLock lock(&mu_);
+    return why_;
+  }
+
   void event_cb(RdKafka::Event& event) override {
     switch (event.type()) {
       case RdKafka::Event::EVENT_ERROR:
+        Note(event.err(), event.str());
         HUB_LOG_EVERY(5, WARN, "kafka_error", {{"code", RdKafka::err2str(event.err())}, {"text", event.str()}});
         break;
       case RdKafka::Event::EVENT_LOG:
@@ -26,6 +38,22 @@ class EventLines final : public RdKafka::EventCb {
         break;
     }
   }
+
+ private:
+  void Note(RdKafka::ErrorCode error, const std::string& text) {
+    const char* what = nullptr;
+    if (error == RdKafka::ERR__AUTHENTICATION) what = "credentials refused";
+    if (error == RdKafka::ERR__SSL) what = "TLS failed";
+    if (error == RdKafka::ERR__RESOLVE) what = "no such host";
+    if (error == RdKafka::ERR__TRANSPORT) what = "no connection";
+    base::MutexLock lock(&mu_);
+    // A connection that is refused says so, and then again that it is down.
+    if (what != nullptr && (error != RdKafka::ERR__TRANSPORT || why_.empty()))
+      why_ = absl::StrCat(": ", what, " (", text, ")");
+  }
+
+  mutable base::Mutex mu_;
+  std::string why_ ABSL_GUARDED_BY(mu_);
 };
 
 void Append(Settings* settings, const Settings& more) { settings->insert(settings->end(), more.begin(), more.end()); }
@@ -75,7 +103,7 @@ Settings ProducerSettings(const Settings& client, absl::Duration append_timeout)
 Settings ConsumerSettings(const Settings& client) {
   Settings settings = client;
   Append(&settings, {
-                        {"group.id", "fraudhub-readers"},  // librdkafka wants one; nothing joins or commits
+                        {"group.id", kReadersGroup},
                         {"enable.auto.commit", "false"},
                         {"enable.auto.offset.store", "false"},
                         {"auto.offset.reset", "error"},    // never a silent jump
@@ -90,7 +118,7 @@ Settings ConsumerSettings(const Settings& client) {
 }
 
 absl::StatusOr<std::unique_ptr<RdKafka::Conf>> MakeConf(const Settings& settings) {
-  static EventLines* const events = new EventLines;  // outlives every client, also those that end with the process
+  EventLines* const events = EventLines::Get();
   std::unique_ptr<RdKafka::Conf> conf(RdKafka::Conf::create(RdKafka::Conf::CONF_GLOBAL));
   std::string error;
   for (const auto& [name, value] : settings) {
@@ -109,6 +137,8 @@ absl::StatusOr<std::unique_ptr<RdKafka::Producer>> MakeAdminClient(const Setting
   if (made == nullptr) return absl::InvalidArgumentError(absl::StrCat("librdkafka: ", error));
   return made;
 }
+
+std::string WhyNoConnection() { return EventLines::Get()->why(); }
 
 absl::Status ToStatus(int error, absl::string_view what) {
   const std::string message = absl::StrCat(what, ": ", RdKafka::err2str(static_cast<RdKafka::ErrorCode>(error)));

@@ -23,6 +23,9 @@ class Producer;
 
 namespace hub::eventlog::kafka {
 
+// The name under which everybody reads. Nobody joins or commits, but librdkafka asks for its coordinator all the same.
+inline constexpr char kReadersGroup[] = "fraudhub-readers";
+
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
 // For every client. InvalidArgument: a name in `security` that is not about security.
@@ -37,6 +40,9 @@ absl::StatusOr<std::unique_ptr<RdKafka::Conf>> MakeConf(const Settings& settings
 
 // A client that neither produces nor consumes: for admin calls and metadata.
 absl::StatusOr<std::unique_ptr<RdKafka::Producer>> MakeAdminClient(const Settings& client);
+
+// What librdkafka last said about a connection that failed, in this process: ": credentials refused (...)"; empty when it said nothing.
+std::string WhyNoConnection();
 
 // `error`: RdKafka::ErrorCode or rd_kafka_resp_err_t, the same numbers. Never OK.
 absl::Status ToStatus(int error, absl::string_view what);

@@ -4,8 +4,8 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "libs/base/check.h"
 #include "libs/base/log.h"
 #include "libs/base/mutex.h"
@@ -16,6 +16,7 @@
 #include "libs/eventlog/kafka_identity.h"
 #include "libs/eventlog/kafka_producer.h"
 #include "libs/eventlog/kafka_reader.h"
+#include "libs/eventlog/kafka_topics.h"
 #include "libs/eventlog/log_probe.h"
 #include "libs/eventlog/validate.h"
 
@@ -24,56 +25,9 @@ namespace {
 
 using kafka::Admin;
 
-constexpr char kIdentityTopic[] = "hub.logid.v1";
 constexpr absl::Duration kEnsureTimeout = absl::Seconds(30);
 constexpr absl::Duration kOffsetsTimeout = absl::Seconds(2);
 constexpr absl::Duration kPingInterval = absl::Seconds(2);
-
-// Milliseconds as Kafka's settings have them: -1 is for ever.
-int64_t SettingMillis(absl::Duration duration) {
-  return duration == absl::InfiniteDuration() ? -1 : absl::ToInt64Milliseconds(duration);
-}
-
-// What a topic must have. Numbers are compared by AtLeast, the rest must be equal.
-std::map<std::string, std::string> SettingsFor(const TopicSpec& topic, int replication_factor) {
-  const bool compact = topic.cleanup == Cleanup::kCompact;
-  std::map<std::string, std::string> settings = {
-      {"cleanup.policy", compact ? "compact" : "delete"},
-      // On two brokers before it is acknowledged, wherever there are two.
-      {"min.insync.replicas", absl::StrCat(std::max(1, replication_factor - 1))},
-      {"unclean.leader.election.enable", "false"},  // rather unavailable than acknowledged and lost
-      // The broker's clock: a client with a wrong one can't make records stay for ever or go at once.
-      {"message.timestamp.type", "LogAppendTime"},
-      {"max.message.bytes", "1048588"},  // the broker's default; kRecordBytesMax counts on it
-  };
-  if (compact) {
-    settings["min.compaction.lag.ms"] = absl::StrCat(SettingMillis(topic.compaction_lag));
-  } else {
-    settings["retention.ms"] = absl::StrCat(SettingMillis(topic.retention));
-    settings["retention.bytes"] = absl::StrCat(topic.retention_bytes);
-  }
-  return settings;
-}
-
-// Keeps at least as much, or promises at least as much.
-bool AtLeast(const std::string& present, const std::string& wanted) {
-  int64_t has = 0, wants = 0;
-  if (!absl::SimpleAtoi(present, &has) || !absl::SimpleAtoi(wanted, &wants)) return present == wanted;
-  if (has == -1) return true;
-  return wants != -1 && has >= wants;
-}
-
-absl::Status CheckSettings(const TopicSpec& topic, const std::map<std::string, std::string>& present,
-                           const std::map<std::string, std::string>& wanted) {
-  for (const auto& [name, value] : wanted) {
-    const auto it = present.find(name);
-    const std::string has = it == present.end() ? "" : it->second;
-    if (AtLeast(has, value)) continue;
-    return absl::FailedPreconditionError(
-        absl::StrCat(topic.name, ".", name, ": ", has, " in the cluster, want ", value));
-  }
-  return absl::OkStatus();
-}
 
 class KafkaLog final : public Log {
  public:
@@ -135,18 +89,16 @@ absl::Status KafkaLog::Start(absl::Duration timeout) {
   cluster_id_ = admin_->ClusterId(timeout);
   if (cluster_id_.empty()) {
     return absl::UnavailableError(absl::StrCat("bootstrap_servers: ", options_.bootstrap_servers,
-                                               ": no broker answered within ", absl::FormatDuration(timeout)));
+                                               ": no broker answered within ", absl::FormatDuration(timeout),
+                                               kafka::WhyNoConnection()));
   }
   HUB_ASSIGN_OR_RETURN(producer_, kafka::Producer::Make(kafka::ProducerSettings(client, options_.append_timeout),
                                                         options_.pending_bytes_max, clock_, &probe_));
   readers_ = std::make_unique<kafka::Readers>(kafka::ConsumerSettings(client), admin_.get(), clock_);
 
-  TopicSpec marks;
-  marks.name = kIdentityTopic;
-  marks.cleanup = Cleanup::kCompact;
-  HUB_RETURN_IF_ERROR(MakeAndCheck({marks}, deadline));
-  auto identity =
-      std::make_unique<kafka::Identity>(NameOf(kIdentityTopic), admin_.get(), producer_.get(), readers_.get(), clock_);
+  HUB_RETURN_IF_ERROR(MakeAndCheck({kafka::IdentityTopic()}, deadline));
+  auto identity = std::make_unique<kafka::Identity>(NameOf(kafka::IdentityTopic().name), admin_.get(), producer_.get(),
+                                                    readers_.get(), clock_);
   HUB_RETURN_IF_ERROR(identity->Load(deadline - clock_->Monotonic()));
   {
     base::MutexLock lock(&mu_);
@@ -178,37 +130,20 @@ absl::Status KafkaLog::AwaitTopics(const std::vector<std::string>& names, absl::
 }
 
 absl::Status KafkaLog::MakeAndCheck(const std::vector<TopicSpec>& topics, absl::Duration deadline) {
-  std::vector<std::string> names;
-  for (const TopicSpec& topic : topics) names.push_back(NameOf(topic.name));
-  HUB_ASSIGN_OR_RETURN(const auto before, admin_->PartitionCounts(names, deadline - clock_->Monotonic()));
-  std::vector<Admin::NewTopic> missing;
-  for (const TopicSpec& topic : topics) {
-    if (before.at(NameOf(topic.name)) > 0) continue;
-    Admin::NewTopic made{NameOf(topic.name), topic.partitions, options_.replication_factor,
-                         SettingsFor(topic, options_.replication_factor)};
-    for (const auto& [name, value] : options_.topic_overrides) made.settings[name] = value;
-    missing.push_back(std::move(made));
-  }
-  if (!missing.empty()) {
-    HUB_RETURN_IF_ERROR(admin_->Create(missing, deadline - clock_->Monotonic()));
+  kafka::TopicPlanner planner(admin_.get(), options_);
+  HUB_ASSIGN_OR_RETURN(std::vector<TopicFinding> findings, planner.Plan(topics, deadline - clock_->Monotonic()));
+  if (std::any_of(findings.begin(), findings.end(), [](const TopicFinding& f) { return f.is_missing(); })) {
+    HUB_RETURN_IF_ERROR(planner.Create(topics, findings, deadline - clock_->Monotonic()));
+    std::vector<std::string> names;
+    for (const TopicSpec& topic : topics) names.push_back(NameOf(topic.name));
     HUB_RETURN_IF_ERROR(AwaitTopics(names, deadline));
+    // Those just made, too: another process may have been faster, with other settings.
+    HUB_ASSIGN_OR_RETURN(findings, planner.Plan(topics, deadline - clock_->Monotonic()));
   }
-  // Those just made, too: another process may have been faster, with other settings.
-  HUB_ASSIGN_OR_RETURN(const auto counts, admin_->PartitionCounts(names, deadline - clock_->Monotonic()));
-  HUB_ASSIGN_OR_RETURN(const auto settings, admin_->DescribeTopics(names, deadline - clock_->Monotonic()));
-  for (const TopicSpec& topic : topics) {
-    const std::string name = NameOf(topic.name);
-    TopicSpec present;
-    present.partitions = counts.at(name);
-    present.cleanup = topic.cleanup;
-    HUB_RETURN_IF_ERROR(CheckSameTopic(present, topic));
-    const auto found = settings.find(name);
-    if (found == settings.end()) return absl::UnavailableError(absl::StrCat(name, ": no settings in the answer"));
-    std::map<std::string, std::string> wanted = SettingsFor(topic, options_.replication_factor);
-    for (const auto& [setting, value] : options_.topic_overrides) wanted.erase(setting);
-    HUB_RETURN_IF_ERROR(CheckSettings(topic, found->second, wanted));
-  }
-  return absl::OkStatus();
+  if (findings.empty()) return absl::OkStatus();
+  std::vector<std::string> lines;
+  for (const TopicFinding& finding : findings) lines.push_back(ToText(finding));
+  return absl::FailedPreconditionError(absl::StrJoin(lines, "; "));
 }
 
 absl::Status KafkaLog::EnsureTopics(const std::vector<TopicSpec>& topics) {

@@ -118,7 +118,7 @@ TEST_CASE("A copy goes on after a restart, and one of another log starts afresh"
   CHECK(Values(ReadTo(opened->get(), kAt, 0, 1)) == std::vector<std::string>{"another"});
 }
 
-TEST_CASE("Age and size bound the copy; what it gave up is read from the log behind", "[mirror]") {
+TEST_CASE("Age and size bound the copy, and what it gave up is read from the log behind", "[mirror]") {
   Stage stage;
   SECTION("age") { stage.options.age_max = absl::Hours(2); }
   SECTION("size") { stage.options.bytes_max = 3 * 10 * 4; }

@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "fraudhub/config/v1/hub.pb.h"
 #include "libs/base/status_macros.h"
+#include "libs/eventlog/kafka_security.h"
 #include "libs/rpc/tls.h"
 #include "libs/wire/wire.h"
 
@@ -121,6 +122,13 @@ void CheckLog(const ServerKind& kind, const config::LogConfig& log, Problems* pr
     if (!log.kafka_bootstrap().empty()) problems->push_back("log.kafka_bootstrap: only with log.kind \"kafka\"");
     return;
   }
+  if (!log.kafka_topic_settings().empty()) {
+    for (const absl::string_view setting : absl::StrSplit(log.kafka_topic_settings(), ',')) {
+      const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(setting, absl::MaxSplits('=', 1));
+      if (parts.first.empty() || parts.second.empty())
+        problems->push_back("log.kafka_topic_settings: want name=value, several with commas between");
+    }
+  }
   CheckRange("log.kafka_replication_factor", log.kafka_replication_factor(), 1, 16, problems);
   const std::vector<std::string> brokers = absl::StrSplit(log.kafka_bootstrap(), ',');
   if (!std::all_of(brokers.begin(), brokers.end(), IsHostPort)) {
@@ -181,6 +189,9 @@ HubConfig Convert(const config::HubConfig& c) {
   result.kafka.bootstrap_servers = c.log().kafka_bootstrap();
   result.kafka.replication_factor = c.log().kafka_replication_factor();
   result.kafka.topic_prefix = c.log().kafka_topic_prefix();
+  for (const absl::string_view setting : absl::StrSplit(c.log().kafka_topic_settings(), ',', absl::SkipEmpty())) {
+    result.kafka.topic_overrides.insert(absl::StrSplit(setting, absl::MaxSplits('=', 1)));
+  }
   result.server.address = c.listen().address();
   result.server.identity_dir = c.listen().identity_dir();
   result.server.insecure_for_benches = c.listen().insecure_for_benches();
@@ -237,6 +248,14 @@ absl::StatusOr<HubConfig> LoadConfig(const std::string& path, const std::vector<
     problems.push_back("log_level: want \"debug\", \"info\", \"warn\" or \"error\"");
   }
   HubConfig result = Convert(c);
+  if (!c.log().kafka_security_file().empty()) {
+    auto security = eventlog::LoadKafkaSecurity(c.log().kafka_security_file());
+    if (security.ok()) {
+      result.kafka.security = *std::move(security);
+    } else {
+      AddLines("log.kafka_security_file", InFile(security.status(), c.log().kafka_security_file()), &problems);
+    }
+  }
   const absl::StatusOr<PolicyFile> policy = LoadPolicy(c.policy_file());
   if (!policy.ok()) {
     AddLines("policy_file", policy.status(), &problems);

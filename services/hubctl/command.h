@@ -45,6 +45,7 @@ void AddWatchCommand(CLI::App* app, Environment* env);     // watch
 void AddLookupCommands(CLI::App* app, Environment* env);   // lookup, why, timeline, links
 void AddAnalystCommands(CLI::App* app, Environment* env);  // correct, tenure close
 void AddControlCommands(CLI::App* app, Environment* env);  // rules, policy, keys, quarantine
+void AddTopicsCommands(CLI::App* app, Environment* env);   // topics
 void AddOperateCommands(CLI::App* app, Environment* env);  // health, digest, streams
 void AddSampleCommand(CLI::App* app, Environment* env);    // sample
 void AddShellCommands(CLI::App* app, Environment* env);    // config check, completion, help

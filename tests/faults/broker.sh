@@ -3,7 +3,12 @@
 
 prepare() { seconds=${seconds:-60}; file_pause=4; }
 refusal() { # what a reporter is told now
-  as bank-psb-02/main report FINANCIAL_FRAUD MOBILE 5551112223 --wait 0s 2>&1 || true
+  as bank-psb-02/main --timeout 3s report FINANCIAL_FRAUD MOBILE 5551112223 --wait 0s 2>&1 || true
+}
+age_of() { # seconds since what the answer is complete until
+  local until
+  until=$(json completeUntil)
+  [[ -z $until ]] || echo $(($(date +%s) - $(date -d "$until" +%s)))
 }
 look_up() { as dot-diu/analyst-1 lookup MOBILE:5555000001 2>&1 || true; }
 harm() {
@@ -17,10 +22,10 @@ harm() {
   while (($(now_ms) - since < seconds * 1000)); do
     ((++asked))
     answer=$(refusal)
-    ! grep -qi 'retry\|unavailable\|later\|exhausted\|reached\|timed out' <<<"$answer" || ((++refused))
+    [[ $answer != *"asks to try later"* ]] || ((++refused))
     answer=$(look_up)
-    ! grep -q '"verdict"' <<<"$answer" || ((++answered))
-    ages="$ages $(json data_age <<<"$answer")"
+    [[ $answer != *'"verdict"'* ]] || ((++answered))
+    ages="$ages $(age_of <<<"$answer")"
     pause 5
   done
   row "reports refused, lookups answered, of" "$refused, $answered, $asked"

@@ -1,8 +1,11 @@
 # The owner of partitions stops for 70 s under import, another takes them over; then the first goes on where it was, with what it had in
 # flight. Segments of a second and no compaction lag: what it still writes may displace newer records of the same keys. Sourced by run.sh.
 
-prepare() { seconds=${seconds:-70}; file_pause=0.5; }
-fenced() { local name sum=0; for name in fanout-1 fanout-2 fanout-3 query-1; do sum=$((sum + $(metric "$name" fraudhub_ 'outcome="fenced"|kind="fenced"|fenced'))); done; echo "$sum"; }
+prepare() {
+  seconds=${seconds:-70} file_pause=0.5
+  hub_settings+=("log.kafka_topic_settings=segment.ms=1000,min.compaction.lag.ms=0,min.cleanable.dirty.ratio=0.01")
+}
+fenced() { local name sum=0; for name in fanout-1 fanout-2 fanout-3 query-1; do sum=$((sum + $(metric "$name" fraudhub_ fenced))); done; echo "$sum"; }
 harm() {
   local owner=registry-1 other=registry-2 before since
   pause 5

@@ -28,7 +28,7 @@ while (($#)); do
     --seconds) seconds=$2; shift ;;
     --seed) seed=$2; shift ;;
     -*) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
-    *) if [[ -z $fault ]]; then fault=$1; else folder=$1; fi ;;
+    *) if [[ $1 == */* ]]; then folder=$1; else fault=$1; fi ;;
   esac
   shift
 done

@@ -79,8 +79,8 @@ if ((${#code[@]})); then
       }
       if (lib != "" && (to[1] == "services" || (!test && (to[1] == "bench" || to[1] == "tests"))))
         report("layers", "a library may not include " to[1] "/")
-      if (service != "" && to[1] == "services" && to[2] != service && service != "hub")
-        report("layers", "only services/hub may include another service; shared code belongs into a library")
+      if (service != "" && to[1] == "services" && to[2] != service && service != "hub" && FILENAME !~ /\/main\.cc$/)
+        report("layers", "only services/hub and a main.cc may include another service; shared code belongs into a library")
 
       # Where a third-party header may appear, and in libs only in .cc files.
       home = ""
