@@ -22,7 +22,7 @@ harm() {
   while (($(now_ms) - since < seconds * 1000)); do
     ((++asked))
     answer=$(refusal)
-    [[ $answer != *"asks to try later"* ]] || ((++refused))
+    [[ ! $answer =~ (asks to try later|send again later) ]] || ((++refused))
     answer=$(look_up)
     [[ $answer != *'"verdict"'* ]] || ((++answered))
     ages="$ages $(age_of <<<"$answer")"
