@@ -82,12 +82,11 @@ start() { # NAME
     --set "key_dir=$keys" --set "log.kafka_bootstrap=$bootstrap" --set "log.kafka_replication_factor=$nodes" \
     --set "policy_file=$policy" --set "rules_file=$root/deploy/config/rules.textproto" --set "listen.identity_dir=$pki/server" \
     --set "listen.ops_address=127.0.0.1:$((port + ops[$name]))" "${arguments[@]}" >"$dir/log/$name.log" 2>&1 </dev/null &
-  echo $! >"$dir/run/$name.pid"
+  local pid=$! deadline=$((SECONDS + 10))
+  echo "$pid" >"$dir/run/$name.pid"
   disown
-  for _ in {1..100}; do # from here on the command line tells what it is
-    ! pid_of "$name" >/dev/null || return 0
-    pause 0.01
-  done
+  # From here on its command line tells what it is; on a busy machine that takes a moment.
+  until pid_of "$name" >/dev/null || [[ ! -d /proc/$pid ]] || ((SECONDS > deadline)); do pause 0.02; done
 }
 end() { # SIGNAL NAME...: and waits until they are gone
   local signal=$1 name pid deadline=$((SECONDS + 20)) pids=()

@@ -2,9 +2,12 @@
 # and everything resumes by itself. Sourced by run.sh.
 
 prepare() { seconds=${seconds:-60}; file_pause=4; }
-refusal() { # what a reporter is told now
-  as bank-psb-02/main --timeout 3s report FINANCIAL_FRAUD MOBILE 5551112223 --wait 0s 2>&1 || true
-}
+# One report under one id, sent again and again while it is refused: at most one of its copies may count.
+extra_reports=1
+extra_id=$(cat /proc/sys/kernel/random/uuid)
+extra_observed=$(date -u -d '1 hour ago' +%FT%TZ)
+extra() { as bank-psb-02/main --timeout "$1" report FINANCIAL_FRAUD MOBILE 5551112223 --report-id "$extra_id" --observed-at "$extra_observed" --wait 0s 2>&1; }
+send_extra() { extra 20s >/dev/null || fail "the report that was refused is not taken"; }
 age_of() { # seconds since what the answer is complete until
   local until
   until=$(json completeUntil)
@@ -21,7 +24,7 @@ harm() {
   pause 5
   while (($(now_ms) - since < seconds * 1000)); do
     ((++asked))
-    answer=$(refusal)
+    answer=$(extra 3s || true)
     [[ ! $answer =~ (asks to try later|send again later) ]] || ((++refused))
     answer=$(look_up)
     [[ $answer != *'"verdict"'* ]] || ((++answered))
@@ -40,6 +43,7 @@ harm() {
   until_true 90 "events" flows
   everything_ready() { common_cluster status >/dev/null; }
   until_true 90 "a ready hub" everything_ready
+  send_extra
   row "caught up after the brokers' start, s" "$(seconds_since "$since")"
   row "hub's memory before and after, KB" "$before_kb $(hub_memory_kb VmRSS)"
 }

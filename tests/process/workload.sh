@@ -111,7 +111,9 @@ workload_finish() {
   until_true 180 "the end of the import" importer_ended
   wait "$importer" || fail "the importer gave up; see import.log"
 }
-# `use_log` NAME, if the script has one, is called before the fresh hub starts.
+# `use_log` NAME, if the script has one, is called before the fresh hub starts; `send_extra` sends it what the script sent besides the files,
+# extra_reports of them.
+extra_reports=0
 workload_judge() {
   local files number sent known ask again=0 acknowledged=0 must_count=0 views=0 compared equal asked=0 duplicates=0
   local digest reports indicators digest_again digest_fresh reports_fresh indicators_fresh
@@ -123,6 +125,7 @@ workload_judge() {
     acknowledged=$((acknowledged + sent))
     must_count=$((must_count + $(counting_of "$number")))
   done
+  must_count=$((must_count + extra_reports))
   say "$files files, $acknowledged rows acknowledged"
   read -r digest reports indicators <<<"$(settled_digest)"
   until_true 90 "subscribers that have everything" workload_quiet
@@ -153,6 +156,7 @@ workload_judge() {
   for ((number = 0; number < files; number++)); do
     import "$number" fresh --no-status || fail "file $number into the fresh hub: hubctl ended with $?"
   done
+  ! declare -F send_extra >/dev/null || send_extra
   read -r digest_fresh reports_fresh indicators_fresh <<<"$(settled_digest)"
   drain_hub
 
