@@ -29,6 +29,14 @@ constexpr absl::Duration kEnsureTimeout = absl::Seconds(30);
 constexpr absl::Duration kOffsetsTimeout = absl::Seconds(2);
 constexpr absl::Duration kPingInterval = absl::Seconds(2);
 
+// OK when there is nothing to tell.
+absl::Status Told(const std::vector<TopicFinding>& findings) {
+  if (findings.empty()) return absl::OkStatus();
+  std::vector<std::string> lines;
+  for (const TopicFinding& finding : findings) lines.push_back(ToText(finding));
+  return absl::FailedPreconditionError(absl::StrJoin(lines, "; "));
+}
+
 class KafkaLog final : public Log {
  public:
   KafkaLog(const KafkaLogOptions& options, const base::Clock* clock, base::Metrics* metrics)
@@ -52,7 +60,6 @@ class KafkaLog final : public Log {
   absl::StatusOr<TopicPartition> Find(const TopicPartition& at) const;
   // Creates what is missing and waits until the cluster knows it; checks partition counts and settings of all.
   absl::Status MakeAndCheck(const std::vector<TopicSpec>& topics, absl::Duration deadline);
-  absl::Status AwaitTopics(const std::vector<std::string>& names, absl::Duration deadline);
   void RunUpkeep(std::stop_token stop);
 
   const KafkaLogOptions options_;
@@ -112,38 +119,29 @@ absl::Status KafkaLog::Start(absl::Duration timeout) {
   return absl::OkStatus();
 }
 
-absl::Status KafkaLog::AwaitTopics(const std::vector<std::string>& names, absl::Duration deadline) {
-  base::Mutex pause_mu;
-  base::CondVar pause;
-  while (true) {
-    const auto counts = admin_->PartitionCounts(names, deadline - clock_->Monotonic());
-    if (counts.ok() &&
-        std::all_of(counts->begin(), counts->end(), [](const auto& count) { return count.second > 0; })) {
-      return absl::OkStatus();
-    }
-    if (clock_->Monotonic() > deadline) {
-      return counts.ok() ? absl::UnavailableError("created topics do not appear") : counts.status();
-    }
-    base::MutexLock lock(&pause_mu);
-    pause.WaitFor(&pause_mu, absl::Milliseconds(20));
-  }
-}
-
 absl::Status KafkaLog::MakeAndCheck(const std::vector<TopicSpec>& topics, absl::Duration deadline) {
   kafka::TopicPlanner planner(admin_.get(), options_);
-  HUB_ASSIGN_OR_RETURN(std::vector<TopicFinding> findings, planner.Plan(topics, deadline - clock_->Monotonic()));
-  if (std::any_of(findings.begin(), findings.end(), [](const TopicFinding& f) { return f.is_missing(); })) {
-    HUB_RETURN_IF_ERROR(planner.Create(topics, findings, deadline - clock_->Monotonic()));
-    std::vector<std::string> names;
-    for (const TopicSpec& topic : topics) names.push_back(NameOf(topic.name));
-    HUB_RETURN_IF_ERROR(AwaitTopics(names, deadline));
-    // Those just made, too: another process may have been faster, with other settings.
-    HUB_ASSIGN_OR_RETURN(findings, planner.Plan(topics, deadline - clock_->Monotonic()));
+  base::Mutex pause_mu;
+  base::CondVar pause;
+  bool created = false;
+  while (true) {
+    absl::StatusOr<std::vector<TopicFinding>> findings = planner.Plan(topics, deadline - clock_->Monotonic());
+    // What was just made is known to one broker before the others, and its partitions have no leader for a moment.
+    const bool settles = created && absl::IsUnavailable(findings.status());
+    if (!findings.ok() && !settles) return findings.status();
+    const bool missing = findings.ok() && std::any_of(findings->begin(), findings->end(),
+                                                      [](const TopicFinding& finding) { return finding.is_missing(); });
+    if (findings.ok() && !missing) return Told(*findings);
+    if (clock_->Monotonic() > deadline) {
+      return findings.ok() ? absl::UnavailableError("created topics do not appear") : findings.status();
+    }
+    if (missing) {  // again, too: it does no harm, and another process may have been faster
+      HUB_RETURN_IF_ERROR(planner.Create(topics, *findings, deadline - clock_->Monotonic()));
+      created = true;
+    }
+    base::MutexLock lock(&pause_mu);
+    pause.WaitFor(&pause_mu, absl::Milliseconds(50));
   }
-  if (findings.empty()) return absl::OkStatus();
-  std::vector<std::string> lines;
-  for (const TopicFinding& finding : findings) lines.push_back(ToText(finding));
-  return absl::FailedPreconditionError(absl::StrJoin(lines, "; "));
 }
 
 absl::Status KafkaLog::EnsureTopics(const std::vector<TopicSpec>& topics) {
