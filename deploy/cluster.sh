@@ -88,6 +88,14 @@ start() { # NAME
   # From here on its command line tells what it is; on a busy machine that takes a moment.
   until pid_of "$name" >/dev/null || [[ ! -d /proc/$pid ]] || ((SECONDS > deadline)); do pause 0.02; done
 }
+# A process whose first thread has ended is a zombie already while its others still hold the ports.
+lives() {
+  local threads
+  [[ -d /proc/$1 ]] || return 1
+  [[ $(sed 's/.*) //;s/ .*//' "/proc/$1/stat" 2>/dev/null) == Z ]] || return 0
+  threads=("/proc/$1/task"/*)
+  ((${#threads[@]} > 1))
+}
 end() { # SIGNAL NAME...: and waits until they are gone
   local signal=$1 name pid deadline=$((SECONDS + 20)) pids=()
   shift
@@ -98,7 +106,7 @@ end() { # SIGNAL NAME...: and waits until they are gone
     pids+=("$pid")
   done
   for pid in "${pids[@]}"; do
-    while [[ -d /proc/$pid && $(sed 's/.*) //;s/ .*//' "/proc/$pid/stat" 2>/dev/null) != Z ]]; do
+    while lives "$pid"; do
       ((SECONDS < deadline)) || { kill -KILL "$pid" 2>/dev/null || true; }
       pause 0.05
     done

@@ -450,10 +450,15 @@ absl::StatusOr<std::vector<PartitionPosition>> Dispatcher::Earliest() const {
 absl::StatusOr<LogPlace> Dispatcher::Look(int32_t partition, eventlog::Offset offset) const {
   LogPlace place;
   HUB_ASSIGN_OR_RETURN(place.range, impl_->log()->Offsets(Events(partition)));
-  if (offset < place.range.first || offset > place.range.end) return place;
+  if (offset < place.range.first) return place;
   eventlog::ReadLimits limits;
   limits.records_max = 1;
-  HUB_ASSIGN_OR_RETURN(const eventlog::ReadResult read, impl_->log()->Read(Events(partition), offset, limits));
+  // An end that is a moment old may lie before what the client has from another node; only a read can tell that from a place beyond the log.
+  const absl::StatusOr<eventlog::ReadResult> looked = impl_->log()->Read(Events(partition), offset, limits);
+  if (absl::IsOutOfRange(looked.status()) && offset > place.range.end) return place;
+  HUB_RETURN_IF_ERROR(looked.status());
+  const eventlog::ReadResult& read = *looked;
+  place.range.end = std::max(place.range.end, read.next);
   if (read.records.empty() && read.next < place.range.end) {
     return absl::UnavailableError(absl::StrCat("events/", partition, ": no answer in time"));
   }

@@ -2,7 +2,12 @@
 # started again until the other has its partitions. Sourced by run.sh.
 
 recovered=()
-prepare() { times=${times:-2} nodes=${nodes:-3}; cluster_arguments=(--nodes "$nodes"); }
+prepare() {
+  times=${times:-2} nodes=${nodes:-3}
+  cluster_arguments=(--nodes "$nodes")
+  # Hundreds of subscribers of a hub and its load on one small machine: what they get must be what it can deliver, or all figures are of overload.
+  ((subscribers < 200)) || file_pause=2.5
+}
 all_ready() { local name; for name in "${parts[@]}"; do part_ready "$name" || return 1; done; }
 # From the kill until the process is ready, every subscriber is connected, and events flow.
 note_recovery() { # WHAT BOUND SINCE

@@ -72,6 +72,7 @@ prepare
 workload_start
 learn_ports
 harm
+echo 0 >"$work/file_pause"
 while (($(workload_rows) < min_rows)); do pause 0.5; done
 workload_finish
 calm

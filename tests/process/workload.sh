@@ -65,6 +65,7 @@ workload_import() {
     done
     child=""
     echo $((++number)) >"$work/files"
+    [[ ! -e $work/file_pause ]] || file_pause=$(<"$work/file_pause")
     [[ $file_pause == 0 ]] || pause "$file_pause"
   done
 }
