@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cstring>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/check.h"
 #include "libs/base/hash.h"
@@ -44,7 +46,7 @@ grpc::ChannelArguments Arguments(const ConnectionOptions& options) {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& options) {
-  const std::string server = options.server.substr(0, options.server.find(','));
+  const std::string server(absl::StripAsciiWhitespace(options.server.substr(0, options.server.find(','))));
   const size_t colon = server.rfind(':');
   if (colon == std::string::npos || colon == 0 || colon + 1 == server.size()) {
     return absl::InvalidArgumentError("server: want host:port");
@@ -59,12 +61,16 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& 
 absl::StatusOr<Channels> Channels::Make(const ConnectionOptions& options) {
   Channels made;
   ConnectionOptions one = options;
-  for (const absl::string_view server : absl::StrSplit(options.server, ',')) {
-    one.server = std::string(server);
+  const std::vector<std::string> servers = absl::StrSplit(options.server, ',');
+  if (servers.size() > kAddressesMax) {
+    return absl::InvalidArgumentError(absl::StrCat("server: want at most ", kAddressesMax, " addresses"));
+  }
+  for (const std::string& server : servers) {
+    one.server = server;
     HUB_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, Connect(one));
     made.channels_.push_back(std::move(channel));
   }
-  made.at_ = RandomSeed() % made.channels_.size();
+  made.start_ = made.at_ = RandomSeed() % made.channels_.size();
   return made;
 }
 

@@ -23,15 +23,18 @@ struct ConnectionOptions {
   std::string server_name;   // name expected in the server's certificate; empty = the host of `server`
 };
 
-// One connection to each address of `server`, made when it is first turned to. A call that failed turns to the next; which one comes first is
-// drawn, so that many clients spread.
+// One connection to each address of `server`, made when it is first turned to. A call that failed turns to the next; which one comes
+// first is drawn, so that many clients spread.
 //
-// Thread safety: one thread at a time.
+// Thread safety: one thread at a time; at() from any.
 class Channels {
  public:
-  // InvalidArgument as of Connect, whichever address it is about.
+  static constexpr size_t kAddressesMax = 64;
+  // InvalidArgument as of Connect, whichever address it is about, and for more than kAddressesMax.
   static absl::StatusOr<Channels> Make(const ConnectionOptions& options);
   const std::shared_ptr<grpc::Channel>& current() const { return channels_[at_]; }
+  // Counted from where this client begins, and round.
+  const std::shared_ptr<grpc::Channel>& at(size_t i) const { return channels_[(start_ + i) % channels_.size()]; }
   // True: every address has had its turn since the last success.
   bool Next();
   void NoteSuccess() { failed_ = 0; }
@@ -39,12 +42,13 @@ class Channels {
 
  private:
   std::vector<std::shared_ptr<grpc::Channel>> channels_;
+  size_t start_ = 0;
   size_t at_ = 0;
   size_t failed_ = 0;
 };
 
-// To the first address of `server`. Each call makes a TCP connection of its own (channels with equal arguments would share one). It doesn't wait for it to stand:
-// InvalidArgument for a bad address or identity, everything else shows on the first call.
+// To the first address of `server`. Each call makes a TCP connection of its own (channels with equal arguments would share one). It
+// doesn't wait for it to stand: InvalidArgument for a bad address or identity, everything else shows on the first call.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& options);
 
 // Exponential with full jitter: the n-th pause is uniform in [0, min(cap, base * 2^n)]. A hint from the server comes on top: nobody is

@@ -3,11 +3,12 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
+#include <atomic>
 #include <utility>
 
 #include "fraudhub/v1/lookup.grpc.pb.h"
-#include "libs/base/mutex.h"
 #include "libs/base/status_macros.h"
+#include "libs/client/each_address.h"
 #include "libs/rpc/status.h"
 
 namespace hub::client {
@@ -20,32 +21,22 @@ class RemoteLookup final : public Lookup {
   explicit RemoteLookup(Channels channels) : channels_(std::move(channels)) {}
 
   absl::StatusOr<v1::LookupResponse> Get(const v1::LookupRequest& request, absl::Duration timeout) override {
-    while (true) {
-      std::shared_ptr<grpc::Channel> channel;
-      {
-        base::MutexLock lock(&mu_);
-        channel = channels_.current();
-      }
+    v1::LookupResponse response;
+    HUB_RETURN_IF_ERROR(TryEachAddress(channels_, &first_, [&](const std::shared_ptr<grpc::Channel>& channel) {
       grpc::ClientContext context;
-      context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout));  // tidy:clock-ok gRPC takes deadlines of the wall clock
-      v1::LookupResponse response;
-      const absl::Status status = rpc::FromGrpc(v1::LookupService::NewStub(channel)->Lookup(&context, request, &response));
-      base::MutexLock lock(&mu_);
-      if (!status.ok()) {
-        if (absl::IsUnavailable(status) && !channels_.Next()) continue;
-        return status;
-      }
-      channels_.NoteSuccess();
-      if (response.results_size() != request.identifiers_size()) {
-        return absl::InternalError("the hub answered about another number of identifiers than were asked about");
-      }
-      return response;
+      const auto now = std::chrono::system_clock::now();  // tidy:clock-ok gRPC takes deadlines of the wall clock
+      context.set_deadline(now + absl::ToChronoNanoseconds(timeout));
+      return rpc::FromGrpc(v1::LookupService::NewStub(channel)->Lookup(&context, request, &response));
+    }));
+    if (response.results_size() != request.identifiers_size()) {
+      return absl::InternalError("the hub answered about another number of identifiers than were asked about");
     }
+    return response;
   }
 
  private:
-  base::Mutex mu_;
-  Channels channels_ ABSL_GUARDED_BY(mu_);
+  const Channels channels_;
+  std::atomic<size_t> first_{0};
 };
 
 }  // namespace

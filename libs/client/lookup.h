@@ -21,8 +21,9 @@ class Lookup {
   // InvalidArgument: bad address or identity.
   static absl::StatusOr<std::unique_ptr<Lookup>> Create(const ConnectionOptions& options);
   virtual ~Lookup() = default;
-  // One try at each address, until one can be reached. As many results as identifiers, in their order. Unavailable: the hub can't be reached; DeadlineExceeded: no answer
-  // within `timeout`; a refusal of the hub as model::Refuse made it.
+  // One try at each address, until one can be reached. As many results as identifiers, in their order. Unavailable: no address can be
+  // reached; DeadlineExceeded: the one that was reached did not answer within `timeout`, and the next call begins at another; a refusal of
+  // the hub as model::Refuse made it.
   virtual absl::StatusOr<fraudhub::v1::LookupResponse> Get(const fraudhub::v1::LookupRequest& request,
                                                            absl::Duration timeout) = 0;
 };

@@ -4,6 +4,7 @@
 #include <grpcpp/client_context.h>
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <map>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/base/thread.h"
 #include "libs/client/duplex_call.h"
+#include "libs/client/each_address.h"
 #include "libs/client/retry_rule.h"
 #include "libs/rpc/status.h"
 
@@ -84,18 +86,13 @@ class StreamReporter final : public Reporter {
  private:
   // Asks each address at most once.
   absl::StatusOr<v1::GetReportStatusResponse> StatusOnce(const v1::GetReportStatusRequest& request) {
-    while (true) {
+    v1::GetReportStatusResponse response;
+    HUB_RETURN_IF_ERROR(TryEachAddress(status_, &status_first_, [&](const std::shared_ptr<grpc::Channel>& channel) {
       grpc::ClientContext context;
       context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(options_.call_timeout));  // tidy:clock-ok gRPC takes deadlines of the wall clock
-      v1::GetReportStatusResponse response;
-      const absl::Status status =
-          rpc::FromGrpc(v1::ReportService::NewStub(status_.current())->GetReportStatus(&context, request, &response));
-      if (status.ok()) {
-        status_.NoteSuccess();
-        return response;
-      }
-      if (!absl::IsUnavailable(status) || status_.Next()) return status;
-    }
+      return rpc::FromGrpc(v1::ReportService::NewStub(channel)->GetReportStatus(&context, request, &response));
+    }));
+    return response;
   }
 
   // The reporter's thread: one stream after another, as long as there is work.
@@ -182,7 +179,6 @@ class StreamReporter final : public Reporter {
       on_wire_.erase(found);
     }
     last_answer_ = clock_.Monotonic();
-    channels_.NoteSuccess();
     std::vector<const v1::ReportVerdict*> refused(batch.size(), nullptr);
     size_t refusals = 0;
     for (const v1::RefusedReport& refusal : response.refused()) {
@@ -209,6 +205,7 @@ class StreamReporter final : public Reporter {
       }
     }
     const size_t settled = batch.size() - again.size();
+    if (settled > 0) channels_.NoteSuccess();  // an answer that gets nothing done is none
     Settle(settled, std::move(again), HintOf(response));
     return absl::OkStatus();
   }
@@ -281,7 +278,8 @@ class StreamReporter final : public Reporter {
 
   const ReporterOptions options_;
   Channels channels_;  // the reporter's thread
-  Channels status_;    // the caller's
+  const Channels status_;  // the caller's
+  std::atomic<size_t> status_first_{0};
   const OnVerdict on_verdict_;
   const base::RealClock clock_;
 

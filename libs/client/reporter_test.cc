@@ -2,8 +2,10 @@
 
 #include <atomic>
 #include <map>
+#include <set>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/hash.h"
 #include "libs/base/mutex.h"
 #include "libs/client/testing/fake_hub.h"
@@ -106,6 +108,52 @@ TEST_CASE("Reporter gets each report exactly one verdict, whatever breaks on the
     CHECK(verdict.report_id() == IdOf(row));
     CHECK((verdict.verdict() == v1::VERDICT_REJECTED) == (kind == 0));
     if (kind == 1) CHECK(received.at(IdOf(row)) >= 3);
+  }
+}
+
+TEST_CASE("Reporter sends what a dying hub left unanswered to the next address, with the same ids", "[client][reporter]") {
+  Verdicts verdicts;
+  FakeHub other({});
+  std::set<std::string> at_dead;
+  base::Mutex mu;
+  FakeHubHooks dies;
+  dies.on_report = [&](const v1::Report& report) {
+    base::MutexLock lock(&mu);
+    at_dead.insert(report.report_id());
+    v1::ReportVerdict verdict;
+    verdict.set_verdict(v1::VERDICT_ACCEPTED);
+    return verdict;
+  };
+  dies.on_batch = [](int) { return absl::UnavailableError("killed before it answered"); };
+  FakeHub dead(dies);
+  for (int run = 0; run < 8; ++run) {  // which address comes first is drawn
+    ReporterOptions options = OptionsFor(absl::StrCat(dead.address(), ", ", other.address()));
+    options.backoff_base = options.backoff_max = absl::Seconds(60);  // a pause would be noticed
+    auto reporter = Reporter::Create(options, verdicts.handler());
+    REQUIRE(reporter.ok());
+    for (int row = 40 * run; row < 40 * (run + 1); ++row) {
+      REQUIRE((*reporter)->Submit(static_cast<uint64_t>(row), ReportOf(row)).ok());
+    }
+    REQUIRE((*reporter)->Flush().ok());
+  }
+  CHECK(EachOnce(verdicts.times(), 320));
+  const auto received = other.times_received();
+  CHECK(received.size() == 320);
+  for (const std::string& id : at_dead) CHECK(received.contains(id));
+}
+
+TEST_CASE("Reporter asks for the status where it is told to, at an address that answers", "[client][reporter]") {
+  FakeHub ingest({}), query({});
+  ReporterOptions options = OptionsFor(ingest.address());
+  options.status.server = absl::StrCat("127.0.0.1:1,", query.address());
+  auto reporter = Reporter::Create(options, [](uint64_t, const v1::ReportVerdict&) {});
+  REQUIRE(reporter.ok());
+  REQUIRE((*reporter)->Submit(1, ReportOf(1)).ok());
+  REQUIRE((*reporter)->Flush().ok());
+  for (int i = 0; i < 8; ++i) {
+    const auto statuses = (*reporter)->Status({IdOf(1)});
+    REQUIRE(statuses.ok());
+    CHECK(statuses->front().outcome() == v1::OUTCOME_UNSPECIFIED);  // the ingest hub would know it
   }
 }
 
@@ -234,6 +282,15 @@ TEST_CASE("Backoff's jitter is full: pauses spread over the whole range", "[clie
 TEST_CASE("Connect refuses an address without a port", "[client]") {
   CHECK(absl::IsInvalidArgument(Connect({.server = "localhost"}).status()));
   CHECK(absl::IsInvalidArgument(Connect({.server = "localhost:7443", .identity_dir = "/nonexistent"}).status()));
+  CHECK(Channels::Make({.server = "localhost:1, localhost:2"}).ok());
+  for (const std::string server : {"localhost:1,", ",localhost:1", "localhost:1,,localhost:2", "localhost:1,localhost"}) {
+    CAPTURE(server);
+    CHECK(absl::IsInvalidArgument(Channels::Make({.server = server}).status()));
+  }
+  std::string many = "localhost:1";
+  for (size_t i = 1; i < Channels::kAddressesMax; ++i) many += ",localhost:1";
+  CHECK(Channels::Make({.server = many}).ok());
+  CHECK(absl::IsInvalidArgument(Channels::Make({.server = many + ",localhost:1"}).status()));
 }
 
 }  // namespace

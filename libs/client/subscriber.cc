@@ -25,6 +25,7 @@ namespace v1 = ::fraudhub::v1;
 constexpr int kAckBatches = 10;
 constexpr size_t kAckBytes = 512 << 10;
 constexpr absl::Duration kAckInterval = absl::Seconds(1);
+constexpr absl::Duration kSteadyAfter = absl::Seconds(1);
 
 using Call = DuplexCall<v1::SubscribeRequest, v1::SubscribeResponse>;
 
@@ -44,11 +45,12 @@ class Session {
     const std::stop_callback wake(stop_, [this] { Wake(); });
     while (!stop_.stop_requested()) {
       reconnect_after_ = absl::ZeroDuration();
+      refused_here_ = false;
       const absl::Status why = RunStream();
       if (stop_.stop_requested()) break;
       if (!MayPass(why)) return why;
-      // Another address is tried at once, unless all were, or the hub asked for a pause.
-      const bool all_tried = channels_.Next();
+      // Another address is tried at once, unless all were, or the hub asked for a pause; what we refused ourselves, the others hold too.
+      const bool all_tried = refused_here_ || channels_.Next();
       const absl::Duration pause = all_tried ? backoff_.Next(reconnect_after_) : reconnect_after_;
       if (handlers_.on_disconnected) handlers_.on_disconnected(why, pause);
       Pause(pause);
@@ -67,8 +69,8 @@ class Session {
     acks_.clear();
     ack_batches_ = 0;
     ack_bytes_ = 0;
-    last_ack_ = clock_.Monotonic();
-    absl::Duration quiet_since = clock_.Monotonic();
+    last_ack_ = stream_started_ = clock_.Monotonic();
+    absl::Duration quiet_since = stream_started_;
     absl::Status ended;
     while (!stop_.stop_requested() && ended.ok() && !call.closed()) {
       v1::SubscribeResponse response;
@@ -114,7 +116,10 @@ class Session {
     }
     for (const v1::Event& event : response.events()) {
       if (stop_.stop_requested()) return absl::OkStatus();  // the rest comes again
-      if (!Handle(event)) return absl::AbortedError("an event was not applied");
+      if (!Handle(event)) {
+        refused_here_ = true;
+        return absl::AbortedError("an event was not applied");
+      }
     }
     for (const auto& [partition, position] : response.positions()) {
       const auto [at, inserted] = acks_.try_emplace(partition, position);
@@ -126,8 +131,11 @@ class Session {
     }
     if (response.has_progress()) {
       token_ = response.progress().token();
-      backoff_.Reset();
-      channels_.NoteSuccess();
+      // A stream that breaks right after its start is no success, or hubs that all do so would be called without a pause.
+      if (clock_.Monotonic() >= stream_started_ + kSteadyAfter) {
+        backoff_.Reset();
+        channels_.NoteSuccess();
+      }
       if (handlers_.on_progress) handlers_.on_progress(response.progress());
     }
     if (response.has_drain()) {
@@ -209,6 +217,8 @@ class Session {
   // Invariant: everything before token_ has been handled.
   std::string token_;
   absl::Duration reconnect_after_;
+  absl::Duration stream_started_;
+  bool refused_here_ = false;        // a handler of ours ended the stream
   std::map<int32_t, int64_t> acks_;  // handled, not acknowledged
   int ack_batches_ = 0;
   size_t ack_bytes_ = 0;

@@ -1,5 +1,6 @@
 #include "libs/client/subscriber.h"
 
+#include <algorithm>
 #include <atomic>
 #include <set>
 #include <thread>
@@ -175,6 +176,54 @@ TEST_CASE("Subscriber gets an event again that its handler refused", "[client][s
   CHECK(Subscriber::Run(OptionsFor(hub), {}, handlers, stop.get_token()).ok());
   CHECK(applied == std::vector<std::string>{"a", "b"});
   CHECK(disconnects == 2);
+}
+
+TEST_CASE("Subscriber pauses before it tries again what its own handler refused, however many addresses there are", "[client][subscriber]") {
+  FakeHubHooks hooks;
+  hooks.subscribe = [&](grpc::ServerContext* context, Stream* stream) -> grpc::Status {
+    Opens().Add(stream);
+    stream->Write(Opened("start"));
+    stream->Write(Batch({{"a", 1}}, 1, "after-1"));
+    stream->Write(Batch({{"b", 1}}, 2, "after-2"));
+    UntilCancelled(context);
+    return grpc::Status::OK;
+  };
+  FakeHub one(hooks), two(hooks);
+  SubscriberOptions options = OptionsFor(one);
+  options.connection.server = absl::StrCat(one.address(), ",", two.address());
+  std::vector<absl::Duration> pauses;
+  std::stop_source stop;
+  SubscriberHandlers handlers;
+  handlers.on_event = [&](const v1::Event& event) { return event.indicator().indicator_id() == "a"; };
+  handlers.on_disconnected = [&](const absl::Status&, absl::Duration pause) {
+    pauses.push_back(pause);
+    if (pauses.size() == 20) stop.request_stop();
+  };
+  REQUIRE(Subscriber::Run(options, {}, handlers, stop.get_token()).ok());
+  CHECK(std::count(pauses.begin(), pauses.end(), absl::ZeroDuration()) == 0);
+}
+
+TEST_CASE("Subscriber pauses when every address breaks right after its start", "[client][subscriber]") {
+  FakeHubHooks hooks;
+  hooks.subscribe = [&](grpc::ServerContext*, Stream* stream) -> grpc::Status {
+    Opens().Add(stream);
+    stream->Write(Opened("start"));
+    stream->Write(Batch({{"a", 1}}, 1, "after-1"));
+    return {grpc::StatusCode::INTERNAL, "a fault that all share"};
+  };
+  FakeHub one(hooks), two(hooks);
+  SubscriberOptions options = OptionsFor(one);
+  options.connection.server = absl::StrCat(one.address(), ",", two.address());
+  std::vector<absl::Duration> pauses;
+  std::stop_source stop;
+  SubscriberHandlers handlers;
+  handlers.on_disconnected = [&](const absl::Status&, absl::Duration pause) {
+    pauses.push_back(pause);
+    if (pauses.size() == 20) stop.request_stop();
+  };
+  REQUIRE(Subscriber::Run(options, {}, handlers, stop.get_token()).ok());
+  // Only the first turn to the other address is free.
+  CHECK(std::count(pauses.begin(), pauses.end(), absl::ZeroDuration()) == 1);
 }
 
 TEST_CASE("Subscriber acknowledges every tenth batch and the rest within a second", "[client][subscriber]") {
