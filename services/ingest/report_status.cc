@@ -28,13 +28,22 @@ absl::StatusOr<bool> CorrectedSince(const replica::Replica& replica, const model
   return false;
 }
 
+// `history` is fed apart from `events`: a decision may be known before the state it led to. Told then, "level now" would be the level before
+// it, so the report stays undecided until the state is here, or everything up to the decision is (a state may have left since).
+bool StateIsBehind(const replica::Replica& replica, const model::HistoryEntry& entry,
+                   const std::optional<replica::Answer>& now) {
+  const uint64_t version = now ? now->state.version : 0;
+  return version < entry.version_after && replica.CompleteUntil() <= entry.decided_at;
+}
+
 absl::Status Fill(const replica::Replica& replica, const model::Filter& visible, const model::HistoryEntry& entry,
                   v1::ReportStatus* status) {
+  HUB_ASSIGN_OR_RETURN(const std::optional<replica::Answer> now, replica.Get(entry.key));
+  if (StateIsBehind(replica, entry, now)) return absl::OkStatus();
   status->set_outcome(static_cast<v1::Outcome>(entry.outcome));
   status->set_held_reason(static_cast<v1::HeldReason>(entry.held_reason));
   if (rpc::IsFinite(entry.decided_at)) rpc::ToProto(entry.decided_at, status->mutable_decided_at());
   status->set_level_then(static_cast<v1::Level>(entry.level_after));
-  HUB_ASSIGN_OR_RETURN(const std::optional<replica::Answer> now, replica.Get(entry.key));
   if (!now) return absl::OkStatus();
   if (visible.Matches(now->state.attributes))
     status->set_level_now(static_cast<v1::Level>(now->state.attributes.level));
