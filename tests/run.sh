@@ -67,7 +67,22 @@ run_tests() {
   local tree=$1 label=$2
   shift 2
   (($(count "$tree" "$label") > 0)) || { echo "run.sh: $tree registers no tests" >&2; return 1; }
+  rm -f "$tree/Testing/Temporary/LastTestsFailed.log"
   "$@" ctest --test-dir "$tree" --output-on-failure -j "$jobs" ${label:+-L "^($label)\$"}
+}
+
+# What the failed tests of tree $1 said last, once more at the very end, where it is looked for.
+failed_output() {
+  local logs=$1/Testing/Temporary name
+  [[ -s $logs/LastTestsFailed.log ]] || return 0
+  while IFS=: read -r _ name; do
+    printf '\n--- %s\n' "$name"
+    awk -v name="$name" '
+      /^[0-9]+\/[0-9]+ Test: / { at = substr($0, index($0, "Test: ") + 6) == name; next }
+      at && /^Output:$/ { said = 1; next }
+      /^<end of output>$/ { said = 0 }
+      said' "$logs/LastTest.log" | tail -n 40
+  done <"$logs/LastTestsFailed.log"
 }
 
 start_kafka() {
@@ -101,4 +116,7 @@ if [[ $with_tsan == yes ]]; then
 fi
 # A label nobody has must not look like success.
 ((found > 0)) || { echo "run.sh: no test has the label ${labels[*]:-(any)}" >&2; exit 1; }
+if ((failed)); then
+  for tree in build/release build/tsan; do failed_output "$tree"; done
+fi
 exit "$failed"
