@@ -80,8 +80,9 @@ class SlowLog final : public eventlog::Log {
 
 class Hub {
  public:
-  Hub() {
-    REQUIRE(log.EnsureTopics(eventlog::HubTopics(1)).ok());
+  explicit Hub(int32_t of_partition = 0) : partition(of_partition) {
+    REQUIRE(log.EnsureTopics(eventlog::HubTopics(partition + 1)).ok());
+    options.partition = partition;
     options.tick_step_max = 1000 * kDay;
     options.state_flush_interval = absl::Seconds(5);
     options.mark_interval = absl::Seconds(10);
@@ -125,7 +126,8 @@ class Hub {
   void Put(const model::LogBody& body) { PutBytes(wire::EncodeRecord({}, body)); }
   void PutBytes(const std::string& bytes) {
     bool done = false;
-    log.Append({eventlog::kReportsTopic, 0}, {"key", bytes}, [&done](const auto& offset) { done = offset.ok(); });
+    log.Append({eventlog::kReportsTopic, partition}, {"key", bytes},
+               [&done](const auto& offset) { done = offset.ok(); });
     while (!done) REQUIRE(log.Pump() > 0);
   }
   model::Report Make(int number, const std::string& bank, int id) {
@@ -172,6 +174,7 @@ class Hub {
   std::unique_ptr<store::MemoryDatabase> disk = std::make_unique<store::MemoryDatabase>(ProcessorTables().size());
   RefusingDatabase database{disk.get()};
   model::Tokeniser tokeniser{base::HmacKey("routing"), base::HmacKey("logs")};
+  const int32_t partition;
   ProcessorOptions options;
   std::unique_ptr<Processor> processor;
 };
@@ -318,6 +321,17 @@ TEST_CASE("what doesn't decode goes to quarantine and blocks nothing", "[registr
   REQUIRE(quarantined.size() == 2);
   CHECK(quarantined[0].value == "rubbish");
   CHECK(quarantined[0].topic == eventlog::kReportsTopic);
+}
+
+TEST_CASE("a record in quarantine names the partition and offset that it was at", "[registry][processor]") {
+  Hub hub(/*of_partition=*/2);
+  const eventlog::Offset at = hub.log.Offsets({eventlog::kReportsTopic, 2})->end;
+  hub.PutBytes("rubbish");
+  hub.Settle();
+  const auto quarantined = hub.Read<model::Quarantined>(eventlog::kQuarantineTopic);
+  REQUIRE(quarantined.size() == 1);
+  CHECK(quarantined[0].partition == 2);
+  CHECK(quarantined[0].offset == at);
 }
 
 TEST_CASE("ids are kept for the window and then forgotten", "[registry][processor]") {

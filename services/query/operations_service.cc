@@ -1,19 +1,13 @@
 #include "services/query/operations_service.h"
 
-#include <algorithm>
-#include <variant>
-
-#include "absl/strings/escaping.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
-#include "libs/base/hash.h"
 #include "libs/base/status_macros.h"
-#include "libs/eventlog/topics.h"
 #include "libs/model/refusal.h"
 #include "libs/rpc/proto_time.h"
 #include "libs/wire/wire.h"
+#include "services/query/quarantine_pages.h"
 
 namespace hub::query {
 namespace {
@@ -24,36 +18,19 @@ constexpr int kStakeholdersMax = 12'000;
 // A record of the log holds 900 KiB.
 constexpr size_t kRulesBytesMax = size_t{512} << 10;
 constexpr size_t kPolicyBytesMax = size_t{800} << 10;
-constexpr int kQuarantinePage = 100;
-constexpr int kQuarantinePageMax = 1000;
 
-v1::QuarantinedRecord ToProto(const eventlog::StoredRecord& stored) {
-  v1::QuarantinedRecord record;
-  rpc::ToProto(stored.appended_at, record.mutable_set_aside_at());
-  absl::StatusOr<wire::DecodedRecord> decoded = wire::DecodeRecord(stored.value);
-  const auto* aside = decoded.ok() ? std::get_if<model::Quarantined>(&decoded->body) : nullptr;
-  const std::string& bytes = aside == nullptr ? stored.value : aside->value;
-  if (aside != nullptr) {
-    record.set_topic(aside->topic);
-    record.set_partition(aside->partition);
-    record.set_offset(aside->offset);
-    record.set_reason(aside->reason);
-  } else {
-    record.set_topic(eventlog::kQuarantineTopic);
-    record.set_offset(stored.offset);
-    record.set_reason("a record of the quarantine that doesn't decode itself");
-  }
-  record.set_bytes_kept(bytes.size());
-  const base::Digest digest = base::Sha256(bytes);
-  record.set_sha256(
-      absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest.data()), digest.size())));
-  return record;
+// For what this process has no part for.
+absl::Status Elsewhere(absl::string_view rpc, absl::string_view process) {
+  return absl::UnimplementedError(absl::StrCat("OperationsService.", rpc, " is not served here: ask ", process));
 }
+constexpr char kQuery[] = "hub-query";
+constexpr char kFanout[] = "hub-fanout";
 
 }  // namespace
 
 void OperationsService::Correct(const access::Policy& policy, const access::Principal& caller,
                                 const v1::CorrectRequest& request, v1::CorrectResponse* response, Done done) {
+  if (!parts_.submit) return done(Elsewhere("Correct", kQuery), absl::ZeroDuration());
   if (absl::Status kept = Audit(policy, caller, "OperationsService.Correct", Subject(request.identifier()));
       !kept.ok()) {
     return done(std::move(kept), absl::ZeroDuration());
@@ -75,6 +52,7 @@ void OperationsService::Correct(const access::Policy& policy, const access::Prin
 void OperationsService::CloseTenure(const access::Policy& policy, const access::Principal& caller,
                                     const v1::CloseTenureRequest& request, v1::CloseTenureResponse* response,
                                     Done done) {
+  if (!parts_.submit) return done(Elsewhere("CloseTenure", kQuery), absl::ZeroDuration());
   if (absl::Status kept = Audit(policy, caller, "OperationsService.CloseTenure", Subject(request.identifier()));
       !kept.ok()) {
     return done(std::move(kept), absl::ZeroDuration());
@@ -95,6 +73,7 @@ void OperationsService::CloseTenure(const access::Policy& policy, const access::
 
 absl::Status OperationsService::ApplyRules(const access::Policy& policy, const access::Principal& caller,
                                            const v1::ApplyRulesRequest& request, v1::ApplyRulesResponse* response) {
+  if (!parts_.apply_rules) return Elsewhere("ApplyRules", kQuery);
   if (request.rules_text().empty())
     return model::Refuse(model::RefusalCode::kMissing, "rules_text", "want rules.textproto as text");
   if (request.rules_text().size() > kRulesBytesMax) {
@@ -122,6 +101,7 @@ absl::Status OperationsService::ApplyRules(const access::Policy& policy, const a
 
 absl::Status OperationsService::ApplyPolicy(const access::Policy& policy, const access::Principal& caller,
                                             const v1::ApplyPolicyRequest& request, v1::ApplyPolicyResponse* response) {
+  if (!parts_.apply_policy) return Elsewhere("ApplyPolicy", kQuery);
   if (request.policy_text().empty())
     return model::Refuse(model::RefusalCode::kMissing, "policy_text", "want policy.textproto as text");
   if (request.policy_text().size() > kPolicyBytesMax) {
@@ -157,6 +137,7 @@ absl::Status OperationsService::ApplyPolicy(const access::Policy& policy, const 
 absl::Status OperationsService::UseCursorKey(const access::Policy& policy, const access::Principal& caller,
                                              const v1::UseCursorKeyRequest& request,
                                              v1::UseCursorKeyResponse* response) {
+  if (!parts_.use_cursor_key) return Elsewhere("UseCursorKey", kQuery);
   if (request.key_id() == 0) return model::Refuse(model::RefusalCode::kMissing, "key_id", "want a number from 1");
   HUB_RETURN_IF_ERROR(
       Audit(policy, caller, "OperationsService.UseCursorKey", absl::StrCat("cursor key ", request.key_id())));
@@ -167,6 +148,7 @@ absl::Status OperationsService::UseCursorKey(const access::Policy& policy, const
 
 absl::Status OperationsService::GetControl(const access::Policy& policy, const access::Principal& caller,
                                            v1::GetControlResponse* response) {
+  if (!parts_.control) return Elsewhere("GetControl", kQuery);
   HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.GetControl", ""));
   ControlSummary control = parts_.control();
   response->set_policy_version(control.policy_version);
@@ -181,37 +163,16 @@ absl::Status OperationsService::GetControl(const access::Policy& policy, const a
 absl::Status OperationsService::ListQuarantine(const access::Policy& policy, const access::Principal& caller,
                                                const v1::ListQuarantineRequest& request,
                                                v1::ListQuarantineResponse* response) {
-  if (request.page_size() < 0 || request.page_size() > kQuarantinePageMax)
-    return model::Refuse(model::RefusalCode::kOutOfRange, "page_size", "want 0 to 1,000");
-  const int64_t size = request.page_size() == 0 ? kQuarantinePage : request.page_size();
+  if (parts_.log == nullptr) return Elsewhere("ListQuarantine", kQuery);
   HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.ListQuarantine", ""));
-  const eventlog::TopicPartition at{eventlog::kQuarantineTopic, 0};
-  HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, parts_.log->Offsets(at));
-  int64_t before = range.end;
-  if (!request.page_token().empty() &&
-      (!absl::SimpleAtoi(request.page_token(), &before) || before < 0 || before > range.end)) {
-    return model::Refuse(model::RefusalCode::kBadFormat, "page_token", "want the token of the page before");
-  }
-  // One step back through the log per page, so that a page costs the same wherever it lies; holes make it shorter.
-  const int64_t from = std::max(range.first, before - size);
-  std::vector<v1::QuarantinedRecord> found;
-  for (int64_t next = from; next < before;) {
-    HUB_ASSIGN_OR_RETURN(const eventlog::ReadResult read, parts_.log->Read(at, next, {}));
-    if (read.next == next) return absl::UnavailableError("the quarantine can't be read now");
-    for (const eventlog::StoredRecord& record : read.records) {
-      if (record.offset < before) found.push_back(ToProto(record));
-    }
-    next = read.next;
-  }
-  for (auto record = found.rbegin(); record != found.rend(); ++record) *response->add_records() = std::move(*record);
-  if (from > range.first) response->set_next_page_token(absl::StrCat(from));
+  HUB_RETURN_IF_ERROR(ReadQuarantinePage(parts_.log, request, response));
   wire::Redact(wire::AudienceSet(policy.Fields(caller)), response);
   return absl::OkStatus();
 }
 
 absl::Status OperationsService::ListStreams(const access::Policy& policy, const access::Principal& caller,
                                             v1::ListStreamsResponse* response) {
-  if (!parts_.streams) return absl::UnimplementedError("streams are known to the fan-out processes, not here");
+  if (!parts_.streams) return Elsewhere("ListStreams", kFanout);
   HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.ListStreams", ""));
   for (v1::StakeholderStreams& streams : parts_.streams()) {
     if (response->stakeholders_size() == kStakeholdersMax) break;
@@ -223,6 +184,7 @@ absl::Status OperationsService::ListStreams(const access::Policy& policy, const 
 
 absl::Status OperationsService::GetStateDigest(const access::Policy& policy, const access::Principal& caller,
                                                v1::GetStateDigestResponse* response) {
+  if (parts_.replica == nullptr) return Elsewhere("GetStateDigest", kQuery);
   HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.GetStateDigest", ""));
   const absl::Time complete_until =
       parts_.replica->CompleteUntil();  // before the walk: what it finds is at least that new

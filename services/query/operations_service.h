@@ -31,7 +31,8 @@ struct ControlSummary {
   uint32_t cursor_key_id = 0;
 };
 
-// The other parts of the hub that operations reach into; wired by the app. What is null or empty is another process's task: Unimplemented.
+// The other parts of the hub that operations reach into; wired by the app. What is null or empty is another process's task: its RPCs
+// answer Unimplemented and name that process. Clock, audit and tokeniser must be there.
 struct OperationsParts {
   const base::Clock* clock = nullptr;
   const replica::Replica* replica = nullptr;

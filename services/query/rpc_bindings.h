@@ -14,7 +14,8 @@ namespace hub::query {
 
 class RpcBindings {
  public:
-  // All pointers outlive the bindings. REQUIRES at destruction: the server was drained.
+  // All pointers outlive the bindings. `lookup` may be null: lookup() is then not to be registered. REQUIRES at destruction: the server
+  // was drained.
   static std::unique_ptr<RpcBindings> Create(const rpc::Gate* gate, rpc::WorkerPool* workers, LookupService* lookup,
                                              OperationsService* operations);
   virtual ~RpcBindings() = default;
