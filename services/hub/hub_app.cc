@@ -84,8 +84,8 @@ class Impl final : public HubApp {
     if (kind_.query) {
       feeder_ = std::make_unique<query::ReplicaFeeder>(clock_, stores_.log.get(), replica_.get(), &metrics_);
       feeder_->Start();
-      workers_.emplace("query", kWorkers, kWorkQueueMax, &metrics_);
     }
+    if (kind_.Answers()) workers_.emplace("query", kWorkers, kWorkQueueMax, &metrics_);
     if (kind_.ingest || kind_.query) MakeIngest();
     if (kind_.fanout) {
       sealer_.emplace(keys_.cursors);
@@ -95,7 +95,8 @@ class Impl final : public HubApp {
       HUB_RETURN_IF_ERROR(base::Annotate(RetryUnavailable(clock_, kControlTimeout, [&] { return fanout_->Start(); }),
                                          "the fan-out can't read the log"));
     }
-    if (kind_.query) MakeQuery();
+    if (kind_.query) MakeLookup();
+    if (kind_.Answers()) MakeOperations();
     control_->Start([this](const control::ControlState& state) { Follow(state); });
     if (kind_.Serves()) HUB_RETURN_IF_ERROR(Serve());
     stage_ = Stage::kServing;
@@ -360,7 +361,7 @@ class Impl final : public HubApp {
             control_->state()->cursor_key};
   }
 
-  void MakeQuery() {
+  void MakeLookup() {
     query::LookupParts lookup;
     lookup.clock = clock_;
     lookup.metrics = &metrics_;
@@ -372,15 +373,24 @@ class Impl final : public HubApp {
     lookup.age_max = config_.lookup_age_max;
     lookup.allow_test_range = config_.allow_test_range;
     lookup_.emplace(lookup);
+  }
 
+  void MakeOperations() {
     query::OperationsParts operations;
     operations.clock = clock_;
-    operations.replica = replica_.get();
     operations.audit = stores_.audit.get();
     operations.tokeniser = keys_.tokeniser.get();
-    operations.allow_test_range = config_.allow_test_range;
-    operations.submit = [this](const access::Policy& policy, const access::Principal& caller,
-                               const fraudhub::v1::Report& report, query::OperationsParts::OnVerdict on_verdict) {
+    if (fanout_) operations.streams = [this] { return fanout_->board().All(); };
+    if (kind_.query) AddAnalystsParts(&operations);
+    operations_.emplace(std::move(operations));
+    bindings_ = query::RpcBindings::Create(&*gate_, &*workers_, lookup_ ? &*lookup_ : nullptr, &*operations_);
+  }
+
+  void AddAnalystsParts(query::OperationsParts* operations) {
+    operations->replica = replica_.get();
+    operations->allow_test_range = config_.allow_test_range;
+    operations->submit = [this](const access::Policy& policy, const access::Principal& caller,
+                                const fraudhub::v1::Report& report, query::OperationsParts::OnVerdict on_verdict) {
       ingest::ReportIntake::Reports one;
       *one.Add() = report;
       intake_->Submit(policy, caller, one, "", [on_verdict = std::move(on_verdict)](ingest::IntakeResult result) {
@@ -389,14 +399,11 @@ class Impl final : public HubApp {
         on_verdict(std::move(result.status), std::move(verdict), result.retry_after);
       });
     };
-    operations.apply_rules = [this](const model::Rules& rules) { return ApplyRules(rules); };
-    operations.apply_policy = [this](uint64_t version, const std::string& text) { return ApplyPolicy(version, text); };
-    operations.use_cursor_key = [this](uint32_t key_id) { return UseCursorKey(key_id); };
-    operations.control = [this] { return Summary(); };
-    operations.log = stores_.log.get();
-    if (fanout_) operations.streams = [this] { return fanout_->board().All(); };
-    operations_.emplace(std::move(operations));
-    bindings_ = query::RpcBindings::Create(&*gate_, &*workers_, &*lookup_, &*operations_);
+    operations->apply_rules = [this](const model::Rules& rules) { return ApplyRules(rules); };
+    operations->apply_policy = [this](uint64_t version, const std::string& text) { return ApplyPolicy(version, text); };
+    operations->use_cursor_key = [this](uint32_t key_id) { return UseCursorKey(key_id); };
+    operations->control = [this] { return Summary(); };
+    operations->log = stores_.log.get();
   }
 
   absl::Status StartOps() {
@@ -412,7 +419,8 @@ class Impl final : public HubApp {
     std::vector<grpc::Service*> services;
     if (ingest_ != nullptr) services.push_back(ingest_->service());
     if (fanout_) services.push_back(fanout_->service());
-    if (bindings_ != nullptr) services.insert(services.end(), {bindings_->lookup(), bindings_->operations()});
+    if (bindings_ != nullptr) services.push_back(bindings_->operations());
+    if (lookup_) services.push_back(bindings_->lookup());
     absl::StatusOr<std::unique_ptr<rpc::Server>> server = rpc::Server::Start(config_.server, services);
     if (!server.ok()) return base::Annotate(server.status(), "listen.address");
     server_ = *std::move(server);

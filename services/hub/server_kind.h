@@ -11,6 +11,8 @@ struct ServerKind {
   bool IsWhole() const { return ingest && registry && fanout && query; }
   // Has a port for callers; a registry has none.
   bool Serves() const { return ingest || fanout || query; }
+  // Serves calls that wait for the disk and are audited: lookups and operations, or of those the board of its own streams.
+  bool Answers() const { return fanout || query; }
 };
 
 inline constexpr ServerKind kHubAll{"hub-all", true, true, true, true, "127.0.0.1:7443"};

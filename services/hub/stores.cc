@@ -53,6 +53,21 @@ absl::StatusOr<std::unique_ptr<eventlog::Log>> OpenLog(const HubConfig& config, 
   return eventlog::OpenLocalLog(config.data_dir + kLogFolder, clock, metrics, {});
 }
 
+absl::Status OpenAudit(const HubConfig& config, const base::Clock* clock, Stores* stores) {
+  store::DatabaseOptions small;
+  small.block_cache_bytes = size_t{8} << 20;
+  small.write_buffer_bytes = size_t{4} << 20;
+  absl::StatusOr<std::unique_ptr<store::Database>> database =
+      store::OpenDatabase(config.data_dir + kAuditFolder, {{"audit", store::TableShape::kScans}}, small);
+  if (!database.ok()) return base::Annotate(database.status(), "data_dir: the audit record can't be opened");
+  stores->audit_database = *std::move(database);
+  absl::StatusOr<std::unique_ptr<audit::AuditLog>> audit =
+      audit::AuditLog::Open(stores->audit_database.get(), 0, clock);
+  if (!audit.ok()) return base::Annotate(audit.status(), "data_dir: the audit record can't be continued");
+  stores->audit = *std::move(audit);
+  return absl::OkStatus();
+}
+
 void Add(const std::vector<store::TableSpec>& more, std::vector<store::TableSpec>* tables) {
   tables->insert(tables->end(), more.begin(), more.end());
 }
@@ -130,28 +145,17 @@ absl::StatusOr<Stores> OpenStores(const ServerKind& kind, const HubConfig& confi
   }
   HUB_RETURN_IF_ERROR(base::Annotate(topics, "the log's topics can't be made or checked"));
 
-  if (!kind.registry && !kind.query) return stores;
-  std::vector<store::TableSpec> tables;
-  Add(registry::ProcessorTables(), &tables);
-  stores.replica_tables = static_cast<store::TableId>(tables.size());
-  Add(replica::ReplicaTables(), &tables);
-  absl::StatusOr<std::unique_ptr<store::Database>> state =
-      store::OpenDatabase(config.data_dir + kStateFolder, tables, {});
-  if (!state.ok()) return base::Annotate(state.status(), "data_dir: the state can't be opened");
-  stores.state = *std::move(state);
-
-  if (!kind.query) return stores;
-  store::DatabaseOptions small;
-  small.block_cache_bytes = size_t{8} << 20;
-  small.write_buffer_bytes = size_t{4} << 20;
-  absl::StatusOr<std::unique_ptr<store::Database>> audit_database =
-      store::OpenDatabase(config.data_dir + kAuditFolder, {{"audit", store::TableShape::kScans}}, small);
-  if (!audit_database.ok())
-    return base::Annotate(audit_database.status(), "data_dir: the audit record can't be opened");
-  stores.audit_database = *std::move(audit_database);
-  absl::StatusOr<std::unique_ptr<audit::AuditLog>> audit = audit::AuditLog::Open(stores.audit_database.get(), 0, clock);
-  if (!audit.ok()) return base::Annotate(audit.status(), "data_dir: the audit record can't be continued");
-  stores.audit = *std::move(audit);
+  if (kind.registry || kind.query) {
+    std::vector<store::TableSpec> tables;
+    Add(registry::ProcessorTables(), &tables);
+    stores.replica_tables = static_cast<store::TableId>(tables.size());
+    Add(replica::ReplicaTables(), &tables);
+    absl::StatusOr<std::unique_ptr<store::Database>> state =
+        store::OpenDatabase(config.data_dir + kStateFolder, tables, {});
+    if (!state.ok()) return base::Annotate(state.status(), "data_dir: the state can't be opened");
+    stores.state = *std::move(state);
+  }
+  if (kind.Answers()) HUB_RETURN_IF_ERROR(OpenAudit(config, clock, &stores));
   return stores;
 }
 

@@ -60,8 +60,8 @@ ExitCode RunHubctl(const std::vector<std::string>& arguments, Environment* env) 
     AddWatchCommand(&app, env);
     AddLookupCommands(&app, env);
     AddControlCommands(&app, env);
-  AddTopicsCommands(&app, env);
-  AddAnalystCommands(&app, env);
+    AddTopicsCommands(&app, env);
+    AddAnalystCommands(&app, env);
     AddOperateCommands(&app, env);
     AddSampleCommand(&app, env);
     AddShellCommands(&app, env);

@@ -227,7 +227,8 @@ TEST_CASE("Errors of the hub have their exit codes and never a stack of words", 
        "write it as TYPE:VALUE"},
       {absl::UnauthenticatedError("who"), kNotAllowed, "not allowed: who"},
       {absl::UnavailableError("down"), kUnreachable, "can't be reached: down"},
-      {absl::UnimplementedError("later"), kFailed, "doesn't offer this yet"},
+      {absl::UnimplementedError("ask hub-query"), kFailed, ": ask hub-query"},
+      {absl::UnimplementedError(""), kFailed, "doesn't offer this; in a cluster, see --stream-server"},
   };
   for (const Case& one : cases) {
     client::FakeHubHooks hooks;

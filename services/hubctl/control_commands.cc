@@ -18,7 +18,7 @@ namespace v1 = ::fraudhub::v1;
 using Operations = v1::OperationsService;
 
 constexpr int kQuarantinePage = 1000;
-constexpr int kQuarantinePagesMax = 1000;  // of `quarantine show`; a million records
+constexpr int kQuarantinePagesMax = 10'000;  // then it ends with what it has seen
 
 absl::StatusOr<std::string> ReadWhole(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -99,12 +99,12 @@ std::string PlaceOf(const v1::QuarantinedRecord& record) {
   return absl::StrCat(record.topic(), "/", record.partition(), "/", record.offset());
 }
 
-// Newest first, page by page, as long as `visit` answers true.
-absl::Status WalkQuarantine(const HubCalls& calls, int page_size, int pages_max,
+// Newest first, page by page, as long as `visit` answers true. A page may be shorter than asked for.
+absl::Status WalkQuarantine(const HubCalls& calls, int page_size,
                             const std::function<bool(const v1::QuarantinedRecord&)>& visit) {
   v1::ListQuarantineRequest request;
   request.set_page_size(page_size);
-  for (int page = 0; page < pages_max; ++page) {
+  for (int page = 0; page < kQuarantinePagesMax; ++page) {
     HUB_ASSIGN_OR_RETURN(const auto response, calls.Call<Operations>(&Operations::Stub::ListQuarantine, request));
     for (const v1::QuarantinedRecord& record : response.records()) {
       if (!visit(record)) return absl::OkStatus();
@@ -119,11 +119,12 @@ absl::StatusOr<ExitCode> RunQuarantineList(int limit, const Environment& env) {
   if (limit < 1 || limit > kQuarantinePage) return Usage("--limit: want 1 to 1,000");
   HUB_ASSIGN_OR_RETURN(const HubCalls calls, HubCalls::Connect(env));
   Output output(env.style(), {{"Record"}, {"Set aside (IST)"}, {"Bytes"}, {"Why"}}, env.out);
-  HUB_RETURN_IF_ERROR(WalkQuarantine(calls, limit, 1, [&](const v1::QuarantinedRecord& record) {
+  int left = limit;
+  HUB_RETURN_IF_ERROR(WalkQuarantine(calls, limit, [&](const v1::QuarantinedRecord& record) {
     output.Row(
         {{PlaceOf(record)}, {ForPeople(record.set_aside_at())}, {absl::StrCat(record.bytes_kept())}, {record.reason()}},
         record);
-    return true;
+    return --left > 0;
   }));
   output.End();
   return kDone;
@@ -132,20 +133,19 @@ absl::StatusOr<ExitCode> RunQuarantineList(int limit, const Environment& env) {
 absl::StatusOr<ExitCode> RunQuarantineShow(const std::string& place, const Environment& env) {
   HUB_ASSIGN_OR_RETURN(const HubCalls calls, HubCalls::Connect(env));
   bool found = false;
-  HUB_RETURN_IF_ERROR(
-      WalkQuarantine(calls, kQuarantinePage, kQuarantinePagesMax, [&](const v1::QuarantinedRecord& record) {
-        if (PlaceOf(record) != place) return true;
-        found = true;
-        Output output(env.style(), {{"Record"}, {"Set aside (IST)"}, {"Bytes"}, {"SHA-256"}, {"Why"}}, env.out);
-        output.Row({{PlaceOf(record)},
-                    {ForPeople(record.set_aside_at())},
-                    {absl::StrCat(record.bytes_kept())},
-                    {record.sha256()},
-                    {record.reason()}},
-                   record);
-        output.End();
-        return false;
-      }));
+  HUB_RETURN_IF_ERROR(WalkQuarantine(calls, kQuarantinePage, [&](const v1::QuarantinedRecord& record) {
+    if (PlaceOf(record) != place) return true;
+    found = true;
+    Output output(env.style(), {{"Record"}, {"Set aside (IST)"}, {"Bytes"}, {"SHA-256"}, {"Why"}}, env.out);
+    output.Row({{PlaceOf(record)},
+                {ForPeople(record.set_aside_at())},
+                {absl::StrCat(record.bytes_kept())},
+                {record.sha256()},
+                {record.reason()}},
+               record);
+    output.End();
+    return false;
+  }));
   if (!found)
     return absl::NotFoundError(absl::StrCat(place, ": not in the quarantine; `hubctl quarantine list` names what is"));
   return kDone;

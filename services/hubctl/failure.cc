@@ -7,7 +7,8 @@
 namespace hub::hubctl {
 namespace {
 constexpr char kUsagePayload[] = "fraudhub/hubctl/usage";
-}
+constexpr char kServerPayload[] = "fraudhub/hubctl/server";
+}  // namespace
 
 absl::Status Usage(absl::string_view message) {
   absl::Status status = absl::InvalidArgumentError(message);
@@ -30,7 +31,14 @@ ExitCode ExitCodeFor(const absl::Status& status) {
   }
 }
 
-std::string Describe(const absl::Status& status, absl::string_view server) {
+absl::Status At(absl::string_view server, absl::Status status) {
+  if (!status.ok()) status.SetPayload(kServerPayload, absl::Cord(server));
+  return status;
+}
+
+std::string Describe(const absl::Status& status, absl::string_view asked) {
+  const absl::optional<absl::Cord> told = status.GetPayload(kServerPayload);
+  const std::string server = told.has_value() ? std::string(*told) : std::string(asked);
   if (const auto refusal = model::RefusalOf(status)) {
     std::string text = absl::StrCat(model::Name(refusal->code), ": ", refusal->message);
     if (!refusal->field.empty()) absl::StrAppend(&text, " (", refusal->field, ")");
@@ -43,7 +51,8 @@ std::string Describe(const absl::Status& status, absl::string_view server) {
     case absl::StatusCode::kDeadlineExceeded:
       return absl::StrCat(server, " did not answer in time (--timeout)");
     case absl::StatusCode::kUnimplemented:
-      return absl::StrCat(server, " doesn't offer this yet");
+      if (!status.message().empty()) return absl::StrCat(server, ": ", status.message());
+      return absl::StrCat(server, " doesn't offer this; in a cluster, see --stream-server and --query-server");
     case absl::StatusCode::kPermissionDenied:
     case absl::StatusCode::kUnauthenticated:
       return absl::StrCat("not allowed: ", status.message());

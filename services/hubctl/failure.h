@@ -21,7 +21,9 @@ enum ExitCode : int {
 absl::Status Usage(absl::string_view message);
 // REQUIRES: !status.ok().
 ExitCode ExitCodeFor(const absl::Status& status);
-// One line for a person: "localhost:7443 can't be reached: ..."; refusals with their code and field.
+// The same, and whom was asked: for a call that doesn't go to --server.
+absl::Status At(absl::string_view server, absl::Status status);
+// One line for a person: "localhost:7443 can't be reached: ..."; refusals with their code and field. `server`: where At doesn't tell.
 std::string Describe(const absl::Status& status, absl::string_view server);
 
 }  // namespace hub::hubctl

@@ -28,8 +28,11 @@ class HubCalls {
  public:
   static absl::StatusOr<HubCalls> Connect(const Environment& env, Serves what = Serves::kQueries) {
     HUB_ASSIGN_OR_RETURN(const client::ConnectionOptions options, ConnectionOf(env.settings, what));
+    return To(options, env);
+  }
+  static absl::StatusOr<HubCalls> To(const client::ConnectionOptions& options, const Environment& env) {
     HUB_ASSIGN_OR_RETURN(client::Channels channels, client::Channels::Make(options));
-    return HubCalls(std::move(channels), env.timeout);
+    return HubCalls(std::move(channels), options.server, env.timeout);
   }
 
   // calls.Call<v1::LookupService>(&v1::LookupService::Stub::Explain, request): the response, or why not. One try at each address, until
@@ -47,7 +50,7 @@ class HubCalls {
         channels_.NoteSuccess();
         return response;
       }
-      if (!absl::IsUnavailable(status) || channels_.Next()) return status;
+      if (!absl::IsUnavailable(status) || channels_.Next()) return At(server_, status);
     }
   }
 
@@ -57,16 +60,18 @@ class HubCalls {
     do {
       if (channels_.current()->WaitForConnected(Deadline(share))) return absl::OkStatus();
     } while (!channels_.Next());
-    return absl::UnavailableError("no connection within --timeout");
+    return At(server_, absl::UnavailableError("no connection within --timeout"));
   }
 
   const std::shared_ptr<grpc::Channel>& channel() const { return channels_.current(); }
   absl::Duration timeout() const { return timeout_; }
 
  private:
-  HubCalls(client::Channels channels, absl::Duration timeout) : channels_(std::move(channels)), timeout_(timeout) {}
+  HubCalls(client::Channels channels, std::string server, absl::Duration timeout)
+      : channels_(std::move(channels)), server_(std::move(server)), timeout_(timeout) {}
 
   mutable client::Channels channels_;  // turns to another address inside a call
+  std::string server_;
   absl::Duration timeout_;
 };
 

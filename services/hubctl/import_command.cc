@@ -127,8 +127,8 @@ absl::StatusOr<ExitCode> RunImportCommand(const ImportArguments& arguments, cons
     *env.err << "hubctl: " << result.file_status.message() << "; the " << result.rows << " rows before it were read\n";
   }
   if (!result.status_status.ok()) {
-    *env.err << "hubctl: what became of the rows is not known: " << Describe(result.status_status, env.settings.server)
-             << '\n';
+    *env.err << "hubctl: what became of the rows is not known: "
+             << Describe(result.status_status, ServerOf(env.settings, Serves::kQueries)) << '\n';
   }
   if (result.interrupted)
     *env.err << "hubctl: interrupted; the same command goes on from there (what was taken counts once)\n";

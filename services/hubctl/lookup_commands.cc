@@ -74,7 +74,9 @@ class LookupRun {
     if (request_.identifiers_size() > 0) {
       request_.set_purpose(env_.settings.purpose);
       request_.set_case_ref(env_.settings.case_ref);
-      HUB_ASSIGN_OR_RETURN(response, lookup_->Get(request_, env_.timeout));
+      auto answer = lookup_->Get(request_, env_.timeout);
+      if (!answer.ok()) return At(ServerOf(env_.settings, Serves::kQueries), answer.status());
+      response = *std::move(answer);
       if (response.results_size() != request_.identifiers_size())
         return absl::InternalError("the hub's answer doesn't fit the question");
     }

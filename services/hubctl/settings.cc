@@ -97,13 +97,17 @@ absl::Status CheckSettings(const Settings& settings, absl::Duration* timeout) {
   return absl::OkStatus();
 }
 
+const std::string& ServerOf(const Settings& settings, Serves what) {
+  const std::string& special = what == Serves::kStreams ? settings.stream_server : settings.query_server;
+  return what == Serves::kReports || special.empty() ? settings.server : special;
+}
+
 absl::StatusOr<client::ConnectionOptions> ConnectionOf(const Settings& settings, Serves what) {
   if (settings.identity.empty() && !settings.insecure) {
     return Usage("identity: want --identity DIR with cert.pem, key.pem and ca.pem (or `identity:` in the profile)");
   }
   client::ConnectionOptions options;
-  const std::string& special = what == Serves::kStreams ? settings.stream_server : settings.query_server;
-  options.server = what == Serves::kReports || special.empty() ? settings.server : special;
+  options.server = ServerOf(settings, what);
   options.server_name = settings.server_name;
   if (!settings.insecure) options.identity_dir = settings.identity;
   return options;

@@ -1,7 +1,8 @@
 // What all commands share: where the hub is, who we are, how to print. From the profile file, then the command line.
 //
 // The profile is $HUBCTL_PROFILE, or ~/.config/fraudhub/hubctl.textproto when that exists: lines of `key: value`, "#" comments, values
-// bare or in double quotes. Keys: server, stream_server, query_server, server_name, identity, insecure, output, timeout, purpose, case, color. Unknown keys are errors.
+// bare or in double quotes. Keys: server, stream_server, query_server, server_name, identity, insecure, output, timeout, purpose,
+// case, color. Unknown keys are errors.
 #pragma once
 
 #include <string>
@@ -36,8 +37,9 @@ absl::Status LoadProfile(Settings* settings);
 
 // Usage errors for values that are none; `timeout` receives the parsed one.
 absl::Status CheckSettings(const Settings& settings, absl::Duration* timeout);
-// Usage error when it is neither told who we are nor that we need be nobody.
 enum class Serves { kReports, kStreams, kQueries };
+const std::string& ServerOf(const Settings& settings, Serves what);
+// Usage error when it is neither told who we are nor that we need be nobody.
 absl::StatusOr<client::ConnectionOptions> ConnectionOf(const Settings& settings, Serves what);
 
 }  // namespace hub::hubctl

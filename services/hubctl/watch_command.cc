@@ -107,7 +107,8 @@ class Watch {
       const absl::Duration now = env_.clock->Monotonic();
       if (told_ && now < *told_ + kToldEvery) return;
       told_ = now;
-      *env_.err << "hubctl: " << Describe(why, env_.settings.server) << "; trying again in " << RoughAge(pause) << '\n';
+      *env_.err << "hubctl: " << Describe(why, ServerOf(env_.settings, Serves::kStreams)) << "; trying again in "
+                << RoughAge(pause) << '\n';
       env_.err->flush();
     };
     return handlers;

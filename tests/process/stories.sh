@@ -206,6 +206,10 @@ hears "the analyst hears that it expired" analyst 'EVENT_KIND_EXPIRED' "$(level 
 soon "to a bank there is no indicator" lookup bank-psb-04/main -- 'LOOKUP_VERDICT_NO_INDICATOR'
 expect "report status: HIGH then, withdrawn since" "$(as fiu-01/main report status "$(json reportId <<<"$answer")")" '"levelThen":"LEVEL_HIGH"' '"correctedSince":true'
 
+story "who listens, as the board has it"
+board=$(as "$analyst" streams)
+expect "both banks and the analyst, whichever process serves them" "$board" '"bank-psb-03"' '"bank-psb-04"' '"dot-diu"'
+
 drain_hub
 printf '%d checks, %d failed\n' "$checks" "$failures"
 ((failures == 0))
