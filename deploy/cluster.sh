@@ -63,7 +63,7 @@ pid_of() { # NAME: when it runs; the command line is compared, because process i
   [[ -s $dir/run/$1.pid ]] || return 1
   read -r pid <"$dir/run/$1.pid"
   command=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") || return 1
-  [[ $command == *"node_name=$1 "*"data_dir=$dir/"* ]] && echo "$pid"
+  [[ $command != setsid\ * && $command == *"node_name=$1 "*"data_dir=$dir/"* ]] && echo "$pid"
 }
 readyz() { # NAME: what its ops port says, the status line first
   local answer=''
@@ -85,7 +85,7 @@ start() { # NAME
   local pid=$! deadline=$((SECONDS + 10))
   echo "$pid" >"$dir/run/$name.pid"
   disown
-  # From here on its command line tells what it is; on a busy machine that takes a moment.
+  # From here on its command line tells what it is. That of setsid would do so too soon: while it becomes the hub there is none.
   until pid_of "$name" >/dev/null || [[ ! -d /proc/$pid ]] || ((SECONDS > deadline)); do pause 0.02; done
 }
 # A process whose first thread has ended is a zombie already while its others still hold the ports.
