@@ -48,6 +48,7 @@ constexpr Row kRows[] = {
     {RefusalCode::kFilterTooLarge, "FILTER_TOO_LARGE"},
     {RefusalCode::kFilterMatchesNothing, "FILTER_MATCHES_NOTHING"},
     {RefusalCode::kUnauthenticated, "UNAUTHENTICATED", StatusCode::kUnauthenticated},
+    {RefusalCode::kCursorTaken, "CURSOR_TAKEN", StatusCode::kAborted},
 };
 
 constexpr Row kNoRow = {RefusalCode::kUnspecified, "UNSPECIFIED"};

@@ -52,6 +52,7 @@ enum class RefusalCode : uint16_t {
   kFilterTooLarge = 64,
   kFilterMatchesNothing = 65,  // nothing the caller may see can match
   kUnauthenticated = 66,
+  kCursorTaken = 67,
 };
 absl::string_view Name(RefusalCode code);  // "TOO_SHORT"
 

@@ -214,6 +214,7 @@ static_assert(Same(model::RefusalCode::kFilterChanged, v1::ERROR_REASON_FILTER_C
 static_assert(Same(model::RefusalCode::kFilterTooLarge, v1::ERROR_REASON_FILTER_TOO_LARGE));
 static_assert(Same(model::RefusalCode::kFilterMatchesNothing, v1::ERROR_REASON_FILTER_MATCHES_NOTHING));
 static_assert(Same(model::RefusalCode::kUnauthenticated, v1::ERROR_REASON_UNAUTHENTICATED));
+static_assert(Same(model::RefusalCode::kCursorTaken, v1::ERROR_REASON_CURSOR_TAKEN));
 // A value added to the API without one in the model shows here.
 static_assert(Same(model::IdentifierType::kHelpline, v1::IdentifierType_MAX));
 static_assert(Same(model::LineKind::kUnknown, v1::LineKind_MAX));
