@@ -215,6 +215,7 @@ static_assert(Same(model::RefusalCode::kFilterTooLarge, v1::ERROR_REASON_FILTER_
 static_assert(Same(model::RefusalCode::kFilterMatchesNothing, v1::ERROR_REASON_FILTER_MATCHES_NOTHING));
 static_assert(Same(model::RefusalCode::kUnauthenticated, v1::ERROR_REASON_UNAUTHENTICATED));
 static_assert(Same(model::RefusalCode::kCursorTaken, v1::ERROR_REASON_CURSOR_TAKEN));
+static_assert(Same(model::RefusalCode::kCursorTaken, v1::ERROR_REASON_CURSOR_TAKEN));
 // A value added to the API without one in the model shows here.
 static_assert(Same(model::IdentifierType::kHelpline, v1::IdentifierType_MAX));
 static_assert(Same(model::LineKind::kUnknown, v1::LineKind_MAX));
@@ -230,7 +231,7 @@ static_assert(Same(model::Outcome::kHeld, v1::Outcome_MAX));
 static_assert(Same(model::HeldReason::kTooOld, v1::HeldReason_MAX));
 static_assert(Same(model::Action::kNoFurtherAction, v1::Action_MAX));
 static_assert(Same(model::Relation::kCalledWith, v1::Relation_MAX));
-static_assert(Same(model::RefusalCode::kUnauthenticated, v1::ErrorReason_MAX));
+static_assert(Same(model::RefusalCode::kCursorTaken, v1::ErrorReason_MAX));
 
 }  // namespace
 }  // namespace hub::wire
