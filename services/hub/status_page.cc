@@ -12,6 +12,7 @@ namespace {
 using registry::ProcessorPhase;
 
 constexpr absl::Duration kControlAgeMax = absl::Seconds(15);
+constexpr absl::Duration kClockBehindMax = absl::Seconds(10);  // beyond what delivery and two good clocks differ by
 
 const char* Name(ProcessorPhase phase) {
   switch (phase) {
@@ -86,6 +87,11 @@ std::string Unready(const PageParts& parts, const base::Clock& clock, absl::Dura
   if (parts.replica != nullptr) {
     const absl::Time until = parts.replica->CompleteUntil();
     if (now - until > age_max) absl::StrAppend(&text, "replica: complete until ", Age(now, until), "\n");
+    // Ticks are the clocks of other machines, too. Behind them, old data would look fresh here.
+    if (until - now > kClockBehindMax) {
+      absl::StrAppend(&text, "clock: this machine's is ", absl::FormatDuration(absl::Trunc(until - now, absl::Seconds(1))),
+                      " behind the registry's: set it\n");
+    }
   }
   return text;
 }
