@@ -19,6 +19,7 @@ struct Event {
   uint64_t rules_version = 0;
   absl::Time decided_at = absl::InfinitePast();  // the partition's tick clock
   absl::Time received_at = absl::InfinitePast();  // of the causing report; decided_at for ticks
+  bool urgent = false;                            // IsUrgent, as found when it was decided
 };
 
 // Events that overtake backlogs: corrections by people or law, and flags to VERY_HIGH. Never a lapse, never a row of a list.

@@ -40,6 +40,13 @@ struct TermMark {
   bool complete = false;
 };
 
+// A copy of an urgent event, once the event itself is durable on `events`. The sender's term is in the record's header.
+struct UrgentCopy {
+  Event event;  // its term is the twin's
+  int64_t twin_offset = -1;
+  uint64_t twin_term = 0;
+};
+
 // What became of one report, or what a tick changed (report_kind kUnspecified).
 struct HistoryEntry {
   ReportId report_id;
@@ -77,6 +84,7 @@ struct ControlItem {
   friend bool operator==(const ControlItem&, const ControlItem&) = default;
 };
 
-using LogBody = std::variant<Report, RulesUpdate, Tick, Event, StateUpdate, TermMark, HistoryEntry, Quarantined, ControlItem>;
+using LogBody = std::variant<Report, RulesUpdate, Tick, Event, StateUpdate, TermMark, HistoryEntry, Quarantined,
+                             ControlItem, UrgentCopy>;
 
 }  // namespace hub::model

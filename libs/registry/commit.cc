@@ -82,7 +82,7 @@ absl::StatusOr<bool> Commit::ApplyTick(const CommitContext& context, const model
   const DecisionContext decision_context{context.rules, tick.now, offset};
   for (const model::RoutingToken& token : tokens) {
     const Decision decision = DecideLapse(decision_context, groups.Get(token).states);
-    Settle(decision_context, token, decision);
+    Settle(decision_context, token, decision, /*urgent_budget=*/nullptr);
     for (const model::Event& event : decision.events) {
       model::HistoryEntry entry;
       entry.key = event.state.key;
@@ -108,7 +108,7 @@ absl::StatusOr<bool> Commit::ApplyTick(const CommitContext& context, const model
     store::AppendKey64(static_cast<uint64_t>(absl::ToUnixMicros(tick.now)), &age);
     batch.Put(tables_.ages, keys_.Age(offset), age);
   }
-  outbox_->Add(Lane::kEvents, kTickKey, tick, /*barrier=*/true, &batch);
+  outbox_->Add(Lane::kEvents, kTickKey, tick, RowKind{.barrier = true}, &batch);
   state.clock = tick.now;
   state.tick_term = std::max(state.tick_term, tick.term);
   state.reports_next = offset + 1;
@@ -119,7 +119,7 @@ void Commit::ApplyRules(const model::RulesUpdate& update) {
   rules = update.rules;
   batch.Put(tables_.meta, keys_.Meta("rules"), wire::EncodeRecord({}, update));
   // `events` keeps the newest for a rebuild after `reports` has forgotten it.
-  outbox_->Add(Lane::kEvents, kRulesKey, update, /*barrier=*/true, &batch);
+  outbox_->Add(Lane::kEvents, kRulesKey, update, RowKind{.barrier = true}, &batch);
   HUB_LOG(INFO, "registry_rules", {{"version", update.rules.version}});
 }
 
@@ -131,7 +131,7 @@ void Commit::Quarantine(const eventlog::StoredRecord& record, absl::string_view 
   quarantined.offset = record.offset;
   quarantined.reason = std::string(reason);
   quarantined.value = record.value.substr(0, kQuarantinedBytesMax);
-  outbox_->Add(Lane::kQuarantine, "", quarantined, /*barrier=*/false, &batch);
+  outbox_->Add(Lane::kQuarantine, "", quarantined, RowKind{}, &batch);
   ++quarantined_;
 }
 
@@ -148,12 +148,12 @@ absl::Status Commit::ApplyReports(const CommitContext& context, const std::vecto
     if (rows[i].has_value()) ids_.emplace(id_keys[i], *rows[i]);
   }
   for (const Incoming& incoming : reports) {
-    ApplyReport({context.rules, state.clock, incoming.offset}, incoming);
+    ApplyReport({context.rules, state.clock, incoming.offset}, incoming, context.urgent_budget);
   }
   return absl::OkStatus();
 }
 
-void Commit::ApplyReport(const DecisionContext& context, const Incoming& incoming) {
+void Commit::ApplyReport(const DecisionContext& context, const Incoming& incoming, UrgentBudget* urgent_budget) {
   const std::string body_hash = model::BodyHash(incoming.report);
   const auto known = ids_.find(incoming.id_key);
   Decision decision;
@@ -167,11 +167,14 @@ void Commit::ApplyReport(const DecisionContext& context, const Incoming& incomin
   ids_[incoming.id_key] = row;
   batch.Put(tables_.ids, incoming.id_key, row);
   decision = hub::registry::Decide(context, groups.Get(incoming.token).states, incoming.token, incoming.report);
-  Settle(context, incoming.token, decision);
+  const bool from_list = !incoming.report.list_id.empty();
+  for (model::Event& event : decision.events) event.urgent = model::IsUrgent(event, from_list);
+  Settle(context, incoming.token, decision, urgent_budget);
   Remember(incoming, decision);
 }
 
-void Commit::Settle(const DecisionContext& context, const model::RoutingToken& token, const Decision& decision) {
+void Commit::Settle(const DecisionContext& context, const model::RoutingToken& token, const Decision& decision,
+                    UrgentBudget* urgent_budget) {
   for (const model::Facet facet : kFacets) {
     const auto event = std::find_if(decision.events.begin(), decision.events.end(),
                                     [facet](const model::Event& e) { return e.state.key.facet == facet; });
@@ -189,7 +192,12 @@ void Commit::Settle(const DecisionContext& context, const model::RoutingToken& t
       groups.MarkDirty(token);
       continue;
     }
-    outbox_->Add(Lane::kEvents, model::ToBytes(event->state.key), *event, /*barrier=*/false, &batch);
+    RowKind kind;
+    if (event->urgent) {
+      kind.copy_due = urgent_budget != nullptr && urgent_budget->Take();
+      ++(kind.copy_due ? urgent_ : without_copy_);
+    }
+    outbox_->Add(Lane::kEvents, model::ToBytes(event->state.key), *event, kind, &batch);
     ++events_[event->kind];
   }
 }
@@ -232,8 +240,8 @@ void Commit::Remember(const Incoming& incoming, const Decision& decision) {
 }
 
 void Commit::AddHistory(const model::HistoryEntry& entry) {
-  outbox_->Add(Lane::kHistory, model::ToBytes(entry.key).substr(0, sizeof(model::RoutingToken)), entry,
-               /*barrier=*/false, &batch);
+  outbox_->Add(Lane::kHistory, model::ToBytes(entry.key).substr(0, sizeof(model::RoutingToken)), entry, RowKind{},
+               &batch);
 }
 
 absl::Status Commit::Write() {
@@ -245,6 +253,8 @@ absl::Status Commit::Write() {
 void Commit::Tell(ProcessorProbe* probe) const {
   for (const auto& [outcome, count] : outcomes_) probe->CountReports(outcome, count);
   for (const auto& [kind, count] : events_) probe->CountEvents(kind, count);
+  if (urgent_ > 0) probe->urgent.Increment(urgent_);
+  if (without_copy_ > 0) probe->urgent_without_copy.Increment(without_copy_);
   if (quarantined_ > 0) probe->CountQuarantined(quarantined_);
   if (!outcomes_.empty()) probe->decided_seconds.Observe(absl::ToDoubleSeconds(oldest_));
 }

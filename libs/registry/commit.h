@@ -20,6 +20,7 @@
 #include "libs/registry/outbox.h"
 #include "libs/registry/processor_probe.h"
 #include "libs/registry/rows.h"
+#include "libs/registry/urgent_budget.h"
 #include "libs/store/batch.h"
 #include "libs/store/database.h"
 
@@ -32,6 +33,7 @@ inline constexpr char kRulesKey[] = "rules";
 struct CommitContext {
   const model::Rules* rules = nullptr;  // in force before
   const model::Tokeniser* tokeniser = nullptr;
+  UrgentBudget* urgent_budget = nullptr;
   absl::Time wall_now = absl::InfinitePast();  // for metrics only
 };
 
@@ -69,8 +71,10 @@ class Commit {
   void ApplyRules(const model::RulesUpdate& update);
   void Quarantine(const eventlog::StoredRecord& record, absl::string_view reason);
   absl::Status ApplyReports(const CommitContext& context, const std::vector<Incoming>& reports);
-  void ApplyReport(const DecisionContext& context, const Incoming& incoming);
-  void Settle(const DecisionContext& context, const model::RoutingToken& token, const Decision& decision);
+  void ApplyReport(const DecisionContext& context, const Incoming& incoming, UrgentBudget* urgent_budget);
+  // `urgent_budget`: null when nothing of it can be urgent.
+  void Settle(const DecisionContext& context, const model::RoutingToken& token, const Decision& decision,
+              UrgentBudget* urgent_budget);
   void Remember(const Incoming& incoming, const Decision& decision);
   void AddHistory(const model::HistoryEntry& entry);
 
@@ -81,6 +85,7 @@ class Commit {
   std::map<std::string, std::string> ids_;  // rows of this run's reports, old and new, by key
   std::map<model::Outcome, int> outcomes_;
   std::map<model::EventKind, int> events_;
+  int urgent_ = 0, without_copy_ = 0;
   int quarantined_ = 0;
   absl::Duration oldest_ = absl::ZeroDuration();
 };

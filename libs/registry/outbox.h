@@ -7,6 +7,8 @@
 // highest accepted sequence would lose a row that failed while a later one of another key got through.)
 // Order on `events`: of one key only one row is in flight, so that a failure can't turn two of its versions round; a barrier (TICK,
 // MARK, RULES) waits for all rows before it and holds back all after it, so that what it says of them is true.
+// R11: the copy of an urgent event becomes a row of its own in the commit that drops its twin's row, when it is known where the twin
+// stands: a crash loses neither or both. At a new term a twin that is found on the log leaves its copy due in the same way.
 //
 // Use: Add rows to the batch of a commit; Committed or Discarded by how the commit went; Publish now and then.
 // Thread safety: one thread; acknowledgements arrive from the log's threads in an inbox of their own.
@@ -15,6 +17,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -31,7 +34,19 @@
 
 namespace hub::registry {
 
-enum class Lane : uint8_t { kEvents = 0, kHistory = 1, kQuarantine = 2 };
+enum class Lane : uint8_t { kEvents = 0, kHistory = 1, kQuarantine = 2, kUrgent = 3 };  // stored
+
+// What stands on the log under a sequence.
+struct OnLog {
+  eventlog::Offset offset = -1;
+  uint64_t term = 0;
+};
+
+// How a row is to be sent.
+struct RowKind {
+  bool barrier = false;
+  bool copy_due = false;  // an event of which a copy follows on `urgent`
+};
 
 class Outbox {
  public:
@@ -39,14 +54,15 @@ class Outbox {
   Outbox(const RowKeys& keys, store::TableId table, int32_t partition, const base::Clock* clock, eventlog::Log* log,
          store::Database* database, size_t in_flight_max);
 
-  // A term begins: earlier acknowledgements no longer count. Rows of `events` with sequences `on_log` are there: `batch` drops them.
+  // A term begins: earlier acknowledgements no longer count. Rows of `events` with sequences `on_log` are there: `batch` drops them, and
+  // adds the copies that are due of them.
   // New rows are numbered above `highest`. To be followed by Committed or Discarded.
-  absl::Status Open(uint64_t term, const std::set<uint64_t>& on_log, uint64_t highest, store::Batch* batch);
+  absl::Status Open(uint64_t term, const std::map<uint64_t, OnLog>& on_log, uint64_t highest, store::Batch* batch);
 
-  void Add(Lane lane, std::string key, const model::LogBody& body, bool barrier, store::Batch* batch);
+  void Add(Lane lane, std::string key, const model::LogBody& body, RowKind kind, store::Batch* batch);
   // A record of `events` with this sequence and the own term was read back: as good as its acknowledgement, or better.
-  void OnReadBack(uint64_t sequence) { OnAnswer({Lane::kEvents, sequence, true}); }
-  // Deletes of what is acknowledged go along with the next commit.
+  void OnReadBack(uint64_t sequence, eventlog::Offset offset) { OnAnswer({Lane::kEvents, sequence, true, offset}); }
+  // Deletes of what is acknowledged go along with the next commit, and so do the copies that are due then.
   void DropAcknowledged(store::Batch* batch);
   void Committed();
   void Discarded();
@@ -54,6 +70,8 @@ class Outbox {
   // Takes in acknowledgements and sends what may be sent; true when something happened. Errors are the table's.
   absl::StatusOr<bool> Publish();
 
+  // Twins are acknowledged whose copies wait for the next commit: it should come soon.
+  bool copies_wait() const { return !copies_due_.empty(); }
   // Rows that are not acknowledged yet.
   int64_t rows() const;
   bool drained() const { return rows() == 0; }
@@ -64,7 +82,7 @@ class Outbox {
     uint64_t sequence = 0;
     std::string key;
     std::string value;
-    bool barrier = false;
+    RowKind kind;
     State state = State::kWaiting;
   };
   struct LaneState {
@@ -82,12 +100,21 @@ class Outbox {
     Lane lane;
     uint64_t sequence;
     bool ok;
+    eventlog::Offset offset;  // when ok
+  };
+  // Of an event whose twin is on the log.
+  struct CopyDue {
+    std::string key;
+    std::string value;  // the twin's record
+    OnLog twin;
   };
   struct Inbox;
 
   LaneState& Of(Lane lane) { return lanes_[static_cast<size_t>(lane)]; }
   uint64_t SequenceIn(absl::string_view key) const;
   absl::Status Load(Lane lane);
+  absl::StatusOr<Row> ReadRow(const store::Cursor& cursor) const;
+  void AddCopy(const CopyDue& due, store::Batch* batch);
   bool Send(Lane lane);
   void OnAnswer(const Answer& answer);
 
@@ -99,7 +126,9 @@ class Outbox {
   store::Database* const database_;
   const size_t in_flight_max_;
   uint64_t term_ = 0;
-  std::array<LaneState, 3> lanes_;
+  std::array<LaneState, 4> lanes_;
+  std::vector<CopyDue> copies_due_;
+  size_t copies_adding_ = 0;      // how many of them the commit under way adds
   std::shared_ptr<Inbox> inbox_;  // of this term
   absl::Duration pause_until_;    // monotonic; after a refusal
 };

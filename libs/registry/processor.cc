@@ -68,6 +68,7 @@ class Processor::Impl {
         probe_(metrics, options.partition),
         outbox_(keys_, tables_.outbox, options.partition, clock, log, database,
                 static_cast<size_t>(options.outbox_in_flight_max)),
+        urgent_budget_(options.urgent_copies_max, clock),
         takeover_(std::make_unique<Takeover>(options.partition, keys_, tables_, clock, log, database, tokeniser)),
         tick_(std::make_shared<PendingTick>()) {}
 
@@ -150,7 +151,7 @@ class Processor::Impl {
       event.rules_version = origin.rules_version;
       event.decided_at = commit->state.clock;
       event.received_at = commit->state.clock;
-      outbox_.Add(Lane::kEvents, model::ToBytes(key), event, /*barrier=*/false, &commit->batch);
+      outbox_.Add(Lane::kEvents, model::ToBytes(key), event, RowKind{}, &commit->batch);
       probe_.repaired.Increment();
     }
     return absl::OkStatus();
@@ -172,7 +173,8 @@ class Processor::Impl {
       HUB_LOG_EVERY(10, WARN, "registry_outbox_full", {{"partition", options_.partition}, {"rows", outbox_.rows()}});
     }
     // What was only read back is worth a write of its own now and then.
-    const bool worth = flushed || decided || commit.repair || commit.state.events_next - stored_events_next_ > 4096;
+    const bool worth = flushed || decided || commit.repair || outbox_.copies_wait() ||
+                       commit.state.events_next - stored_events_next_ > 4096;
     if (worth) {
       HUB_RETURN_IF_ERROR(Finish(&commit));
       if (commit.rules.has_value()) rules_ = *std::move(commit.rules);
@@ -210,7 +212,7 @@ class Processor::Impl {
       if (!header.ok()) continue;  // counted by those who read it for a living
       if (header->term == state_.term) {
         commit->state.accepted_sequence = std::max(commit->state.accepted_sequence, header->sequence);
-        outbox_.OnReadBack(header->sequence);
+        outbox_.OnReadBack(header->sequence, stored.offset);
         continue;
       }
       if (header->term > state_.term) return Depose(header->term);
@@ -219,7 +221,7 @@ class Processor::Impl {
         commit->repair = true;
         probe_.repaired.Increment();
       } else if (stored.key == kRulesKey && rules_.version > 0) {
-        outbox_.Add(Lane::kEvents, kRulesKey, model::RulesUpdate{rules_}, /*barrier=*/true, &commit->batch);
+        outbox_.Add(Lane::kEvents, kRulesKey, model::RulesUpdate{rules_}, RowKind{.barrier = true}, &commit->batch);
         commit->repair = true;
       }
     }
@@ -301,14 +303,13 @@ class Processor::Impl {
         if (!state.has_value()) continue;
         const Group::Origin& origin = group.origins[static_cast<size_t>(facet) - 1];
         outbox_.Add(Lane::kEvents, model::ToBytes(state->key),
-                    model::StateUpdate{*state, origin.reports_offset, origin.rules_version}, /*barrier=*/false,
-                    &commit->batch);
+                    model::StateUpdate{*state, origin.reports_offset, origin.rules_version}, RowKind{}, &commit->batch);
         probe_.states.Increment();
       }
     }
     if (tokens.size() < kFlushChunk) {
       if (pass->ends_with_mark) {
-        outbox_.Add(Lane::kEvents, kMarkKey, pass->mark, /*barrier=*/true, &commit->batch);
+        outbox_.Add(Lane::kEvents, kMarkKey, pass->mark, RowKind{.barrier = true}, &commit->batch);
         next_mark_at_ = now + options_.mark_interval;
       }
       *pass = {};
@@ -327,6 +328,7 @@ class Processor::Impl {
     CommitContext context;
     context.rules = &rules_;
     context.tokeniser = tokeniser_;
+    context.urgent_budget = &urgent_budget_;
     context.wall_now = clock_->TimeNow();
     HUB_ASSIGN_OR_RETURN(const bool ticked, commit->Apply(context, read));
     if (ticked) HUB_RETURN_IF_ERROR(SweepIds(commit));
@@ -383,6 +385,7 @@ class Processor::Impl {
   const model::Tokeniser* const tokeniser_;
   ProcessorProbe probe_;
   Outbox outbox_;
+  UrgentBudget urgent_budget_;
   const std::unique_ptr<Takeover> takeover_;
   bool taken_over_ = false;
   ProcessorPhase phase_ = ProcessorPhase::kTakingOver;

@@ -35,6 +35,7 @@ struct ProcessorOptions {
   absl::Duration tick_step_max =
       absl::Hours(1);  // a greater step of the machine's clock while running stops the ticks: an operator's case
   int outbox_in_flight_max = 2048;    // records sent and not acknowledged; further ones wait in the table
+  int urgent_copies_max = 64;         // a second; urgent events beyond it go in their order only
   int64_t outbox_rows_max = 200'000;  // beyond this the processor stops reading reports until it has drained
 };
 

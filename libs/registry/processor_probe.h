@@ -18,6 +18,9 @@ class ProcessorProbe {
       : states(metrics->AddCounter("fraudhub_registry_states_total", "Silent STATE records written")),
         repaired(metrics->AddCounter("fraudhub_registry_repaired_total",
                                      "Keys written again because another owner's record displaced them")),
+        urgent(metrics->AddCounter("fraudhub_registry_urgent_total", "Urgent events", {{"copy", "due"}})),
+        urgent_without_copy(
+            metrics->AddCounter("fraudhub_registry_urgent_total", "Urgent events", {{"copy", "beyond_the_budget"}})),
         commit_failures(
             metrics->AddCounter("fraudhub_registry_commit_failures_total", "Commits that failed and were undone")),
         commit_seconds(metrics->AddHistogram("fraudhub_registry_commit_seconds", "One synced commit of a batch",
@@ -46,7 +49,7 @@ class ProcessorProbe {
         .Increment(count);
   }
 
-  base::Counter states, repaired, commit_failures;
+  base::Counter states, repaired, urgent, urgent_without_copy, commit_failures;
   base::Histogram commit_seconds, decided_seconds;
   base::Gauge outbox_rows, lag_records;
 

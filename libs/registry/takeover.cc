@@ -344,7 +344,7 @@ absl::StatusOr<bool> Takeover::ReadEvents(eventlog::Offset end, bool build) {
       HUB_LOG(ERROR, "registry_event_undecodable", {{"partition", partition_}, {"offset", stored.offset}});
       continue;
     }
-    Judge(*record, build ? &accepted : nullptr);
+    Judge(*record, stored.offset, build ? &accepted : nullptr);
   }
   if (build) HUB_RETURN_IF_ERROR(Build(accepted));
   if (next == state_.events_next) return NotInTime(eventlog::kEventsTopic, next);
@@ -353,14 +353,15 @@ absl::StatusOr<bool> Takeover::ReadEvents(eventlog::Offset end, bool build) {
 }
 
 // R7, and R13: whether the last record of a key is its newest accepted one.
-void Takeover::Judge(const wire::DecodedRecord& record, std::vector<wire::DecodedRecord>* accepted) {
+void Takeover::Judge(const wire::DecodedRecord& record, eventlog::Offset offset,
+                     std::vector<wire::DecodedRecord>* accepted) {
   const bool fenced = record.header.term < state_.in_force;
   if (const auto* mark = std::get_if<model::TermMark>(&record.body)) {
     highest_mark_ = std::max(highest_mark_, record.header.term);
     if (fenced) return;
     state_.in_force = record.header.term;
     if (mark->complete) complete_ = *mark;
-    LearnSequence(record.header.sequence);
+    LearnSequence(record.header, offset);
     return;
   }
   const std::optional<Told> told = StateIn(record);
@@ -371,16 +372,16 @@ void Takeover::Judge(const wire::DecodedRecord& record, std::vector<wire::Decode
     if (told->previous != nullptr && told->previous->has_value()) displaced.attributes.push_back(**told->previous);
     return;
   }
-  LearnSequence(record.header.sequence);
+  LearnSequence(record.header, offset);
   if (const auto* update = std::get_if<model::RulesUpdate>(&record.body)) events_rules_ = update->rules;
   if (!told.has_value()) return;
   displaced_.erase(told->state->key);
   if (accepted != nullptr) accepted->push_back(record);
 }
 
-void Takeover::LearnSequence(uint64_t sequence) {
-  state_.accepted_sequence = std::max(state_.accepted_sequence, sequence);
-  if (disk_.has_value()) sequences_on_log_.insert(sequence);
+void Takeover::LearnSequence(const wire::RecordHeader& header, eventlog::Offset offset) {
+  state_.accepted_sequence = std::max(state_.accepted_sequence, header.sequence);
+  if (disk_.has_value()) sequences_on_log_.try_emplace(header.sequence, OnLog{offset, header.term});
 }
 
 // R8: the greatest version of each key wins.

@@ -9,7 +9,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +19,7 @@
 #include "libs/model/records.h"
 #include "libs/model/rules.h"
 #include "libs/model/token.h"
+#include "libs/registry/outbox.h"
 #include "libs/registry/rows.h"
 #include "libs/store/database.h"
 #include "libs/wire/wire.h"
@@ -46,7 +46,7 @@ class Takeover {
   const model::Rules& rules() const { return rules_; }
   const std::map<model::IndicatorKey, Displaced>& displaced() const { return displaced_; }
   // Sequences of the records on `events` that the tables may still hold as rows to be sent.
-  const std::set<uint64_t>& sequences_on_log() const { return sequences_on_log_; }
+  const std::map<uint64_t, OnLog>& sequences_on_log() const { return sequences_on_log_; }
   bool rebuilt() const { return rebuilt_; }
   // Of `urgent`: what was read of it. Valid when done.
   eventlog::Offset urgent_next() const { return urgent_next_; }
@@ -68,8 +68,8 @@ class Takeover {
   absl::StatusOr<bool> ReadUrgent();
   // Takes in records of `events` up to `end` (exclusive); false: there is more.
   absl::StatusOr<bool> ReadEvents(eventlog::Offset end, bool build);
-  void Judge(const wire::DecodedRecord& record, std::vector<wire::DecodedRecord>* accepted);
-  void LearnSequence(uint64_t sequence);
+  void Judge(const wire::DecodedRecord& record, eventlog::Offset offset, std::vector<wire::DecodedRecord>* accepted);
+  void LearnSequence(const wire::RecordHeader& header, eventlog::Offset offset);
   absl::Status Build(const std::vector<wire::DecodedRecord>& accepted);
   void StartScan(eventlog::Offset from);
   model::Rules RulesAtStart(eventlog::Offset reports_first) const;
@@ -88,7 +88,7 @@ class Takeover {
   model::Rules rules_;
   model::Rules events_rules_, reports_rules_;  // the newest seen on each topic, for a rebuild
   std::map<model::IndicatorKey, Displaced> displaced_;
-  std::set<uint64_t> sequences_on_log_;
+  std::map<uint64_t, OnLog> sequences_on_log_;
   bool rebuilt_ = false;
 
   uint64_t highest_mark_ = 0;

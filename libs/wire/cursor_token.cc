@@ -60,6 +60,7 @@ std::string CursorSealer::Seal(const Cursor& cursor, absl::string_view stakehold
     token.add_terms(position.term);
   }
   token.set_issued_at(ToMicros(cursor.issued_at));
+  for (const int64_t offset : cursor.urgent_offsets) token.add_urgent_offsets(offset);
   base::MutexLock lock(&mu_);
   token.set_key_id(signs_);
   const std::string body = std::string(1, kFormat) + token.SerializeAsString();
@@ -83,7 +84,8 @@ absl::StatusOr<Cursor> CursorSealer::Open(absl::string_view text, absl::string_v
     mac = MacOf(key->second, body);
   }
   if (!base::ConstantTimeEqual(text.substr(1, kMacBytes), mac) || token.stakeholder() != std::string(stakeholder) ||
-      token.partitions_size() != token.offsets_size() || token.partitions_size() != token.terms_size()) {
+      token.partitions_size() != token.offsets_size() || token.partitions_size() != token.terms_size() ||
+      (token.urgent_offsets_size() != 0 && token.urgent_offsets_size() != token.partitions_size())) {
     return Invalid();
   }
   Cursor cursor;
@@ -93,6 +95,7 @@ absl::StatusOr<Cursor> CursorSealer::Open(absl::string_view text, absl::string_v
     cursor.positions.push_back({token.partitions(i), token.offsets(i), token.terms(i)});
   }
   cursor.issued_at = FromMicros(token.issued_at());
+  cursor.urgent_offsets.assign(token.urgent_offsets().begin(), token.urgent_offsets().end());
   return cursor;
 }
 

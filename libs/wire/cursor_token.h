@@ -28,6 +28,8 @@ struct Cursor {
   uint64_t filter_fingerprint = 0;
   std::vector<CursorPosition> positions;  // one per partition, ascending
   absl::Time issued_at = absl::InfinitePast();
+  // Of the next copies to read on `urgent`, one per partition like `positions`; empty: the stream had not asked for them.
+  std::vector<int64_t> urgent_offsets;
 };
 
 // Several keys may be accepted at a time; one of them seals. To change keys without losing a token: give every process the new key, then have

@@ -55,8 +55,8 @@ class Plans {
     Plan* made = plan.get();  // the map may move the slot below
     for (int i = 0; i < type->field_count(); ++i) {
       const FieldDescriptor* field = type->field(i);
-      const bool ours = field->message_type() != nullptr && !field->is_map() &&
-                        field->message_type()->file()->package() == kPackage;
+      const bool ours =
+          field->message_type() != nullptr && !field->is_map() && field->message_type()->file()->package() == kPackage;
       made->fields.push_back({field, static_cast<model::FieldAudience>(field->options().GetExtension(api::visible_to)),
                               ours ? ForLocked(field->message_type()) : nullptr});
     }
@@ -133,6 +133,32 @@ void CollectWithoutAudience(const google::protobuf::FileDescriptor* file, std::v
   }
 }
 
+// Who no longer sees the row learns that it has left, not why.
+void EventToProto(const model::Event& event, bool left_view, api::Event* message) {
+  if (!left_view) return ToProto(event, message);
+  message->set_left_view(true);
+  message->mutable_version()->set_term(event.term);
+  message->mutable_version()->set_version(event.state.version);
+  message->mutable_version()->set_reports_offset(event.reports_offset);
+  message->set_kind(static_cast<api::EventKind>(event.kind));
+  if (Finite(event.decided_at)) ToStamp(event.decided_at, message->mutable_decided_at());
+  if (Finite(event.received_at)) ToStamp(event.received_at, message->mutable_received_at());
+  KeyToProto(event.state, message->mutable_indicator());
+}
+
+// One element of a repeated field of SubscribeResponse, with tag and length.
+std::string Framed(int field, const google::protobuf::Message& message) {
+  std::string slice;
+  {
+    google::protobuf::io::StringOutputStream stream(&slice);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.WriteTag(static_cast<uint32_t>(field) << 3 | 2);
+    coded.WriteVarint32(static_cast<uint32_t>(message.ByteSizeLong()));
+    message.SerializeWithCachedSizes(&coded);
+  }
+  return slice;
+}
+
 }  // namespace
 
 AudienceSet::AudienceSet(const std::vector<model::FieldAudience>& audiences) {
@@ -188,34 +214,27 @@ void ToProto(const model::Event& event, api::Event* out) {
 
 std::string EncodeEventSlice(const model::Event& event, const AudienceSet& audiences, bool left_view) {
   api::Event message;
-  if (left_view) {
-    // Who no longer sees the row learns that it has left, not why.
-    message.set_left_view(true);
-    message.mutable_version()->set_term(event.term);
-    message.mutable_version()->set_version(event.state.version);
-    message.mutable_version()->set_reports_offset(event.reports_offset);
-    message.set_kind(static_cast<api::EventKind>(event.kind));
-    if (Finite(event.decided_at)) ToStamp(event.decided_at, message.mutable_decided_at());
-    if (Finite(event.received_at)) ToStamp(event.received_at, message.mutable_received_at());
-    KeyToProto(event.state, message.mutable_indicator());
-  } else {
-    ToProto(event, &message);
-  }
+  EventToProto(event, left_view, &message);
   Redact(audiences, &message);
-  std::string slice;
-  {
-    google::protobuf::io::StringOutputStream stream(&slice);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.WriteTag(api::SubscribeResponse::kEventsFieldNumber << 3 | 2);
-    coded.WriteVarint32(static_cast<uint32_t>(message.ByteSizeLong()));
-    message.SerializeWithCachedSizes(&coded);
-  }
-  return slice;
+  return Framed(api::SubscribeResponse::kEventsFieldNumber, message);
+}
+
+std::string EncodeUrgentSlice(const model::UrgentCopy& copy, int32_t partition, const AudienceSet& audiences,
+                              bool left_view) {
+  api::UrgentCopy message;
+  EventToProto(copy.event, left_view, message.mutable_event());
+  message.set_partition(partition);
+  message.set_position(copy.twin_offset);
+  Redact(audiences, &message);
+  return Framed(api::SubscribeResponse::kUrgentFieldNumber, message);
 }
 
 std::string EncodeBatchTrailer(const BatchTrailer& trailer) {
   api::SubscribeResponse response;
   for (const auto& [partition, offset] : trailer.positions) (*response.mutable_positions())[partition] = offset;
+  for (const auto& [partition, offset] : trailer.urgent_positions) {
+    (*response.mutable_urgent_positions())[partition] = offset;
+  }
   if (!trailer.token.empty()) {
     api::Progress* progress = response.mutable_progress();
     progress->set_token(trailer.token);

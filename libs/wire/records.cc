@@ -74,6 +74,17 @@ constexpr uint32_t Number(E value) {
 
 // --- model to stored, one per kind of body ------------------------------------------------------
 
+void ToStored(const model::Event& event, internal::EventRecord* record) {
+  record->set_kind(Number(event.kind));
+  ToStored(event.state, record->mutable_state());
+  if (event.previous.has_value()) ToStored(*event.previous, record->mutable_previous());
+  record->set_reports_offset(event.reports_offset);
+  record->set_rules_version(event.rules_version);
+  record->set_decided_at(ToMicros(event.decided_at));
+  record->set_received_at(ToMicros(event.received_at));
+  record->set_urgent(event.urgent);
+}
+
 struct BodyWriter {
   internal::LogRecord* out;
 
@@ -88,15 +99,12 @@ struct BodyWriter {
     out->mutable_tick()->set_term(tick.term);
   }
 
-  void operator()(const model::Event& event) const {
-    internal::EventRecord* record = out->mutable_event();
-    record->set_kind(Number(event.kind));
-    ToStored(event.state, record->mutable_state());
-    if (event.previous.has_value()) ToStored(*event.previous, record->mutable_previous());
-    record->set_reports_offset(event.reports_offset);
-    record->set_rules_version(event.rules_version);
-    record->set_decided_at(ToMicros(event.decided_at));
-    record->set_received_at(ToMicros(event.received_at));
+  void operator()(const model::Event& event) const { ToStored(event, out->mutable_event()); }
+
+  void operator()(const model::UrgentCopy& copy) const {
+    ToStored(copy.event, out->mutable_urgent()->mutable_event());
+    out->mutable_urgent()->set_twin_offset(copy.twin_offset);
+    out->mutable_urgent()->set_twin_term(copy.twin_term);
   }
 
   void operator()(const model::StateUpdate& update) const {
@@ -166,7 +174,14 @@ absl::Status FromStored(const internal::EventRecord& record, uint64_t term, mode
   out->rules_version = record.rules_version();
   out->decided_at = FromMicros(record.decided_at());
   out->received_at = FromMicros(record.received_at());
+  out->urgent = record.urgent();
   return absl::OkStatus();
+}
+
+absl::Status FromStored(const internal::UrgentRecord& record, model::UrgentCopy* out) {
+  out->twin_offset = record.twin_offset();
+  out->twin_term = record.twin_term();
+  return FromStored(record.event(), record.twin_term(), &out->event);
 }
 
 absl::Status FromStored(const internal::StateRecord& record, model::StateUpdate* out) {
@@ -249,6 +264,10 @@ absl::Status BodyFromStored(const internal::LogRecord& record, uint64_t term, mo
     case internal::LogRecord::kControl:
       *out = FromStored(record.control());
       return absl::OkStatus();
+    case internal::LogRecord::kUrgent:
+      return FromStored(record.urgent(), &out->emplace<model::UrgentCopy>());
+    case internal::LogRecord::kCursor:
+    case internal::LogRecord::kReceipt:
     case internal::LogRecord::BODY_NOT_SET:
       break;
   }

@@ -116,6 +116,7 @@ std::vector<model::LogBody> Bodies() {
   event.rules_version = 5;
   event.decided_at = kNow;
   event.received_at = kNow - absl::Seconds(1);
+  event.urgent = true;
   model::Report action;
   action.id = model::MakeNameBasedId("test", "row 2");
   action.kind = model::InputKind::kActionTaken;
@@ -159,7 +160,8 @@ std::vector<model::LogBody> Bodies() {
           model::StateUpdate{FullState(), 66, 5},
           model::TermMark{7, 88, kNow, 5, 6, true},
           history,
-          model::Quarantined{"hub.reports.v1", 1, 99, "not a record", std::string("\0\xff rubbish", 10)}};
+          model::Quarantined{"hub.reports.v1", 1, 99, "not a record", std::string("\0\xff rubbish", 10)},
+          model::UrgentCopy{event, 1'234, 6}};
 }
 
 TEST_CASE("every kind of record comes back as it went in", "[wire][records]") {
@@ -222,6 +224,31 @@ TEST_CASE("the same record has the same bytes in every run", "[wire][records]") 
   CHECK(base::Crc32c(EncodeRecord({2, 3}, model::Tick{absl::FromUnixSeconds(1'800'000'000), 2})) == 0x77333dc9);
   CHECK(base::Crc32c(EncodeState(FullState())) == 0xf183a1b6);
   CHECK(base::Crc32c(EncodeRecord({2, 3}, FullReport())) == 0x4e0a0b28);
+}
+
+TEST_CASE("a copy of an urgent event carries its twin's term inside, the sender's outside", "[wire][records]") {
+  model::UrgentCopy copy;
+  copy.event.state = FullState();
+  copy.event.urgent = true;
+  copy.twin_offset = 77;
+  copy.twin_term = 6;
+  const auto decoded = DecodeRecord(Restamp(EncodeRecord({0, 3}, copy), 9));
+  REQUIRE(decoded.ok());
+  CHECK(decoded->header.term == 9);
+  const auto& back = std::get<model::UrgentCopy>(decoded->body);
+  CHECK(back.event.term == 6);
+  CHECK(back.event.urgent);
+  CHECK(back.twin_offset == 77);
+}
+
+TEST_CASE("a resume token holds the place in the urgent lane, and one without it opens as well", "[wire][token]") {
+  const CursorSealer sealer(base::HmacKey("one key of thirty-two bytes......"), 1);
+  Cursor cursor{"log", 7, {{0, 15, 2}, {1, 16, 2}}, kNow};
+  CHECK(sealer.Open(sealer.Seal(cursor, "bank"), "bank")->urgent_offsets.empty());
+  cursor.urgent_offsets = {3, 1'000'000'000'000};
+  CHECK(sealer.Open(sealer.Seal(cursor, "bank"), "bank")->urgent_offsets == cursor.urgent_offsets);
+  cursor.urgent_offsets = {3};  // not one per partition
+  CHECK_FALSE(sealer.Open(sealer.Seal(cursor, "bank"), "bank").ok());
 }
 
 TEST_CASE("a resume token opens for its stakeholder and key only", "[wire][token]") {

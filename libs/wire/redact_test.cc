@@ -166,10 +166,13 @@ model::Event SomeEvent() {
 }
 
 TEST_CASE("slices of a batch put end to end are one message", "[wire][slices]") {
-  std::string bytes = EncodeEventSlice(SomeEvent(), AudienceSet(), /*left_view=*/false);
+  std::string bytes = EncodeUrgentSlice({SomeEvent(), 44, 3}, 2, AudienceSet(), /*left_view=*/false);
+  bytes += EncodeUrgentSlice({SomeEvent(), 45, 3}, 2, AudienceSet(), /*left_view=*/true);
+  bytes += EncodeEventSlice(SomeEvent(), AudienceSet(), /*left_view=*/false);
   bytes += EncodeEventSlice(SomeEvent(), AudienceSet(), /*left_view=*/true);
   BatchTrailer trailer;
   trailer.positions = {{0, 13}, {1, 5}};
+  trailer.urgent_positions = {{1, 7}};
   trailer.token = "token";
   trailer.complete_until = absl::FromUnixSeconds(1'800'000'000);
   bytes += EncodeBatchTrailer(trailer);
@@ -180,6 +183,12 @@ TEST_CASE("slices of a batch put end to end are one message", "[wire][slices]") 
   CHECK(response.events(0).version().version() == 6);
   CHECK(response.events(0).SerializeAsString().find("888") == std::string::npos);  // the victim's number
   CHECK(response.positions().at(0) == 13);
+  CHECK(response.urgent_positions().at(1) == 7);
+  REQUIRE(response.urgent_size() == 2);
+  CHECK(response.urgent(0).position() == 44);
+  CHECK(response.urgent(0).partition() == 2);
+  CHECK(response.urgent(0).event().SerializeAsString() == response.events(0).SerializeAsString());
+  CHECK(response.urgent(1).event().SerializeAsString() == response.events(1).SerializeAsString());
   CHECK(response.progress().token() == "token");
 
   // LEFT_VIEW: key and version, nothing of what the indicator is now.

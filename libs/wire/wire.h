@@ -103,9 +103,13 @@ void ToProto(const model::Filter& filter, fraudhub::v1::Filter* out);
 // One element of SubscribeResponse.events with its field tag and length in front, redacted: concatenations of such slices are a
 // valid SubscribeResponse. `left_view`: key and version only.
 std::string EncodeEventSlice(const model::Event& event, const AudienceSet& audiences, bool left_view);
+// Likewise one element of SubscribeResponse.urgent: the event, and where it stands in its place.
+std::string EncodeUrgentSlice(const model::UrgentCopy& copy, int32_t partition, const AudienceSet& audiences,
+                              bool left_view);
 // The rest of a batch: positions, and progress when `token` is not empty. Concatenate after the slices.
 struct BatchTrailer {
   std::vector<std::pair<int32_t, int64_t>> positions;
+  std::vector<std::pair<int32_t, int64_t>> urgent_positions;
   std::string token;                                    // empty: no progress mark in this batch
   absl::Time complete_until = absl::InfinitePast();
   int64_t records_behind = 0;
