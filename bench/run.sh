@@ -1,112 +1,22 @@
 #!/usr/bin/env bash
 # Benchmarks of DESIGN.md 9 against their peers, in pairs within one run. A miss is printed as a miss.
 #
-#   bench/run.sh list | all | ID...        IDs: P7 P11 P14 P16
+#   bench/run.sh list | all | ID...        IDs: P1 to P7, P11, P12, P14, P16
 #
 # Writes build/bench/ID.json: {"id","unit","ours","peer","ratio","goal","pass","pairs","spread","machine"} and what else was measured;
 # "void" is true where others took more than 5 % of the CPU meanwhile.
 # Builds what it needs in build/release first (P16: a build of its own). HUB_BENCH_PAIRS (default 5), HUB_BENCH_SECONDS (P11, default 15)
 # make it longer.
-# P7 and P11 run on both logs; they start a Kafka broker on loopback.
+# P7 and P11 run on both logs, the fan-out's on Kafka; they start a broker on loopback. P1 to P4 and P12 want nats-server and redis-server
+# (deploy/packages.sh --bench).
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
-pairs=${HUB_BENCH_PAIRS:-5}
-seconds=${HUB_BENCH_SECONDS:-15}
-out=$root/build/bench
-bin=$root/build/release/bin
-machine="$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1 | tr -d '"\\'), $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo)"
-work=$(mktemp -d)
-hub_pid="" swarm_pid="" broker=""
-cleanup() {
-  local pid
-  for pid in $swarm_pid $hub_pid; do kill -TERM "$pid" 2>/dev/null || true; done
-  for pid in $swarm_pid $hub_pid; do wait "$pid" 2>/dev/null || true; done
-  [[ -z $broker ]] || deploy/kafka.sh stop --dir "$out/kafka" >/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
-
-median() { sort -n | awk '{v[NR] = $1} END {if (NR) print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
-spread() { sort -n | awk 'NR == 1 {min = $1} {max = $1} END {printf "[%s,%s]", min, max}'; }
-field() { sed -n "s/.*\"$1\":\([-0-9.]*\).*/\1/p" | head -n 1; }
-at_most() { awk -v a="$1" -v b="$2" 'BEGIN {print (a <= b) ? "true" : "false"}'; }
-
-# Ticks since boot: spent by anybody, spent by us (ended children, and the broker), and that passed on all cores.
-clock_ticks() {
-  local busy fields own up
-  busy=$(awk '/^cpu / {print $2 + $3 + $4 + $7 + $8 + $9; exit}' /proc/stat)
-  fields=$(</proc/$$/stat)
-  read -ra fields <<<"${fields##*) }"
-  own=$((fields[11] + fields[12] + fields[13] + fields[14]))
-  [[ -z $broker ]] || own=$((own + $(ticks "$(<"$out/kafka/node-1/pid")" '')))
-  up=$(awk -v hz="$(getconf CLK_TCK)" -v n="$(nproc)" '{printf "%.0f", $1 * hz * n}' /proc/uptime)
-  echo "$busy $own $up"
-}
-foreign_percent() { # what others took since the mark
-  echo "$mark $(clock_ticks)" | awk '{took = ($4 - $1) - ($5 - $2); all = $6 - $3; p = all > 0 ? 100 * took / all : 0; printf "%.1f", (p > 0 ? p : 0)}'
-}
-emit() { # ID JSON
-  local foreign void line
-  foreign=$(foreign_percent)
-  void=$(awk -v f="$foreign" 'BEGIN {print (f > 5) ? "true" : "false"}')
-  line="${2%\}},\"foreign_percent\":$foreign,\"void\":$void}"
-  printf '%s\n' "$line" >"$out/$1.json"
-  printf '%-10s %-10s ours %-9s peer %-9s goal %-7s %s%s\n' "$1" "$(sed -n 's/.*"unit":"\([^"]*\)".*/\1/p' <<<"$line")" "$(field ours <<<"$line")" \
-    "$(field peer <<<"$line")" "$(field goal <<<"$line")" "$(grep -q '"pass":true' <<<"$line" && echo pass || echo MISS)" \
-    "$([[ $void == false ]] || echo "  void: $foreign % of the CPU went to others")"
-}
-
-build() { # TARGET...
-  echo "building (log: build/bench/build.log)"
-  cmake --preset release -DHUB_BENCHES=ON >"$out/build.log" 2>&1 && cmake --build build/release --parallel "$(nproc)" --target "$@" >>"$out/build.log" 2>&1 ||
-    { tail -n 30 "$out/build.log" >&2; exit 1; }
-}
-
-# --- a hub of its own --------------------------------------------------------------------------
-identities() {
-  [[ -d $work/pki ]] || {
-    # Nobody is held to a quota here.
-    sed 's/reports_per_second: [0-9]*/reports_per_second: 1000000/' deploy/config/policy.textproto >"$work/policy.textproto"
-    deploy/config/list_principals.sh "$work/policy.textproto" >"$work/principals"
-    deploy/dev_pki.sh "$work/pki" --stakeholders-from "$work/principals" >/dev/null 2>&1
-  }
-}
-start_hub() { # local|kafka
-  identities
-  rm -rf "$work/data"
-  local more=()
-  [[ $1 == local ]] || more=(--set "log.kind=kafka" --set "log.kafka_bootstrap=$broker" --set "log.kafka_topic_prefix=bench-$RANDOM-")
-  "$bin/hub-all" --config deploy/config/hub.textproto --set policy_file="$work/policy.textproto" --set data_dir="$work/data" --set key_dir="$work/keys" --set allow_test_range=true \
-    --set listen.identity_dir="$work/pki/server" --set listen.address=127.0.0.1:0 --set listen.ops_address=127.0.0.1:0 \
-    --set log_level=warn --set log_level=info "${more[@]}" >"$work/hub.log" 2>&1 &
-  hub_pid=$!
-  local tries=300
-  until server=$(sed -n 's/.*hub_serves port=\([0-9]*\).*/127.0.0.1:\1/p' "$work/hub.log") && [[ -n $server ]]; do
-    ((--tries)) && kill -0 "$hub_pid" || { cat "$work/hub.log" >&2; exit 1; }
-    read -rt 0.1 <> <(:) || true
-  done
-}
-stop_hub() { kill -TERM "$hub_pid"; wait "$hub_pid" || true; hub_pid=""; }
-start_broker() {
-  [[ -n $broker ]] || broker=$(deploy/kafka.sh start --dir "$out/kafka" --port auto --fresh | sed -n 's/^bootstrap=//p' | tail -n 1)
-}
-# CPU ticks of a process's threads, those whose name matches, or those whose name doesn't with "!".
-ticks() { # PID REGEX [!]
-  local task name line sum=0 fields
-  for task in /proc/"$1"/task/*; do
-    name=$(<"$task/comm") 2>/dev/null || continue
-    if [[ $name =~ $2 ]]; then [[ -z ${3:-} ]] || continue; else [[ -n ${3:-} ]] || continue; fi
-    line=$(<"$task/stat") 2>/dev/null || continue
-    read -ra fields <<<"${line##*) }"
-    sum=$((sum + fields[11] + fields[12]))
-  done
-  echo "$sum"
-}
-later_legs='^(registry-|replica-feed|fanout|egress-|query-|civetweb|signals|rocksdb)'
-registry_leg='^registry-'
+# shellcheck source=bench/lib.sh
+source bench/lib.sh
+# shellcheck source=bench/fanout.sh
+source bench/fanout.sh
 
 # --- the benchmarks ----------------------------------------------------------------------------
 p14() { emit P14 "$("$bin/bench_p14_canonicalise" "$((pairs < 5 ? 5 : pairs))" | tail -n 1)"; }
@@ -210,14 +120,23 @@ p11() {
 }
 
 # One entry each: a function of its name in lower case above, what it is, and the targets that it needs.
-ids=(P7 P11 P14 P16)
+ids=(P1 P2 P3 P4 P5 P6 P12 P7 P11 P14 P16)
 declare -A what=(
+  [P1]="fan-out of a backlog to 600 sessions in clear: server CPU per delivery beside a raw epoll server, NATS, Redis"
+  [P2]="fan-out of 2,000 events/s to 600 sessions: cores and p99, in clear and mTLS, beside NATS and Redis"
+  [P3]="the same with adaptive linger: p99 beside NATS and Redis"
+  [P4]="P1 over mTLS beside clear NATS"
+  [P5]="memory per idle stream, 600 and 5,000, in clear and mTLS"
+  [P6]="urgent events on top of P2: p99 to live sessions and to those that catch up"
+  [P12]="P1's server CPU per delivery at 5,000 sessions beside 600"
   [P7]="ingest, batches of 100: server CPU per report, both logs"
   [P11]="end to end, 200 reports/s to 560 subscribers, both logs"
   [P14]="phone canonicaliser beside libphonenumber"
   [P16]="clean release build with tests; one-file change to green tests"
 )
+fanout_targets="hub-fanout bench_fanout bench_raw_server"
 declare -A needs=(
+  [P1]=$fanout_targets [P2]=$fanout_targets [P3]=$fanout_targets [P4]=$fanout_targets [P5]=$fanout_targets [P6]=$fanout_targets [P12]=$fanout_targets
   [P7]="hub-all bench_p07_load"
   [P11]="hub-all hub-swarm bench_p07_load bench_p11_kafka_pair"
   [P14]="bench_p14_canonicalise"

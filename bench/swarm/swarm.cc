@@ -1,8 +1,6 @@
 #include "bench/swarm/swarm.h"
 
-#include <arpa/inet.h>
 #include <google/protobuf/text_format.h>
-#include <openssl/ssl.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -15,11 +13,11 @@
 #include <sstream>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "bench/swarm/corrections.h"
+#include "bench/swarm/endpoint.h"
 #include "bench/swarm/h2_stream.h"
 #include "bench/swarm/latency.h"
 #include "bench/swarm/view.h"
@@ -37,40 +35,6 @@ namespace config = fraudhub::config::v1;
 
 constexpr char kPath[] = "/fraudhub.v1.SubscriptionService/Subscribe";
 constexpr int kConnectsPerTurn = 8;  // a storm of handshakes would measure itself
-
-struct SslDeleter {
-  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
-};
-using SslContext = std::unique_ptr<SSL_CTX, SslDeleter>;
-
-absl::StatusOr<SslContext> LoadIdentity(const std::string& folder) {
-  SslContext context(SSL_CTX_new(TLS_client_method()));
-  if (SSL_CTX_use_certificate_chain_file(context.get(), absl::StrCat(folder, "/cert.pem").c_str()) != 1 ||
-      SSL_CTX_use_PrivateKey_file(context.get(), absl::StrCat(folder, "/key.pem").c_str(), SSL_FILETYPE_PEM) != 1 ||
-      SSL_CTX_load_verify_locations(context.get(), absl::StrCat(folder, "/ca.pem").c_str(), nullptr) != 1) {
-    return absl::NotFoundError(
-        absl::StrCat(folder, ": want cert.pem, key.pem and ca.pem (deploy/dev_pki.sh makes them)"));
-  }
-  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
-  SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  static const unsigned char kAlpn[] = "\x02h2";
-  SSL_CTX_set_alpn_protos(context.get(), kAlpn, 3);
-  return context;
-}
-
-absl::StatusOr<sockaddr_in> ParseAddress(absl::string_view server) {
-  const std::vector<std::string> parts = absl::StrSplit(server, ':');
-  int port = 0;
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  const std::string host = parts[0] == "localhost" ? "127.0.0.1" : parts[0];
-  if (parts.size() != 2 || !absl::SimpleAtoi(parts[1], &port) ||
-      inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) {
-    return absl::InvalidArgumentError("--server: want an IPv4 address and a port, 127.0.0.1:7443");
-  }
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  return address;
-}
 
 // The mix: most take all they may see; every fifth institution asks for HIGH only, every seventh for phones, payment addresses and links; odd police units
 // ask for three categories of fraud.

@@ -15,7 +15,7 @@ namespace {
 constexpr size_t kIdBytesMax = 48;
 constexpr size_t kTitleBytesMax = 128;
 constexpr size_t kUriBytesMax = 256;
-constexpr uint32_t kStreamsMax = 1000;
+constexpr uint32_t kStreamsMax = 10'000;
 constexpr double kRateMax = 1e6;  // per second; above it a typing error is likelier than a need
 
 bool IsId(absl::string_view id) {
@@ -139,7 +139,7 @@ void CheckGrant(const model::RoleGrant& grant, const std::string& path, std::set
   const auto bad_rate = [](double rate) { return !std::isfinite(rate) || rate < 0.1 || rate > kRateMax; };
   if (bad_rate(grant.reports_per_second)) findings->Add(path + ".reports_per_second", "want 0.1 to 1,000,000");
   if (bad_rate(grant.lookups_per_second)) findings->Add(path + ".lookups_per_second", "want 0.1 to 1,000,000");
-  if (grant.streams_max < 1 || grant.streams_max > kStreamsMax) findings->Add(path + ".streams_max", "want 1 to 1,000");
+  if (grant.streams_max < 1 || grant.streams_max > kStreamsMax) findings->Add(path + ".streams_max", "want 1 to 10,000");
 }
 
 }  // namespace
