@@ -33,7 +33,7 @@ using hub::bench::Target;
 // Unread, the peers' buffers would fill until they cut a subscriber; the hub needs no such mercy.
 constexpr uint64_t kPeerWindow = 1024;
 constexpr uint64_t kPipelined = 64;
-constexpr absl::Duration kTimeout = absl::Seconds(120);
+constexpr absl::Duration kTimeout = absl::Seconds(180);
 
 enum class Mode { kFlood, kPaced, kIdle };
 
@@ -74,7 +74,8 @@ class Run {
     }
     resident_before_ = hub::bench::ResidentBytes(leg_.pid);
     if (absl::Status connected = subscribers_->Connect(kTimeout); !connected.ok()) return connected;
-    if (absl::Status settled = Receive(absl::Seconds(leg_.mode == Mode::kIdle ? 3 : 0.5)); !settled.ok()) return settled;
+    if (absl::Status settled = Receive(absl::Seconds(leg_.mode == Mode::kIdle ? 3 : 0.5)); !settled.ok())
+      return settled;
     resident_after_ = hub::bench::ResidentBytes(leg_.pid);
     subscribers_->Clear();
 
@@ -98,16 +99,18 @@ class Run {
         "{\"subscribers\":%d,\"events\":%d,\"deliveries\":%d,\"seconds\":%.3f,\"server_us_per_delivery\":%.4f,"
         "\"server_cores\":%.4f,\"client_cores\":%.3f,\"events_per_message\":%.1f,\"bytes_per_delivery\":%.0f,"
         "\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"max_ms\":%.2f,\"urgent_events\":%d,\"urgent_p99_ms\":%.2f,"
-        "\"behind_copies\":%d,\"behind_p99_ms\":%.2f,\"resident_mb\":%.1f,\"kb_per_stream\":%.2f,"
+        "\"behind_copies\":%d,\"behind_p99_ms\":%.2f,\"resident_mb\":%.1f,\"resident_peak_mb\":%.1f,\"kb_per_stream\":%"
+        ".2f,"
         "\"foreign_percent\":%.1f}",
         leg_.subscribers.connections, published_.events.load(), got.deliveries, wall,
         absl::ToDoubleMicroseconds(server_cpu_) / deliveries, absl::ToDoubleSeconds(server_cpu_) / wall,
-        absl::ToDoubleSeconds(own_cpu_) / wall,
-        deliveries / static_cast<double>(std::max<uint64_t>(got.messages, 1)), static_cast<double>(got.bytes) / deliveries,
-        quantile(got.latency, 0.5), quantile(got.latency, 0.99), absl::ToDoubleMilliseconds(got.latency.max()),
-        got.urgent_latency.count(), quantile(got.urgent_latency, 0.99), got.behind_latency.count(),
-        quantile(got.behind_latency, 0.99), static_cast<double>(resident_after_) / 1048576.0,
-        static_cast<double>(resident_after_ - resident_before_) / 1024.0 / leg_.subscribers.connections, foreign_percent_);
+        absl::ToDoubleSeconds(own_cpu_) / wall, deliveries / static_cast<double>(std::max<uint64_t>(got.messages, 1)),
+        static_cast<double>(got.bytes) / deliveries, quantile(got.latency, 0.5), quantile(got.latency, 0.99),
+        absl::ToDoubleMilliseconds(got.latency.max()), got.urgent_latency.count(), quantile(got.urgent_latency, 0.99),
+        got.behind_latency.count(), quantile(got.behind_latency, 0.99),
+        static_cast<double>(resident_after_) / 1048576.0, static_cast<double>(resident_peak_) / 1048576.0,
+        static_cast<double>(resident_after_ - resident_before_) / 1024.0 / leg_.subscribers.connections,
+        foreign_percent_);
   }
 
  private:
@@ -115,7 +118,8 @@ class Run {
     absl::Duration at, server, own, also, machine;
   };
   Spent Now() const {
-    Spent spent{clock_.Monotonic(), hub::bench::CpuOf(leg_.pid), hub::bench::CpuOf(getpid()), {}, hub::bench::CpuOfMachine()};
+    Spent spent{
+        clock_.Monotonic(), hub::bench::CpuOf(leg_.pid), hub::bench::CpuOf(getpid()), {}, hub::bench::CpuOfMachine()};
     for (const pid_t pid : leg_.also) spent.also += hub::bench::CpuOf(pid);
     return spent;
   }
@@ -125,8 +129,8 @@ class Run {
     wall_ = now.at - mark_.at;
     server_cpu_ = now.server - mark_.server;
     own_cpu_ = now.own - mark_.own;
-    const absl::Duration foreign =
-        (now.machine - mark_.machine) - server_cpu_ - own_cpu_ - (now.also - mark_.also);
+    resident_peak_ = hub::bench::ResidentBytesPeak(leg_.pid);
+    const absl::Duration foreign = (now.machine - mark_.machine) - server_cpu_ - own_cpu_ - (now.also - mark_.also);
     const auto cores = static_cast<double>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
     foreign_percent_ = std::max(0.0, 100 * absl::FDivDuration(foreign, wall_) / cores);
   }
@@ -142,7 +146,8 @@ class Run {
   absl::Status Load() {
     if (leg_.subscribers.target == Target::kRaw) {
       published_.events = leg_.events;
-      if (absl::Status started = hub::bench::StartRawFlood(leg_.subscribers.server, leg_.events); !started.ok()) return started;
+      if (absl::Status started = hub::bench::StartRawFlood(leg_.subscribers.server, leg_.events); !started.ok())
+        return started;
       return ReceiveAll(nullptr);
     }
     std::atomic<bool> finished{false};
@@ -164,7 +169,8 @@ class Run {
       if (absl::Status turned = subscribers_->Turn(absl::Milliseconds(1)); !turned.ok()) return turned;
       if (published_.failed) return absl::UnavailableError("the publisher gave up");
       if (clock_.Monotonic() > until) {
-        return absl::DataLossError(absl::StrCat("received ", subscribers_->deliveries(), " of ", live * published_.events));
+        return absl::DataLossError(
+            absl::StrCat("received ", subscribers_->deliveries(), " of ", live * published_.events));
       }
     }
     return absl::OkStatus();
@@ -184,7 +190,8 @@ class Run {
       if (absl::Status given = Give(i, start + absl::Microseconds(i), Lane::kOrdinary); !given.ok()) return given;
       if ((i + 1) % kPipelined != 0) continue;
       if (absl::Status flushed = publisher_->Flush(); !flushed.ok()) return flushed;
-      while (window && (i + 1 > kPeerWindow) && subscribers_->deliveries() < (i + 1 - kPeerWindow) * live && !stop.stop_requested())
+      while (window && (i + 1 > kPeerWindow) && subscribers_->deliveries() < (i + 1 - kPeerWindow) * live &&
+             !stop.stop_requested())
         SleepUntil(clock_.TimeNow() + absl::Microseconds(50));
     }
     return publisher_->Finish(kTimeout);
@@ -196,7 +203,8 @@ class Run {
     const auto count = static_cast<uint64_t>(leg_.rate * leg_.seconds);
     const auto urgent_every = leg_.urgent_rate > 0 ? static_cast<uint64_t>(leg_.rate / leg_.urgent_rate) : 0;
     for (uint64_t i = 0; i < count && !stop.stop_requested(); ++i) {
-      const absl::Time due = absl::FromUnixMicros(absl::ToUnixMicros(start + absl::Seconds(static_cast<double>(i) / leg_.rate)));
+      const absl::Time due =
+          absl::FromUnixMicros(absl::ToUnixMicros(start + absl::Seconds(static_cast<double>(i) / leg_.rate)));
       if (due > clock_.TimeNow()) {
         if (absl::Status flushed = publisher_->Flush(); !flushed.ok()) return flushed;
         SleepUntil(due);
@@ -216,7 +224,7 @@ class Run {
   Published published_;
   Spent mark_;
   absl::Duration wall_, server_cpu_, own_cpu_;
-  int64_t resident_before_ = 0, resident_after_ = 0;
+  int64_t resident_before_ = 0, resident_after_ = 0, resident_peak_ = 0;
   double foreign_percent_ = 0;
 };
 
@@ -228,13 +236,17 @@ int main(int argc, char** argv) {
   const std::map<std::string, Target> targets = {
       {"hub", Target::kHub}, {"nats", Target::kNats}, {"redis", Target::kRedis}, {"raw", Target::kRaw}};
   const std::map<std::string, Mode> modes = {{"flood", Mode::kFlood}, {"paced", Mode::kPaced}, {"idle", Mode::kIdle}};
-  app.add_option("--target", leg.subscribers.target, "hub, nats, redis or raw")->transform(CLI::CheckedTransformer(targets))->required();
+  app.add_option("--target", leg.subscribers.target, "hub, nats, redis or raw")
+      ->transform(CLI::CheckedTransformer(targets))
+      ->required();
   app.add_option("--server", leg.subscribers.server, "host:port")->required();
   app.add_option("--pid", leg.pid, "the server's process")->required();
   app.add_option("--also", leg.also, "processes that work for it");
   app.add_option("--mode", leg.mode, "flood, paced or idle")->transform(CLI::CheckedTransformer(modes))->required();
-  app.add_option("--identity", leg.subscribers.identity, "the hub: folder of cert.pem, key.pem, ca.pem; none = clear text");
-  app.add_option("--subscribers", leg.subscribers.connections, "connections, one subscription each")->check(CLI::PositiveNumber);
+  app.add_option("--identity", leg.subscribers.identity,
+                 "the hub: folder of cert.pem, key.pem, ca.pem; none = clear text");
+  app.add_option("--subscribers", leg.subscribers.connections, "connections, one subscription each")
+      ->check(CLI::PositiveNumber);
   app.add_option("--filters", leg.subscribers.filters, "the hub: different filters")->check(CLI::Range(1, 1024));
   app.add_option("--behind", leg.subscribers.behind, "the hub: so many of them start at the log's beginning");
   app.add_flag("--urgent", leg.subscribers.urgent, "the hub: urgent events ahead of the order");

@@ -24,6 +24,15 @@ int64_t ResidentBytes(pid_t pid) {
   return file ? resident * sysconf(_SC_PAGESIZE) : 0;
 }
 
+int64_t ResidentBytesPeak(pid_t pid) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/status"));
+  for (std::string word; file >> word;) {
+    int64_t kilobytes = 0;
+    if (word == "VmHWM:" && file >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+
 absl::Duration CpuOfMachine() {
   std::ifstream file("/proc/stat");
   std::string word;

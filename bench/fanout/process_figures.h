@@ -16,6 +16,8 @@ namespace hub::bench {
 absl::Duration CpuOf(pid_t pid);
 // Resident bytes now. Zero: no such process.
 int64_t ResidentBytes(pid_t pid);
+// The most that were resident so far.
+int64_t ResidentBytesPeak(pid_t pid);
 // CPU time that all processes of the machine have taken, interrupts included and waiting for the disk not.
 absl::Duration CpuOfMachine();
 

@@ -96,7 +96,8 @@ class LogPublisher final : public Publisher {
 
   absl::Status Publish(uint64_t number, absl::Time stamp, Lane lane) override {
     LoadRecord record = MakeRecord(number, stamp, lane);
-    Put(static_cast<int32_t>(number % static_cast<uint64_t>(partitions_)), {std::move(record.key), std::move(record.value)});
+    Put(static_cast<int32_t>(number % static_cast<uint64_t>(partitions_)),
+        {std::move(record.key), std::move(record.value)});
     const absl::Duration now = clock_.Monotonic();
     if (now - ticked_at_ >= kTick) {
       ticked_at_ = now;
@@ -118,10 +119,11 @@ class LogPublisher final : public Publisher {
  private:
   void Put(int32_t partition, eventlog::Record record) {
     ++pending_;
-    log_->Append({eventlog::kEventsTopic, partition}, std::move(record), [this](absl::StatusOr<eventlog::Offset> landed) {
-      if (!landed.ok()) failed_ = true;
-      --pending_;
-    });
+    log_->Append({eventlog::kEventsTopic, partition}, std::move(record),
+                 [this](absl::StatusOr<eventlog::Offset> landed) {
+                   if (!landed.ok()) failed_ = true;
+                   --pending_;
+                 });
   }
   const int32_t partitions_;
   const base::RealClock clock_;

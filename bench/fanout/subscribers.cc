@@ -32,11 +32,11 @@ constexpr absl::Duration kAckInterval = absl::Milliseconds(500);
 
 // Number `number` of the filters that match every event of load_event.h.
 api::Filter FilterOf(int number) {
-  static constexpr api::IdentifierType kMore[] = {
-      api::IDENTIFIER_TYPE_LANDLINE,    api::IDENTIFIER_TYPE_MACHINE,      api::IDENTIFIER_TYPE_FOREIGN_PHONE,
-      api::IDENTIFIER_TYPE_UPI_ADDRESS, api::IDENTIFIER_TYPE_BANK_ACCOUNT, api::IDENTIFIER_TYPE_URL,
-      api::IDENTIFIER_TYPE_WHATSAPP,    api::IDENTIFIER_TYPE_TELEGRAM,     api::IDENTIFIER_TYPE_EMAIL,
-      api::IDENTIFIER_TYPE_IP_ADDRESS};
+  static constexpr api::IdentifierType kMore[] = {api::IDENTIFIER_TYPE_LANDLINE,      api::IDENTIFIER_TYPE_MACHINE,
+                                                  api::IDENTIFIER_TYPE_FOREIGN_PHONE, api::IDENTIFIER_TYPE_UPI_ADDRESS,
+                                                  api::IDENTIFIER_TYPE_BANK_ACCOUNT,  api::IDENTIFIER_TYPE_URL,
+                                                  api::IDENTIFIER_TYPE_WHATSAPP,      api::IDENTIFIER_TYPE_TELEGRAM,
+                                                  api::IDENTIFIER_TYPE_EMAIL,         api::IDENTIFIER_TYPE_IP_ADDRESS};
   api::Filter filter;
   auto* clause = filter.add_any_of();
   clause->add_types(api::IDENTIFIER_TYPE_MOBILE);
@@ -106,8 +106,8 @@ class Impl final : public Subscribers {
   }
 
   absl::Status Turn(absl::Duration wait) override {
-    const int count =
-        epoll_wait(epoll_, ready_.data(), static_cast<int>(ready_.size()), static_cast<int>(wait / absl::Milliseconds(1)));
+    const int count = epoll_wait(epoll_, ready_.data(), static_cast<int>(ready_.size()),
+                                 static_cast<int>(wait / absl::Milliseconds(1)));
     monotonic_ = clock_.Monotonic();
     now_micros_ = absl::ToUnixMicros(clock_.TimeNow());
     for (int i = 0; i < count; ++i) {
@@ -156,7 +156,8 @@ class Impl final : public Subscribers {
     if (connection->fd < 0) return absl::ResourceExhaustedError("no socket: raise the limit of open files (ulimit -n)");
     const int on = 1;
     setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(connection->fd, reinterpret_cast<const sockaddr*>(&server_), sizeof server_) != 0 && errno != EINPROGRESS)
+    if (connect(connection->fd, reinterpret_cast<const sockaddr*>(&server_), sizeof server_) != 0 &&
+        errno != EINPROGRESS)
       return absl::UnavailableError(absl::StrCat("connect: ", std::strerror(errno)));
     connection->protocol = options_.target == Target::kNats    ? NatsProtocol()
                            : options_.target == Target::kRedis ? RedisProtocol()
@@ -217,8 +218,8 @@ class Impl final : public Subscribers {
       connection->in.append(buffer, static_cast<size_t>(got));
       bytes = connection->in;
     }
-    const int64_t taken =
-        connection->protocol->Take(bytes, [this, connection](absl::string_view event) { OnEvent(connection, event, false); });
+    const int64_t taken = connection->protocol->Take(
+        bytes, [this, connection](absl::string_view event) { OnEvent(connection, event, false); });
     if (taken < 0) return absl::InternalError("the server said something that isn't understood");
     if (connection->in.empty()) {
       connection->in.assign(buffer + taken, static_cast<size_t>(got - taken));

@@ -24,8 +24,8 @@ enum class Target { kHub, kNats, kRedis, kRaw };
 
 struct SubscriberOptions {
   Target target = Target::kHub;
-  std::string server;        // host:port
-  std::string identity;      // the hub: folder of cert.pem, key.pem, ca.pem; empty = clear text
+  std::string server;    // host:port
+  std::string identity;  // the hub: folder of cert.pem, key.pem, ca.pem; empty = clear text
   int connections = 600;
   // The hub: so many different filters, dealt out in turn. All match every event of load_event.h, and the hub can't know.
   int filters = 20;
