@@ -16,6 +16,7 @@ base::Counter CounterFor(base::Metrics* metrics, const char* result) {
 
 Gate::Gate(const access::PolicyHolder* policy, base::Metrics* metrics, const ServerOptions& options)
     : policy_(policy),
+      connections_(options.connections),
       insecure_principal_uri_(options.insecure_for_benches ? options.insecure_principal_uri : ""),
       admitted_(CounterFor(metrics, "admitted")),
       unauthenticated_(CounterFor(metrics, "unauthenticated")),
@@ -36,6 +37,7 @@ absl::StatusOr<access::Principal> Gate::Admit(const grpc::ServerContextBase& con
   absl::StatusOr<access::Principal> caller = Resolve(context, rpc);
   base::Counter& counter = caller.ok() ? admitted_ : absl::IsUnauthenticated(caller.status()) ? unauthenticated_ : denied_;
   counter.Increment();
+  if (caller.ok() && connections_ != nullptr) connections_->NoteCall(context.peer());
   return caller;
 }
 

@@ -4,6 +4,7 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/support/server_interceptor.h>
 
 #include <optional>
 
@@ -14,6 +15,8 @@
 #include "libs/base/mutex.h"
 #include "libs/base/status_macros.h"
 #include "libs/base/thread.h"
+#include "libs/rpc/acceptor.h"
+#include "libs/rpc/canary.h"
 #include "libs/rpc/tls.h"
 
 namespace hub::rpc {
@@ -32,8 +35,8 @@ void LogForGrpc(gpr_log_func_args* args) {
 // Each limit says what a peer beyond it gets.
 void SetLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
   const std::pair<const char*, int> arguments[] = {
-      // A peer that doesn't answer a PING for 10 s after 30 s of silence is cut. It also sets TCP_USER_TIMEOUT to 10 s, which is what
-      // ends a connection whose peer stopped reading.
+      // A peer that doesn't answer a PING for 10 s after 30 s of silence is cut. (One that stopped reading: by TCP_USER_TIMEOUT, which the
+      // acceptor sets, and by the watchdog of writes.)
       {GRPC_ARG_KEEPALIVE_TIME_MS, 30'000},
       {GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000},
       {GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1},
@@ -46,7 +49,6 @@ void SetLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
       {GRPC_ARG_MAX_CONNECTION_IDLE_MS, 300'000},      // a connection without calls is told to go away
       {GRPC_ARG_HTTP2_BDP_PROBE, 0},                   // its PINGs cost more than they give with thousands of streams
       {GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 256 * 1024},  // without the probe, the window of what clients send
-      {GRPC_ARG_ALLOW_REUSEPORT, 0},                   // a second hub on the port is an error, not half of the traffic
   };
   for (const auto& [name, value] : arguments) builder->AddChannelArgument(name, value);
   // Larger messages: RESOURCE_EXHAUSTED.
@@ -68,24 +70,76 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Credentials(const Serve
   return grpc::InsecureServerCredentials();
 }
 
-class GrpcServer final : public Server {
+// Health checks and reflection are gRPC's own and don't pass the gate; who makes them has called as well. Intercepts nothing.
+class NotesOwnCalls final : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:
-  GrpcServer(std::unique_ptr<grpc::Server> server, int port) : server_(std::move(server)), port_(port) {}
-
-  ~GrpcServer() override {
-    if (!drained_) Drain([] {}, absl::ZeroDuration());
-    shutdown_thread_.Stop();
+  explicit NotesOwnCalls(Connections* connections) : connections_(connections) {}
+  grpc::experimental::Interceptor* CreateServerInterceptor(grpc::experimental::ServerRpcInfo* info) override {
+    if (absl::StartsWith(info->method(), "/grpc.")) connections_->NoteCall(info->server_context()->peer());
+    return nullptr;
   }
 
-  int port() const override { return port_; }
+ private:
+  Connections* const connections_;
+};
+
+class GrpcServer final : public Server {
+ public:
+  explicit GrpcServer(const ServerOptions& options) {
+    if (options.metrics == nullptr) own_metrics_.emplace();
+    metrics_ = options.metrics != nullptr ? options.metrics : &*own_metrics_;
+    if (options.connections == nullptr) own_connections_.emplace(options.limits, metrics_);
+    connections_ = options.connections != nullptr ? options.connections : &*own_connections_;
+  }
+
+  ~GrpcServer() override {
+    if (server_ == nullptr) return;
+    if (!drained_) Drain([] {}, absl::ZeroDuration());
+    shutdown_thread_.Stop();
+    server_.reset();
+    acceptor_.reset();
+  }
+
+  absl::Status Open(const ServerOptions& options, const std::vector<grpc::Service*>& services) {
+    HUB_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials, Credentials(options));
+    HUB_ASSIGN_OR_RETURN(acceptor_, Acceptor::Open(options.address, connections_, metrics_));
+    grpc::ServerBuilder builder;
+    using Kind = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
+    entrance_ = builder.experimental().AddExternalConnectionAcceptor(Kind::FROM_FD, credentials);
+    SetLimits(options, &builder);
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> factories;
+    factories.push_back(std::make_unique<NotesOwnCalls>(connections_));
+    builder.experimental().SetInterceptorCreators(std::move(factories));
+    for (grpc::Service* service : services) builder.RegisterService(service);
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr) return absl::InternalError("gRPC didn't start; its log says why");
+    SetServing(true);
+    acceptor_->Start([this](int fd) {
+      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+      connection.fd = fd;
+      entrance_->HandleNewConnection(&connection);
+    });
+    CanaryOptions canary;
+    canary.addresses = acceptor_->ReachableAt();
+    canary.tls = !options.insecure_for_benches;
+    canary_.emplace(std::move(canary), metrics_, [this](const PeerAddress& from) { acceptor_->ExpectCanary(from); });
+    return absl::OkStatus();
+  }
+
+  int port() const override { return acceptor_->port(); }
 
   void SetServing(bool serving) override {
     if (grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService()) health->SetServingStatus(serving);
   }
 
+  std::string ListenerProblem() const override { return canary_->Problem(); }
+
+  // The order matters: a connection that gRPC gets after Shutdown leaks, and the acceptor must see the end of each.
   void Drain(const std::function<void()>& finish_streams, absl::Duration grace) override {
     drained_ = true;
     SetServing(false);
+    canary_->Stop();
+    acceptor_->StopAccepting();
     finish_streams();
     // On a thread: with a client that is blocked in TCP, Shutdown ignores its deadline.
     shutdown_thread_ = base::Thread("grpc-shutdown", [this, grace](std::stop_token) {
@@ -94,15 +148,28 @@ class GrpcServer final : public Server {
       shut_down_ = true;
       changed_.NotifyAll();
     });
-    base::MutexLock lock(&mu_);
-    // Two waits at most: a wake-up without a reason costs accuracy, not correctness.
-    for (int i = 0; i < 2 && !shut_down_; ++i) changed_.WaitFor(&mu_, grace + absl::Seconds(1));
-    if (!shut_down_) HUB_LOG(WARN, "grpc_shutdown_pending", {{"why", "a client stopped reading"}});
+    if (IsShutDownWithin(grace + absl::Seconds(1))) return;
+    HUB_LOG(WARN, "connections_cut_at_the_end", {{"connections", connections_->open()}, {"why", "a client stopped reading"}});
+    connections_->EndAll();
+    if (!IsShutDownWithin(absl::Seconds(1))) HUB_LOG(WARN, "grpc_shutdown_pending");
   }
 
  private:
-  const std::unique_ptr<grpc::Server> server_;
-  const int port_;
+  bool IsShutDownWithin(absl::Duration time) {
+    base::MutexLock lock(&mu_);
+    // Two waits at most: a wake-up without a reason costs accuracy, not correctness.
+    for (int i = 0; i < 2 && !shut_down_; ++i) changed_.WaitFor(&mu_, time);
+    return shut_down_;
+  }
+
+  std::optional<base::Metrics> own_metrics_;
+  base::Metrics* metrics_;
+  std::optional<Connections> own_connections_;
+  Connections* connections_;
+  std::unique_ptr<Acceptor> acceptor_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> entrance_;
+  std::unique_ptr<grpc::Server> server_;
+  std::optional<Canary> canary_;
   bool drained_ = false;
   base::Mutex mu_;
   base::CondVar changed_;
@@ -121,7 +188,6 @@ bool IsLoopback(absl::string_view address) {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
                                                       const std::vector<grpc::Service*>& services) {
-  HUB_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials, Credentials(options));
   static const bool once_per_process = [] {
     gpr_set_log_function(LogForGrpc);
     grpc::EnableDefaultHealthCheckService(true);
@@ -129,18 +195,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
     return true;
   }();
   (void)once_per_process;
-  grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort(options.address, credentials, &port);
-  SetLimits(options, &builder);
-  for (grpc::Service* service : services) builder.RegisterService(service);
-  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server == nullptr || port == 0) {
-    return absl::UnavailableError(absl::StrCat(options.address, ": can't listen; is the port taken, or the address another machine's?"));
-  }
-  auto result = std::make_unique<GrpcServer>(std::move(server), port);
-  result->SetServing(true);
-  return result;
+  auto server = std::make_unique<GrpcServer>(options);
+  HUB_RETURN_IF_ERROR(server->Open(options, services));
+  return server;
 }
 
 }  // namespace hub::rpc

@@ -1,4 +1,4 @@
-// The gRPC server's life: credentials, limits, health, reflection, the caller of each RPC, and a drain that neither hangs nor aborts.
+// The gRPC server's life: listener, credentials, limits, health, reflection, the caller of each RPC, and a drain that neither hangs nor aborts.
 //
 // Thread safety: Start and Drain from one thread; Caller from any.
 #pragma once
@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "libs/access/policy.h"
 #include "libs/base/metrics.h"
+#include "libs/rpc/connections.h"
 
 namespace grpc {
 class AuthContext;
@@ -31,6 +32,10 @@ struct ServerOptions {
   bool insecure_for_benches = false;
   std::string insecure_principal_uri;
   size_t message_bytes_max = size_t{4} << 20;
+  ConnectionLimits limits;  // of the server's own table; one that is given has its own
+  // Borrowed, outlives gate and server. Null: the server makes its own and counts nowhere; then no call keeps a connection from eviction.
+  Connections* connections = nullptr;
+  base::Metrics* metrics = nullptr;
 };
 
 // True for localhost, 127.0.0.0/8 and ::1, with or without a port.
@@ -51,6 +56,7 @@ class Gate {
   absl::StatusOr<access::Principal> Resolve(const grpc::ServerContextBase& context, absl::string_view rpc) const;
 
   const access::PolicyHolder* const policy_;
+  Connections* const connections_;            // may be null
   const std::string insecure_principal_uri_;  // empty: mTLS
   mutable base::Counter admitted_;
   mutable base::Counter unauthenticated_;
@@ -66,9 +72,11 @@ class Server {
   virtual ~Server() = default;
   virtual int port() const = 0;
   virtual void SetServing(bool serving) = 0;
-  // Health NOT_SERVING, then `finish_streams` (which must make every open stream finish), then no new calls, and `grace` for the rest;
-  // what is left is cancelled. Returns within `grace` and a second, also when a client that stopped reading holds a call open: then
-  // the destructor waits until the kernel gives that connection up (10 s), and what handlers use must live so long.
+  // Empty while the listener answers our own hello; a line for /readyz otherwise. Any thread.
+  virtual std::string ListenerProblem() const = 0;
+  // Health NOT_SERVING and no new connections, then `finish_streams` (which must make every open stream finish), then no new calls, and
+  // `grace` for the rest; what is left is cancelled, and a second later its connections are cut: a client that stopped reading holds its
+  // calls open otherwise. Returns within `grace` and two seconds or so.
   virtual void Drain(const std::function<void()>& finish_streams, absl::Duration grace) = 0;
 };
 

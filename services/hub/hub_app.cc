@@ -57,7 +57,10 @@ class Impl final : public HubApp {
         clock_(clock),
         stop_asked_(std::move(stop_asked)),
         policy_(config_.policy.policy),
-        policy_text_(config_.policy.text) {}
+        policy_text_(config_.policy.text),
+        server_options_(config_.server) {
+    server_options_.metrics = &metrics_;
+  }
 
   ~Impl() override {
     server_.reset();  // waits for every handler; only then may what they use go
@@ -80,7 +83,11 @@ class Impl final : public HubApp {
                                                   stores_.log->log_id(), clock_, &metrics_));
     }
     if (kind_.registry) HUB_RETURN_IF_ERROR(StartRegistry());
-    gate_.emplace(&policy_, &metrics_, config_.server);
+    if (kind_.Serves()) {
+      connections_.emplace(config_.server.limits, &metrics_);
+      server_options_.connections = &*connections_;
+    }
+    gate_.emplace(&policy_, &metrics_, server_options_);
     if (kind_.query) {
       feeder_ = std::make_unique<query::ReplicaFeeder>(clock_, stores_.log.get(), replica_.get(), &metrics_);
       feeder_->Start();
@@ -421,7 +428,7 @@ class Impl final : public HubApp {
     if (fanout_) services.push_back(fanout_->service());
     if (bindings_ != nullptr) services.push_back(bindings_->operations());
     if (lookup_) services.push_back(bindings_->lookup());
-    absl::StatusOr<std::unique_ptr<rpc::Server>> server = rpc::Server::Start(config_.server, services);
+    absl::StatusOr<std::unique_ptr<rpc::Server>> server = rpc::Server::Start(server_options_, services);
     if (!server.ok()) return base::Annotate(server.status(), "listen.address");
     server_ = *std::move(server);
     return absl::OkStatus();
@@ -439,7 +446,7 @@ class Impl final : public HubApp {
       case Stage::kServing:
         break;
     }
-    return Unready(Parts(), *clock_, config_.lookup_age_max);
+    return Unready(Parts(), *clock_, config_.lookup_age_max) + (server_ == nullptr ? "" : server_->ListenerProblem());
   }
 
   std::string StatusPage() const {
@@ -476,6 +483,8 @@ class Impl final : public HubApp {
   std::unique_ptr<eventlog::KafkaGroup> group_;
   std::unique_ptr<query::ReplicaFeeder> feeder_;
   std::optional<rpc::WorkerPool> workers_;
+  rpc::ServerOptions server_options_;
+  std::optional<rpc::Connections> connections_;
   std::optional<rpc::Gate> gate_;
   std::optional<ingest::ReportIntake> intake_;
   std::unique_ptr<ingest::IngestService> ingest_;

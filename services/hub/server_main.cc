@@ -1,5 +1,7 @@
 #include "services/hub/server_main.h"
 
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <iostream>
@@ -36,6 +38,15 @@ int Run(const ServerKind& kind, HubConfig config) {
   return 0;
 }
 
+// Connections are two descriptors each, and what a login shell or Debian's default allows (1024) would be few. The hard limit is the
+// operator's word: LimitNOFILE.
+void RaiseOpenFiles() {
+  rlimit files = {};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
 const char* Purpose(const ServerKind& kind) {
   if (kind.IsWhole()) return "The Fraud Intelligence Hub in one process.";
   if (kind.ingest) return "Takes reports in and puts them on the log.";
@@ -48,6 +59,7 @@ const char* Purpose(const ServerKind& kind) {
 
 int ServerMain(const ServerKind& kind, int argc, char** argv) {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  RaiseOpenFiles();
   setenv("GRPC_VERBOSITY", "ERROR", /*overwrite=*/0);
   const std::string name = kind.name;
   CLI::App options(
