@@ -194,21 +194,9 @@ class Impl final : public HubApp {
   absl::Status Open() {
     HUB_ASSIGN_OR_RETURN(stores_, OpenStores(kind_, config_, clock_, &metrics_));
     HUB_RETURN_IF_ERROR(ReadControl());
-    return base::Annotate(OpenMirror(), "data_dir: the copy of events can't be opened");
-  }
-
-  // Streams that are behind read the copy, and never hold up the others by asking a broker.
-  absl::Status OpenMirror() {
-    if (!kind_.fanout || config_.log_kind != LogKind::kKafka) return absl::OkStatus();
-    store::DatabaseOptions options;
-    options.block_cache_bytes = size_t{64} << 20;
-    HUB_ASSIGN_OR_RETURN(std::unique_ptr<store::Database> database,
-                         store::OpenDatabase(config_.data_dir + "/events-copy", eventlog::MirrorTables(), options));
-    eventlog::MirrorOptions mirror;
-    mirror.topic = eventlog::kEventsTopic;
-    mirror.partitions = config_.partitions;
-    HUB_ASSIGN_OR_RETURN(
-        mirror_, eventlog::MirroredLog::Open(stores_.log.get(), std::move(database), mirror, clock_, &metrics_));
+    if (kind_.fanout && config_.log_kind == LogKind::kKafka) {
+      HUB_ASSIGN_OR_RETURN(mirror_, OpenEventsCopy(config_, stores_.log.get(), clock_, &metrics_));
+    }
     return absl::OkStatus();
   }
 

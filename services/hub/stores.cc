@@ -28,6 +28,8 @@ constexpr absl::Duration kBrokerTimeout = absl::Seconds(20);
 // Folders in data_dir.
 constexpr char kLogFolder[] = "/log";
 constexpr char kStateFolder[] = "/state";
+constexpr char kEventsCopyFolder[] = "/events-copy";
+constexpr size_t kEventsCopyCacheBytes = size_t{64} << 20;
 constexpr char kAuditFolder[] = "/audit";
 
 // Makes a folder for this user only.
@@ -157,6 +159,22 @@ absl::StatusOr<Stores> OpenStores(const ServerKind& kind, const HubConfig& confi
   }
   if (kind.Answers()) HUB_RETURN_IF_ERROR(OpenAudit(config, clock, &stores));
   return stores;
+}
+
+absl::StatusOr<std::unique_ptr<eventlog::MirroredLog>> OpenEventsCopy(const HubConfig& config, eventlog::Log* log,
+                                                                      const base::Clock* clock,
+                                                                      base::Metrics* metrics) {
+  store::DatabaseOptions options;
+  options.block_cache_bytes = kEventsCopyCacheBytes;
+  eventlog::MirrorOptions mirror;
+  mirror.topic = eventlog::kEventsTopic;
+  mirror.partitions = config.partitions;
+  absl::StatusOr<std::unique_ptr<store::Database>> database =
+      store::OpenDatabase(config.data_dir + kEventsCopyFolder, eventlog::MirrorTables(), options);
+  absl::StatusOr<std::unique_ptr<eventlog::MirroredLog>> copy = database.status();
+  if (database.ok()) copy = eventlog::MirroredLog::Open(log, *std::move(database), mirror, clock, metrics);
+  if (!copy.ok()) return base::Annotate(copy.status(), "data_dir: the copy of events can't be opened");
+  return copy;
 }
 
 }  // namespace hub::hub_service

@@ -14,6 +14,7 @@
 #include "libs/base/hash.h"
 #include "libs/base/metrics.h"
 #include "libs/eventlog/log.h"
+#include "libs/eventlog/mirrored_log.h"
 #include "libs/model/token.h"
 #include "libs/store/database.h"
 #include "services/hub/hub_config.h"
@@ -46,5 +47,9 @@ struct Stores {
 // Unavailable: the log is not there yet; another try may do.
 absl::StatusOr<Stores> OpenStores(const ServerKind& kind, const HubConfig& config, const base::Clock* clock,
                                   base::Metrics* metrics);
+
+// The log with a copy of its events on this machine: streams that are behind read that, and never hold up the others by asking a broker.
+absl::StatusOr<std::unique_ptr<eventlog::MirroredLog>> OpenEventsCopy(const HubConfig& config, eventlog::Log* log,
+                                                                      const base::Clock* clock, base::Metrics* metrics);
 
 }  // namespace hub::hub_service
