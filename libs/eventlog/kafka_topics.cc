@@ -88,6 +88,7 @@ constexpr Grant kGrants[] = {
     {"query", kEventsTopic, "R"},        {"query", kUrgentTopic, "R"},
     {"query", kHistoryTopic, "R"},       {"query", kCursorsTopic, "R"},
     {"query", kControlTopic, "RW"},      {"query", kQuarantineTopic, "RW"},
+    {"fanout", kReceiptsTopic, "W"},     {"query", kReceiptsTopic, "R"},
 };
 constexpr const char* kUsers[] = {"registry", "ingest", "fanout", "query"};
 

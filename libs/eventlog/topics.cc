@@ -36,6 +36,7 @@ std::vector<TopicSpec> HubTopics(int32_t partitions) {
       Deleted(kUrgentTopic, partitions, 7 * kDay),
       Deleted(kHistoryTopic, partitions, 400 * kDay),
       Compacted(kCursorsTopic, 1, absl::ZeroDuration()),
+      Deleted(kReceiptsTopic, 1, 400 * kDay),
       Compacted(kControlTopic, 1, absl::ZeroDuration()),
       Deleted(kQuarantineTopic, 1, 30 * kDay),
   };

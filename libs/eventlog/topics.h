@@ -15,6 +15,7 @@ inline constexpr char kHistoryTopic[] = "hub.history.v1";
 inline constexpr char kControlTopic[] = "hub.control.v1";
 inline constexpr char kQuarantineTopic[] = "hub.quarantine.v1";
 inline constexpr char kCursorsTopic[] = "hub.cursors.v1";
+inline constexpr char kReceiptsTopic[] = "hub.receipts.v1";
 
 // All topics; reports, events, urgent and history have `partitions` each, the others one.
 std::vector<TopicSpec> HubTopics(int32_t partitions);

@@ -18,14 +18,15 @@ const TopicSpec& Find(const std::vector<TopicSpec>& topics, const std::string& n
 
 TEST_CASE("the hub's topics have the cleanup that the design relies on", "[eventlog][topics]") {
   const std::vector<TopicSpec> topics = HubTopics(16);
-  CHECK(topics.size() == 7);
+  CHECK(topics.size() == 8);
   for (const char* name : {kReportsTopic, kEventsTopic, kUrgentTopic, kHistoryTopic}) CHECK(Find(topics, name).partitions == 16);
-  for (const char* name : {kControlTopic, kCursorsTopic, kQuarantineTopic}) CHECK(Find(topics, name).partitions == 1);
+  for (const char* name : {kControlTopic, kCursorsTopic, kReceiptsTopic, kQuarantineTopic}) CHECK(Find(topics, name).partitions == 1);
   for (const char* name : {kEventsTopic, kControlTopic, kCursorsTopic}) CHECK(Find(topics, name).cleanup == Cleanup::kCompact);
   CHECK(Find(topics, kReportsTopic).retention > absl::Hours(35 * 24));
   CHECK(Find(topics, kEventsTopic).compaction_lag == absl::Hours(8 * 24));
   CHECK(Find(topics, kUrgentTopic).retention == absl::Hours(7 * 24));
   CHECK(Find(topics, kHistoryTopic).retention == absl::Hours(400 * 24));
+  CHECK(Find(topics, kReceiptsTopic).retention == absl::Hours(400 * 24));
   CHECK(Find(topics, kQuarantineTopic).retention == absl::Hours(30 * 24));
   MemoryLog log(nullptr, {});
   CHECK(log.EnsureTopics(topics).ok());

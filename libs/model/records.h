@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "absl/time/time.h"
+#include "libs/model/cursor.h"
 #include "libs/model/event.h"
 #include "libs/model/report.h"
 #include "libs/model/rules.h"
@@ -84,7 +86,41 @@ struct ControlItem {
   friend bool operator==(const ControlItem&, const ControlItem&) = default;
 };
 
-using LogBody = std::variant<Report, RulesUpdate, Tick, Event, StateUpdate, TermMark, HistoryEntry, Quarantined,
-                             ControlItem, UrgentCopy>;
+// Where a named cursor stands, on the cursors topic: an attach, whose offset is the generation from then on, or what was acknowledged since.
+struct CursorUpdate {
+  std::string stakeholder;
+  std::string name;
+  Cursor cursor;  // without positions: a stream that has no place yet to come back to
+  int64_t generation = kAttaches;
+  std::string node;
+  absl::Time attached_at = absl::InfinitePast();
+  absl::Time acked_at = absl::InfinitePast();  // infinitely past: a start, nothing was acknowledged
+  std::string client_id;
+
+  static constexpr int64_t kAttaches = -1;
+  friend bool operator==(const CursorUpdate&, const CursorUpdate&) = default;
+};
+
+// What one node found out since its last one about who was sent an urgent event and who has confirmed it. Of all records of an event the
+// earliest times count.
+struct ReceiptUpdate {
+  struct Receipt {
+    std::string stakeholder;
+    absl::Time sent_at = absl::InfiniteFuture();       // infinite: this record doesn't say
+    absl::Time confirmed_at = absl::InfiniteFuture();  // likewise
+    friend bool operator==(const Receipt&, const Receipt&) = default;
+  };
+  std::string node;
+  int32_t partition = 0;
+  int64_t offset = 0;  // of the event
+  IndicatorKey key;
+  uint64_t version = 0;
+  absl::Time decided_at = absl::InfinitePast();
+  std::vector<Receipt> receipts;  // ordered by stakeholder
+  friend bool operator==(const ReceiptUpdate&, const ReceiptUpdate&) = default;
+};
+
+using LogBody = std::variant<Report, RulesUpdate, Tick, Event, StateUpdate, TermMark, HistoryEntry, Quarantined, ControlItem,
+                             UrgentCopy, CursorUpdate, ReceiptUpdate>;
 
 }  // namespace hub::model

@@ -51,16 +51,8 @@ bool CursorSealer::SignWith(uint32_t key_id) {
 // format | MAC (16) | CursorToken, the MAC over format and token.
 std::string CursorSealer::Seal(const Cursor& cursor, absl::string_view stakeholder) const {
   fraudhub::internal::v1::CursorToken token;
-  token.set_log_id(cursor.log_id);
+  ToStored(cursor, &token);
   token.set_stakeholder(std::string(stakeholder));
-  token.set_filter_fingerprint(cursor.filter_fingerprint);
-  for (const CursorPosition& position : cursor.positions) {
-    token.add_partitions(position.partition);
-    token.add_offsets(position.offset);
-    token.add_terms(position.term);
-  }
-  token.set_issued_at(ToMicros(cursor.issued_at));
-  for (const int64_t offset : cursor.urgent_offsets) token.add_urgent_offsets(offset);
   base::MutexLock lock(&mu_);
   token.set_key_id(signs_);
   const std::string body = std::string(1, kFormat) + token.SerializeAsString();
@@ -83,20 +75,46 @@ absl::StatusOr<Cursor> CursorSealer::Open(absl::string_view text, absl::string_v
     }
     mac = MacOf(key->second, body);
   }
+  Cursor cursor;
   if (!base::ConstantTimeEqual(text.substr(1, kMacBytes), mac) || token.stakeholder() != std::string(stakeholder) ||
-      token.partitions_size() != token.offsets_size() || token.partitions_size() != token.terms_size() ||
-      (token.urgent_offsets_size() != 0 && token.urgent_offsets_size() != token.partitions_size())) {
+      !FromStored(token, &cursor).ok()) {
     return Invalid();
   }
-  Cursor cursor;
-  cursor.log_id = token.log_id();
-  cursor.filter_fingerprint = token.filter_fingerprint();
-  for (int i = 0; i < token.partitions_size(); ++i) {
-    cursor.positions.push_back({token.partitions(i), token.offsets(i), token.terms(i)});
-  }
-  cursor.issued_at = FromMicros(token.issued_at());
-  cursor.urgent_offsets.assign(token.urgent_offsets().begin(), token.urgent_offsets().end());
   return cursor;
+}
+
+void ToStored(const Cursor& cursor, fraudhub::internal::v1::CursorToken* out) {
+  out->set_log_id(cursor.log_id);
+  out->set_filter_fingerprint(cursor.filter_fingerprint);
+  for (const CursorPosition& position : cursor.positions) {
+    out->add_partitions(position.partition);
+    out->add_offsets(position.offset);
+    out->add_terms(position.term);
+  }
+  out->set_issued_at(ToMicros(cursor.issued_at));
+  for (const int64_t offset : cursor.urgent_offsets) out->add_urgent_offsets(offset);
+  out->set_snapshot_part(cursor.snapshot_part);
+  out->set_snapshot_parts(cursor.snapshot_parts);
+}
+
+absl::Status FromStored(const fraudhub::internal::v1::CursorToken& stored, Cursor* out) {
+  const int partitions = stored.partitions_size();
+  if (stored.offsets_size() != partitions || stored.terms_size() != partitions ||
+      (stored.urgent_offsets_size() != 0 && stored.urgent_offsets_size() != partitions) ||
+      (stored.snapshot_part() > stored.snapshot_parts())) {
+    return absl::DataLossError("stored cursor: lists that do not go together");
+  }
+  out->log_id = stored.log_id();
+  out->filter_fingerprint = stored.filter_fingerprint();
+  out->positions.clear();
+  for (int i = 0; i < partitions; ++i) {
+    out->positions.push_back({stored.partitions(i), stored.offsets(i), stored.terms(i)});
+  }
+  out->issued_at = FromMicros(stored.issued_at());
+  out->urgent_offsets.assign(stored.urgent_offsets().begin(), stored.urgent_offsets().end());
+  out->snapshot_part = stored.snapshot_part();
+  out->snapshot_parts = stored.snapshot_parts();
+  return absl::OkStatus();
 }
 
 }  // namespace hub::wire

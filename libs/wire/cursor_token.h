@@ -6,31 +6,17 @@
 #include <cstdint>
 #include <map>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
 #include "libs/base/hash.h"
 #include "libs/base/mutex.h"
+#include "libs/model/cursor.h"
 
 namespace hub::wire {
 
-struct CursorPosition {
-  int32_t partition = 0;
-  int64_t offset = 0;  // of the next record to read
-  uint64_t term = 0;   // in force there
-  friend bool operator==(const CursorPosition&, const CursorPosition&) = default;
-};
-
-struct Cursor {
-  std::string log_id;
-  uint64_t filter_fingerprint = 0;
-  std::vector<CursorPosition> positions;  // one per partition, ascending
-  absl::Time issued_at = absl::InfinitePast();
-  // Of the next copies to read on `urgent`, one per partition like `positions`; empty: the stream had not asked for them.
-  std::vector<int64_t> urgent_offsets;
-};
+using model::Cursor;
+using model::CursorPosition;
 
 // Several keys may be accepted at a time; one of them seals. To change keys without losing a token: give every process the new key, then have
 // all seal with it, and take the old one away once tokens sealed with it are older than the resume window.

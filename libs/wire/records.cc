@@ -151,6 +151,34 @@ struct BodyWriter {
     out->mutable_control()->set_text(item.text);
   }
 
+  void operator()(const model::CursorUpdate& update) const {
+    internal::CursorRecord* record = out->mutable_cursor();
+    ToStored(update.cursor, record->mutable_cursor());
+    record->mutable_cursor()->set_stakeholder(update.stakeholder);
+    record->set_name(update.name);
+    record->set_generation(update.generation);
+    record->set_node(update.node);
+    record->set_attached_at(ToMicros(update.attached_at));
+    record->set_acked_at(ToMicros(update.acked_at));
+    record->set_client_id(update.client_id);
+  }
+
+  void operator()(const model::ReceiptUpdate& update) const {
+    internal::ReceiptRecord* record = out->mutable_receipt();
+    record->set_node(update.node);
+    record->set_partition(update.partition);
+    record->set_offset(update.offset);
+    record->set_key(model::ToBytes(update.key));
+    record->set_version(update.version);
+    record->set_decided_at(ToMicros(update.decided_at));
+    for (const model::ReceiptUpdate::Receipt& receipt : update.receipts) {
+      internal::StoredReceipt* stored = record->add_receipts();
+      stored->set_stakeholder(receipt.stakeholder);
+      stored->set_sent_at(ToMicros(receipt.sent_at));
+      stored->set_confirmed_at(ToMicros(receipt.confirmed_at));
+    }
+  }
+
   void operator()(const model::Quarantined& quarantined) const {
     internal::QuarantineRecord* record = out->mutable_quarantine();
     record->set_topic(quarantined.topic);
@@ -240,6 +268,32 @@ model::ControlItem FromStored(const internal::ControlRecord& record) {
   return {.name = record.name(), .version = record.version(), .text = record.text()};
 }
 
+absl::Status FromStored(const internal::CursorRecord& record, model::CursorUpdate* out) {
+  HUB_RETURN_IF_ERROR(FromStored(record.cursor(), &out->cursor));
+  out->stakeholder = record.cursor().stakeholder();
+  out->name = record.name();
+  out->generation = record.generation();
+  out->node = record.node();
+  out->attached_at = FromMicros(record.attached_at());
+  out->acked_at = FromMicros(record.acked_at());
+  out->client_id = record.client_id();
+  return absl::OkStatus();
+}
+
+absl::Status FromStored(const internal::ReceiptRecord& record, model::ReceiptUpdate* out) {
+  HUB_RETURN_IF_ERROR(KeyFromStored(record.key(), &out->key));
+  out->node = record.node();
+  out->partition = record.partition();
+  out->offset = record.offset();
+  out->version = record.version();
+  out->decided_at = FromMicros(record.decided_at());
+  for (const internal::StoredReceipt& stored : record.receipts()) {
+    out->receipts.push_back(
+        {stored.stakeholder(), FromMicros(stored.sent_at()), FromMicros(stored.confirmed_at())});
+  }
+  return absl::OkStatus();
+}
+
 absl::Status BodyFromStored(const internal::LogRecord& record, uint64_t term, model::LogBody* out) {
   switch (record.body_case()) {
     case internal::LogRecord::kReport:
@@ -264,10 +318,12 @@ absl::Status BodyFromStored(const internal::LogRecord& record, uint64_t term, mo
     case internal::LogRecord::kControl:
       *out = FromStored(record.control());
       return absl::OkStatus();
+    case internal::LogRecord::kCursor:
+      return FromStored(record.cursor(), &out->emplace<model::CursorUpdate>());
+    case internal::LogRecord::kReceipt:
+      return FromStored(record.receipt(), &out->emplace<model::ReceiptUpdate>());
     case internal::LogRecord::kUrgent:
       return FromStored(record.urgent(), &out->emplace<model::UrgentCopy>());
-    case internal::LogRecord::kCursor:
-    case internal::LogRecord::kReceipt:
     case internal::LogRecord::BODY_NOT_SET:
       break;
   }

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "libs/model/cursor.h"
 #include "libs/model/event.h"
 #include "libs/model/indicator.h"
 #include "libs/model/report.h"
@@ -16,6 +17,7 @@ namespace fraudhub::config::v1 {
 class Rules;
 }
 namespace fraudhub::internal::v1 {
+class CursorToken;
 class StoredAttributes;
 class StoredIndicator;
 class StoredReport;
@@ -52,6 +54,10 @@ absl::Status FromStored(const fraudhub::internal::v1::StoredIndicator& stored, m
 // Details of an action are kept for ACTION_TAKEN only.
 void ToStored(const model::Report& report, fraudhub::internal::v1::StoredReport* out);
 absl::Status FromStored(const fraudhub::internal::v1::StoredReport& stored, model::Report* out);
+
+// All but stakeholder and key id. DataLoss: the lists don't go together.
+void ToStored(const model::Cursor& cursor, fraudhub::internal::v1::CursorToken* out);
+absl::Status FromStored(const fraudhub::internal::v1::CursorToken& stored, model::Cursor* out);
 
 // Rules travel in the form of their file, without defaults: every field stands for itself. Lapse and review are whole days.
 void ToStored(const model::Rules& rules, fraudhub::config::v1::Rules* out);
