@@ -18,7 +18,7 @@ void OnSignal(int signal) {
 
 int main(int argc, char** argv) {
   hub::swarm::SwarmOptions options;
-  double run_seconds = 0, quiet_seconds = 0;
+  double run_seconds = 0, quiet_seconds = 0, heartbeat_seconds = 10, recovery_seconds = 0;
   CLI::App app{"Many simulated stakeholders in one process; compares what each received with what it may see."};
   app.add_option("--server", options.server, "host:port of the hub, several with commas between");
   app.add_option("--identities", options.identities,
@@ -34,8 +34,18 @@ int main(int argc, char** argv) {
   app.add_option("--until-quiet", quiet_seconds, "end when nothing came for so many seconds; 0 = never");
   app.add_option("--status-file", options.status_file, "JSON, rewritten twice a second");
   app.add_option("--seed", options.seed, "of reconnect pauses");
+  app.add_flag("--snapshots", options.snapshots, "begin with a snapshot");
+  app.add_flag("--urgent", options.urgent, "ask for urgent copies ahead of the order");
+  app.add_flag("--check", options.check, "judge every stream, not only the views at the end");
+  app.add_option("--require", options.require, "invariants that must have been tested, or the check fails")
+      ->delimiter(',');
+  app.add_option("--heartbeat-max", heartbeat_seconds, "--check: longest silence of an open stream, seconds");
+  app.add_option("--recovery-max", recovery_seconds, "--check: from a break to live, seconds; 0 = any");
+  app.add_flag("!--compacted", options.checker.dense, "--check: the log is compacted under the readers");
   CLI11_PARSE(app, argc, argv);
   if (run_seconds > 0) options.run_for = absl::Seconds(run_seconds);
+  options.checker.heartbeat_max = absl::Seconds(heartbeat_seconds);
+  if (recovery_seconds > 0) options.checker.recovery_max = absl::Seconds(recovery_seconds);
   if (quiet_seconds > 0) options.until_quiet = absl::Seconds(quiet_seconds);
 
   rlimit files{};

@@ -8,20 +8,21 @@
 #include <atomic>
 #include <cstdio>
 #include <fstream>
-#include <map>
 #include <random>
 #include <sstream>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "bench/swarm/checker.h"
 #include "bench/swarm/corrections.h"
 #include "bench/swarm/endpoint.h"
 #include "bench/swarm/h2_stream.h"
 #include "bench/swarm/latency.h"
+#include "bench/swarm/receiver.h"
 #include "bench/swarm/view.h"
-#include "bench/swarm/wire_scan.h"
 #include "fraudhub/config/v1/policy.pb.h"
 #include "fraudhub/v1/indicator.pb.h"
 #include "fraudhub/v1/subscription.pb.h"
@@ -63,9 +64,9 @@ struct Member {
   size_t server = 0;  // the next to try
 
   std::unique_ptr<H2Stream> stream;
-  View view;
-  std::string token;
-  std::map<int32_t, int64_t> positions;
+  std::unique_ptr<Receiver> receiver;
+  int number = 0;             // the checker's
+  absl::Duration hint;        // of a drain
   absl::Duration connect_at;  // monotonic, when there is no stream
   absl::Duration acked_at;
   bool opened = false;
@@ -96,11 +97,12 @@ class Swarm::Impl {
   void Connect(Member* member);
   void Break(Member* member, const absl::Status& why, absl::Duration hint);
   void OnMessage(Member* member, absl::string_view bytes);
-  void OnEvent(Member* member, absl::string_view bytes);
+  void OnEvent(Member* member, const Told& told);
   void NoteCorrection(Member* member, KeyId key, const EventHead& head, bool held);
   void Acknowledge(Member* member);
   bool Settled() const;
   void CompareViews();
+  absl::Status Verdict() const;
   void WriteStatus() const;
   int Connected() const;
 
@@ -112,6 +114,7 @@ class Swarm::Impl {
   std::vector<std::unique_ptr<Member>> members_;  // the auditor is the last
   KeyTable keys_;
   Auditor auditor_;
+  std::unique_ptr<Checker> checker_;  // with --check
   std::mt19937_64 random_;
   std::atomic<bool> stop_{false};
   std::atomic<int> figures_asked_{0};
@@ -120,7 +123,7 @@ class Swarm::Impl {
   absl::Duration started_;
   int64_t started_micros_ = 0;
   absl::Duration last_event_;
-  std::map<int32_t, int64_t> settled_at_;  // the auditor's positions after its last event
+  Positions settled_at_;  // the auditor's positions after its last event
   uint64_t deliveries_ = 0;
   Latency latency_;
   Corrections corrections_;
@@ -143,6 +146,7 @@ absl::Status Swarm::Impl::Open(const SwarmOptions& options) {
     servers_.push_back(*server);
   }
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
+  if (options.check) checker_ = std::make_unique<Checker>(policy_, options.checker);
 
   std::vector<int> may_subscribe;
   for (const auto& grant : policy_.grants()) {
@@ -183,6 +187,9 @@ absl::Status Swarm::Impl::AddMember(const config::Stakeholder& stakeholder, cons
     if (!identity.ok()) return identity.status();
     member->identity = *std::move(identity);
   }
+  member->receiver = std::make_unique<Receiver>(&keys_);
+  if (checker_ != nullptr)
+    member->number = checker_->AddStream(stakeholder, member->filter, auditor, member->receiver.get());
   members_.push_back(std::move(member));
   return absl::OkStatus();
 }
@@ -199,21 +206,26 @@ void Swarm::Impl::ConnectDue() {
 
 void Swarm::Impl::Connect(Member* member) {
   member->opened = false;
-  member->positions.clear();  // acknowledgements are of what this stream sent
-  member->stream =
-      std::make_unique<H2Stream>(member->identity.get(), servers_[member->server++ % servers_.size()], kPath,
-                                 [this, member](absl::string_view bytes) { OnMessage(member, bytes); });
+  member->receiver->OnConnect();
+  const size_t node = member->server++ % servers_.size();
+  if (checker_ != nullptr)
+    checker_->OnConnect(member->number, node, !member->receiver->token().empty(), clock_.Monotonic());
+  member->stream = std::make_unique<H2Stream>(member->identity.get(), servers_[node], kPath,
+                                              [this, member](absl::string_view bytes) { OnMessage(member, bytes); });
   if (absl::Status status = member->stream->Connect(); !status.ok()) {
     Break(member, status, absl::ZeroDuration());
     return;
   }
   api::SubscribeRequest request;
   *request.mutable_open()->mutable_filter() = member->filter;
-  if (member->token.empty()) {
-    request.mutable_open()->set_start(api::STREAM_START_EARLIEST);
+  if (member->receiver->token().empty()) {
+    const bool snapshot = options_.snapshots && !member->auditor;
+    request.mutable_open()->set_start(snapshot ? api::STREAM_START_SNAPSHOT : api::STREAM_START_EARLIEST);
   } else {
-    request.mutable_open()->set_token(member->token);
+    request.mutable_open()->set_token(member->receiver->token());
   }
+  // The auditor is the reference for order: nothing overtakes there.
+  request.mutable_open()->set_urgent(options_.urgent && !member->auditor);
   request.mutable_open()->set_client_id("hub-swarm");
   member->stream->Send(request.SerializeAsString());
   epoll_event event{};
@@ -225,89 +237,89 @@ void Swarm::Impl::Connect(Member* member) {
 void Swarm::Impl::Break(Member* member, const absl::Status& why, absl::Duration hint) {
   member->stream.reset();  // closing the socket takes it out of the epoll set
   member->last_error = std::string(why.message());
+  // The hub's refusals say what to do (model::Refuse); the rest of what it ends in order, it must have announced.
+  const bool afresh =
+      absl::StrContains(why.message(), "snapshot") || absl::StrContains(why.message(), "without%20the%20token");
+  const bool refused =
+      afresh || absl::StrContains(why.message(), "open%20again") || absl::StrContains(why.message(), "open again");
+  if (afresh) {
+    if (options_.snapshots) {
+      member->receiver->ForgetToken();
+    } else {
+      member->receiver->ForgetAll();
+    }
+  }
+  if (checker_ != nullptr) {
+    checker_->OnBreak(member->number, !refused && absl::StrContains(why.message(), "stream ended"), clock_.Monotonic());
+  }
   if (member->opened) ++member->reconnects;
   member->opened = false;
   // Full jitter; the hub's hint is the least.
   const double cap = std::min(5.0, 0.1 * (1 << std::min(member->attempts++, 10)));
   const absl::Duration pause = absl::Seconds(std::uniform_real_distribution<double>(0, cap)(random_));
-  member->connect_at = clock_.Monotonic() + std::max(hint, pause);
+  member->connect_at = clock_.Monotonic() + std::max({hint, member->hint, pause});
+  member->hint = absl::ZeroDuration();
 }
 
 void Swarm::Impl::OnMessage(Member* member, absl::string_view bytes) {
-  ScanFields(bytes, [&](int field, uint64_t, absl::string_view value) {
-    switch (field) {
-      case 1:
-        OnEvent(member, value);
-        break;
-      case 2: {
-        int32_t partition = 0;
-        int64_t offset = 0;
-        ScanFields(value, [&](int part, uint64_t number, absl::string_view) {
-          if (part == 1) partition = static_cast<int32_t>(number);
-          if (part == 2) offset = static_cast<int64_t>(number);
-        });
-        member->positions[partition] = offset;
-        break;
-      }
-      case 3:
-        member->opened = true;
-        member->ever_opened = true;
-        member->attempts = 0;
-        break;
-      case 4:
-      case 5:  // progress and drain: the token is field 1 of both
-        ScanFields(value, [&](int part, uint64_t, absl::string_view text) {
-          if (part == 1) member->token.assign(text.data(), text.size());
-        });
-        break;
-      default:
-        break;
-    }
-  });
+  Message message;
+  member->receiver->OnMessage(
+      bytes, [&](const Told& told) { OnEvent(member, told); }, &message);
+  if (message.opened) {
+    member->opened = true;
+    member->ever_opened = true;
+    member->attempts = 0;
+  }
+  if (message.drain) member->hint = message.reconnect_after;
   const absl::Duration now = clock_.Monotonic();
+  if (checker_ != nullptr)
+    checker_->OnMessage(member->number, message, bytes.size(), now, absl::ToUnixMicros(clock_.TimeNow()));
   if (now - member->acked_at > absl::Milliseconds(500)) {
     member->acked_at = now;
     Acknowledge(member);
   }
 }
 
-void Swarm::Impl::OnEvent(Member* member, absl::string_view bytes) {
-  EventHead head;
-  if (!ScanEvent(bytes, &head)) return;
-  const KeyId key = keys_.Intern(head.indicator_id);
-  const bool held = member->view.Holds(key);
-  if (!member->view.Apply(key, head)) {
+void Swarm::Impl::OnEvent(Member* member, const Told& told) {
+  if (checker_ != nullptr) checker_->OnEvent(member->number, told);
+  if (!told.applied) {
     ++member->duplicates;
     return;
   }
   last_event_ = clock_.Monotonic();
   if (member->auditor) {
     api::Event event;
-    if (event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) auditor_.Apply(key, event);
+    if (event.ParseFromArray(told.bytes.data(), static_cast<int>(told.bytes.size()))) auditor_.Apply(told.key, event);
     return;
   }
   ++member->deliveries;
   ++deliveries_;
-  if (head.received_micros >= started_micros_) {
-    latency_.Add(absl::Microseconds(absl::ToUnixMicros(clock_.TimeNow()) - head.received_micros));
+  if (told.head.received_micros >= started_micros_) {
+    latency_.Add(absl::Microseconds(absl::ToUnixMicros(clock_.TimeNow()) - told.head.received_micros));
   }
-  if (IsWithdrawal(head.kind)) NoteCorrection(member, key, head, held);
+  if (IsWithdrawal(told.head.kind)) NoteCorrection(member, told.key, told.head, told.held_before);
 }
 
 void Swarm::Impl::NoteCorrection(Member* member, KeyId key, const EventHead& head, bool held) {
   if (!held || head.received_micros < started_micros_) return;
   corrections_.Note(key, head, clock_.TimeNow(), [&] {
     return static_cast<int>(std::count_if(members_.begin(), members_.end(), [&](const auto& other) {
-      return other.get() != member && !other->auditor && other->view.Holds(key);
+      return other.get() != member && !other->auditor && other->receiver->view().Holds(key);
     }));
   });
 }
 
 void Swarm::Impl::Acknowledge(Member* member) {
-  if (member->stream == nullptr || member->positions.empty()) return;
+  if (member->stream == nullptr || member->receiver->positions().empty()) return;
   api::SubscribeRequest request;
-  for (const auto& [partition, offset] : member->positions)
-    (*request.mutable_ack()->mutable_positions())[partition] = offset;
+  const Positions& positions = member->receiver->positions();
+  const Positions& urgent = member->receiver->urgent_positions();
+  for (size_t p = 0; p < positions.size(); ++p) {
+    if (positions.at(p) >= 0) (*request.mutable_ack()->mutable_positions())[static_cast<int32_t>(p)] = positions.at(p);
+  }
+  for (size_t p = 0; p < urgent.size(); ++p) {
+    if (urgent.at(p) >= 0) (*request.mutable_ack()->mutable_urgent_positions())[static_cast<int32_t>(p)] = urgent.at(p);
+  }
   member->stream->Send(request.SerializeAsString());
 }
 
@@ -319,11 +331,7 @@ int Swarm::Impl::Connected() const {
 // Everybody is connected and past the auditor's position of a while ago, and nothing came since.
 bool Swarm::Impl::Settled() const {
   for (const auto& member : members_) {
-    if (!member->opened) return false;
-    for (const auto& [partition, offset] : settled_at_) {
-      const auto it = member->positions.find(partition);
-      if (it == member->positions.end() || it->second < offset) return false;
-    }
+    if (!member->opened || !member->receiver->positions().Covers(settled_at_)) return false;
   }
   return true;
 }
@@ -335,7 +343,7 @@ void Swarm::Impl::CompareViews() {
     if (member->auditor) continue;
     ++views_compared_;
     const std::string problem =
-        Compare(member->view, auditor_, ExpectedView(policy_, *member->stakeholder, member->filter));
+        Compare(member->receiver->view(), auditor_, ExpectedView(policy_, *member->stakeholder, member->filter));
     if (problem.empty()) {
       ++views_equal_;
     } else if (unequal_.size() < 10) {
@@ -377,6 +385,7 @@ absl::Status Swarm::Impl::Run() {
       epoll_ctl(epoll_, EPOLL_CTL_MOD, member->stream->fd(), &event);
     }
     const absl::Duration now = clock_.Monotonic();
+    if (checker_ != nullptr) checker_->OnTurn(now);
     if (now >= next_status) {
       next_status = now + absl::Milliseconds(500);
       for (const auto& member : members_) Acknowledge(member.get());
@@ -388,7 +397,7 @@ absl::Status Swarm::Impl::Run() {
         quiet_since = absl::InfiniteDuration();
       } else if (quiet_since == absl::InfiniteDuration()) {
         quiet_since = now;
-        settled_at_ = members_.back()->positions;
+        settled_at_ = members_.back()->receiver->positions();
       } else if (Settled()) {
         break;
       } else if (now - quiet_since > absl::Seconds(60)) {
@@ -397,13 +406,23 @@ absl::Status Swarm::Impl::Run() {
     }
   }
   CompareViews();
+  if (checker_ != nullptr) checker_->Finish();
   WriteStatus();
+  return Verdict();
+}
+
+absl::Status Swarm::Impl::Verdict() const {
+  std::string text;
   if (views_equal_ != views_compared_) {
-    std::string text = absl::StrCat("views equal: ", views_equal_, " of ", views_compared_);
+    text = absl::StrCat("views equal: ", views_equal_, " of ", views_compared_);
     for (const std::string& problem : unequal_) absl::StrAppend(&text, "\n  ", problem);
-    return absl::FailedPreconditionError(text);
   }
-  return absl::OkStatus();
+  if (checker_ != nullptr) {
+    for (const std::string& problem : checker_->problems()) absl::StrAppend(&text, "\ncheck: ", problem);
+    for (const absl::string_view name : checker_->NotTested(options_.require))
+      absl::StrAppend(&text, "\ncheck: never tested: ", name);
+  }
+  return text.empty() ? absl::OkStatus() : absl::FailedPreconditionError(text);
 }
 
 void Swarm::Impl::WriteStatus() const {
@@ -422,11 +441,12 @@ std::string Swarm::Impl::Report() const {
   return absl::StrFormat(
       "{\"stakeholders\":%d,\"connected\":%d,\"indicators\":%d,\"deliveries\":%d,\"duplicates\":%d,\"reconnects\":%d,"
       "\"latency_ms\":{\"count\":%d,\"p50\":%.2f,\"p99\":%.2f,\"max\":%.2f},\"views_compared\":%d,\"views_equal\":%d,"
-      "\"figures\":%d,\"corrections\":[%s]}",
+      "\"figures\":%d,\"corrections\":[%s]%s}",
       members_.empty() ? 0 : members_.size() - 1, Connected(), keys_.size(), deliveries_, duplicates, reconnects,
       latency_.count(), absl::ToDoubleMilliseconds(latency_.Quantile(0.5)),
       absl::ToDoubleMilliseconds(latency_.Quantile(0.99)), absl::ToDoubleMilliseconds(latency_.max()), views_compared_,
-      views_equal_, figures_, corrections_.Report());
+      views_equal_, figures_, corrections_.Report(),
+      checker_ == nullptr ? "" : absl::StrCat(",\"check\":", checker_->Report()));
 }
 
 Swarm::Swarm(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

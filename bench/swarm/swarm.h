@@ -12,11 +12,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "bench/swarm/checker.h"
 
 namespace hub::swarm {
 
 struct SwarmOptions {
-  std::string server = "127.0.0.1:7443";  // several with commas between: spread over them, and on to the next after a break
+  std::string server =
+      "127.0.0.1:7443";     // several with commas between: spread over them, and on to the next after a break
   std::string identities;   // folder of <stakeholder>/<principal>/{cert,key,ca}.pem; empty = clear text
   std::string policy_file;  // who there is and what each may see
   std::string auditor = "dot-diu/analyst-2";
@@ -30,6 +32,12 @@ struct SwarmOptions {
   absl::Duration until_quiet = absl::InfiniteDuration();  // stop when no event came for so long, after the first one
   std::string status_file;                                // rewritten every half second: one JSON object
   uint64_t seed = 1;
+  bool snapshots = false;  // begin with a snapshot rather than with all that the log holds
+  bool urgent = false;     // ask for copies ahead of the order
+  // Judge every stream (checker.h) and not the views at the end only; `require`: invariants that must have been put to the test.
+  bool check = false;
+  CheckerOptions checker;
+  std::vector<std::string> require;
 };
 
 class Swarm {
@@ -37,7 +45,8 @@ class Swarm {
   static absl::StatusOr<std::unique_ptr<Swarm>> Create(const SwarmOptions& options);
   ~Swarm();
 
-  // Until run_for, until_quiet or Stop. FailedPrecondition: some view is not what it must be (the report says which).
+  // Until run_for, until_quiet or Stop. FailedPrecondition: some view is not what it must be, or the checker found a problem (the text says
+  // which).
   absl::Status Run();
   // From a signal handler: finish.
   void Stop();

@@ -73,6 +73,7 @@ bool ScanEvent(absl::string_view bytes, EventHead* head) {
         ScanFields(value, [&](int part, uint64_t n, absl::string_view) {
           if (part == 1) head->term = n;
           if (part == 2) head->version = n;
+          if (part == 3) head->reports_offset = static_cast<int64_t>(n);
         });
         break;
       case 4:
@@ -124,6 +125,14 @@ bool View::Apply(KeyId key, const EventHead& event) {
     ++held_;
   }
   return true;
+}
+
+void View::Forget(KeyId key) {
+  if (!Holds(key)) return;
+  Entry& entry = (*chunks_[key / kChunk])[key % kChunk];
+  set_hash_ -= HeldHash(key, entry.version);
+  --held_;
+  entry.held = false;
 }
 
 Auditor::Auditor() = default;

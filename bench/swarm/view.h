@@ -42,6 +42,7 @@ struct EventHead {
   absl::string_view indicator_id;
   uint64_t term = 0;
   uint64_t version = 0;
+  int64_t reports_offset = 0;
   int64_t received_micros = 0;
   int64_t decided_micros = 0;
   int kind = 0;
@@ -56,6 +57,9 @@ class View {
   bool Apply(KeyId key, const EventHead& event);
   bool Holds(KeyId key) const { return key < size() && At(key).held; }
   size_t held() const { return held_; }
+  // Not flagged any more, as the end of a snapshot tells; the version stays, so that nothing older brings it back.
+  void Forget(KeyId key);
+  uint64_t term(KeyId key) const { return key < size() ? At(key).term : 0; }
   uint64_t version(KeyId key) const { return key < size() ? At(key).version : 0; }
   uint64_t set_hash() const { return set_hash_; }
   size_t size() const { return chunks_.size() * kChunk; }

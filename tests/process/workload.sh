@@ -2,7 +2,7 @@
 #
 # The judge (workload_judge): every row acknowledged; the digest of the state (keys, versions, levels, counts) against that of a fresh hub
 # that got the same files once, undisturbed; the number of reports in it against the files; files once more, which must change nothing;
-# every stakeholder's view against its filter and rights.
+# every stakeholder's view against its filter and rights; every stream, by hub-swarm --check.
 #
 # Set before workload_start: rows (of each file), subscribers, seed, file_pause (seconds between two files).
 
@@ -10,6 +10,8 @@ rows=1000
 subscribers=50
 seed=$((SRANDOM % 32768))
 file_pause=0
+must_be_tested=no_gap,progress,once,rows,fields,monotone,snapshot,heartbeat # of the checker's invariants (bench/swarm/checker.h)
+swarm_options=()
 importer=""
 swarm=""
 started=$(date +%s)
@@ -85,7 +87,7 @@ workload_start() { # STAKEHOLDER/PRINCIPAL...: identities besides
   make_identities "${members[@]}" "${reporters[@]}" dot-diu/analyst-1 dot-diu/analyst-2 "$@"
   start_hub
   "$bin/hub-swarm" --server "$stream_server" --identities "$work/pki" --policy "$policy" "${slices[@]}" --stakeholders "$subscribers" \
-    --seed "$seed" --status-file "$work/swarm.json" >"$work/swarm.log" 2>&1 &
+    --seed "$seed" --check --require "$must_be_tested" "${swarm_options[@]}" --status-file "$work/swarm.json" >"$work/swarm.log" 2>&1 &
   swarm=$!
   keep_pid "$swarm"
   until_true 60 "$subscribers connected subscribers" all_connected
@@ -104,6 +106,13 @@ workload_quiet() {
   came=$(delivered)
   pause 2
   all_connected && [[ $came == "$before" ]]
+}
+# What the checker of the streams counted.
+workload_check() {
+  row "streams checked: tested" "$(sed -n 's/.*"tested":{\([^}]*\)}.*/\1/p' "$work/swarm.json" | tr -d '"')"
+  row "broken" "$(sed -n 's/.*"broken":{\([^}]*\)}.*/\1/p' "$work/swarm.json")"
+  row "resumed, elsewhere, resent, not judged" "$(in_file "$work/swarm.json" resumed), $(in_file "$work/swarm.json" resumed_elsewhere), $(in_file "$work/swarm.json" resent), $(in_file "$work/swarm.json" not_judged)"
+  row "catch-up bytes, snapshots, urgent copies" "$(in_file "$work/swarm.json" catchup_bytes), $(in_file "$work/swarm.json" snapshots), $(in_file "$work/swarm.json" urgent_copies)"
 }
 # No more files; waits for those on their way.
 workload_finish() {
@@ -170,6 +179,7 @@ workload_judge() {
   row "rows once more: asked about, DUPLICATE" "$asked, $duplicates"
   row "subscribers: reconnects, duplicates dropped" "$(in_file "$work/swarm.json" reconnects), $(in_file "$work/swarm.json" duplicates)"
   row "views equal" "$equal of $compared"
+  workload_check
   ((views == 0)) || { cat "$work/swarm.log" >&2; fail "views differ"; }
   [[ $compared == "$subscribers" && $equal == "$compared" ]] || fail "not every view was compared and equal"
   [[ $reports == "$must_count" ]] || fail "$must_count reports must count, $reports do"
