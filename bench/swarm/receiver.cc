@@ -33,6 +33,7 @@ void SetFrom(absl::string_view map_entry, Positions* positions) {
 void Receiver::OnConnect() {
   positions_.clear();  // acknowledgements are of what this stream sent
   urgent_positions_.clear();
+  snapshot_parts_ = 0;
 }
 
 void Receiver::ForgetAll() {
@@ -141,7 +142,8 @@ bool Receiver::OnMessage(absl::string_view bytes, absl::FunctionRef<void(const T
     });
   }
   for (const absl::string_view mark : snapshot_marks) {
-    ScanFields(mark, [&](int part, uint64_t, absl::string_view text) {
+    ScanFields(mark, [&](int part, uint64_t number, absl::string_view text) {
+      if (part == 3) snapshot_parts_ = static_cast<uint32_t>(number);
       if (part == 5 && !text.empty()) take_token(text, false);
     });
   }

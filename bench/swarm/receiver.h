@@ -97,6 +97,8 @@ class Receiver {
   bool token_is_exact() const { return token_is_exact_; }
   const Positions& positions() const { return positions_; }
   const Positions& urgent_positions() const { return urgent_positions_; }
+  // Parts of a snapshot that came, to be acknowledged; 0 = none.
+  uint32_t snapshot_parts() const { return snapshot_parts_; }
   bool in_snapshot() const { return in_snapshot_; }
 
  private:
@@ -111,6 +113,7 @@ class Receiver {
   bool token_is_exact_ = false;  // a progress mark's; a drain's may lie beyond what was told
   Positions positions_, urgent_positions_;
   bool in_snapshot_ = false;
+  uint32_t snapshot_parts_ = 0;
   std::vector<bool> told_since_begin_;
   absl::flat_hash_map<KeyId, std::pair<int32_t, int64_t>> ahead_;
 };

@@ -21,6 +21,7 @@
 #include "bench/swarm/endpoint.h"
 #include "bench/swarm/h2_stream.h"
 #include "bench/swarm/latency.h"
+#include "bench/swarm/mix.h"
 #include "bench/swarm/receiver.h"
 #include "bench/swarm/view.h"
 #include "fraudhub/config/v1/policy.pb.h"
@@ -36,25 +37,6 @@ namespace config = fraudhub::config::v1;
 
 constexpr char kPath[] = "/fraudhub.v1.SubscriptionService/Subscribe";
 constexpr int kConnectsPerTurn = 8;  // a storm of handshakes would measure itself
-
-// The mix: most take all they may see; every fifth institution asks for HIGH only, every seventh for phones, payment addresses and links; odd police units
-// ask for three categories of fraud.
-api::Filter FilterFor(const config::Stakeholder& stakeholder, int index) {
-  api::Filter filter;
-  if (stakeholder.role() == api::ROLE_FINANCIAL_INSTITUTION && index % 5 == 4) {
-    filter.add_any_of()->set_level_min(api::LEVEL_HIGH);
-  } else if (stakeholder.role() == api::ROLE_FINANCIAL_INSTITUTION && index % 7 == 3) {
-    auto* clause = filter.add_any_of();
-    clause->add_types(api::IDENTIFIER_TYPE_MOBILE);
-    clause->add_types(api::IDENTIFIER_TYPE_UPI_ADDRESS);
-    clause->add_types(api::IDENTIFIER_TYPE_URL);
-  } else if (stakeholder.role() == api::ROLE_LAW_ENFORCEMENT && index % 2 == 1) {
-    filter.add_any_of()->set_level_min(api::LEVEL_MEDIUM);
-    auto* clause = filter.add_any_of();
-    for (const int category : {10, 20, 30}) clause->add_categories(static_cast<api::FraudCategory>(category));
-  }
-  return filter;
-}
 
 struct Member {
   const config::Stakeholder* stakeholder = nullptr;
@@ -320,6 +302,7 @@ void Swarm::Impl::Acknowledge(Member* member) {
   for (size_t p = 0; p < urgent.size(); ++p) {
     if (urgent.at(p) >= 0) (*request.mutable_ack()->mutable_urgent_positions())[static_cast<int32_t>(p)] = urgent.at(p);
   }
+  request.mutable_ack()->set_snapshot_parts(member->receiver->snapshot_parts());
   member->stream->Send(request.SerializeAsString());
 }
 

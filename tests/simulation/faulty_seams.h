@@ -33,7 +33,9 @@ class LogView : public eventlog::Log {
   LogView(eventlog::Log* log, Alter alter, Swallow swallow)
       : log_(log), alter_(std::move(alter)), swallow_(std::move(swallow)) {}
 
-  absl::Status EnsureTopics(const std::vector<eventlog::TopicSpec>& topics) override { return log_->EnsureTopics(topics); }
+  absl::Status EnsureTopics(const std::vector<eventlog::TopicSpec>& topics) override {
+    return log_->EnsureTopics(topics);
+  }
   std::string log_id() const override { return log_->log_id(); }
   void Append(const eventlog::TopicPartition& partition, eventlog::Record record, AppendCallback done) override {
     if (swallow_ && swallow_(partition, record)) {
@@ -76,7 +78,9 @@ class LossyDatabase : public store::Database {
         case store::Batch::Operation::Kind::kPut:
           if (operation.table != lost_) kept.Put(operation.table, operation.key, operation.value);
           break;
-        case store::Batch::Operation::Kind::kDelete: kept.Delete(operation.table, operation.key); break;
+        case store::Batch::Operation::Kind::kDelete:
+          kept.Delete(operation.table, operation.key);
+          break;
         case store::Batch::Operation::Kind::kDeleteRange:
           kept.DeleteRange(operation.table, operation.key, operation.value);
           break;
@@ -96,7 +100,7 @@ class LossyDatabase : public store::Database {
     return database_->Scan(table, begin, end);
   }
   absl::StatusOr<std::optional<std::pair<std::string, std::string>>> Last(store::TableId table, absl::string_view begin,
-                                                                        absl::string_view end) const override {
+                                                                          absl::string_view end) const override {
     return database_->Last(table, begin, end);
   }
 

@@ -24,23 +24,43 @@ void RunSeeds(uint64_t from, uint64_t to) {
     from = only;
     to = only;
   }
-  std::map<std::string, int> fired;
+  std::map<std::string, int> fired, pairs;
   for (uint64_t seed = from; seed <= to; ++seed) {
     World world(seed, Bug::kNone);
     const std::string failure = world.Run(kSteps);
     INFO("HUB_SIM_SEED=" << seed);
     REQUIRE(failure == "");
     for (const auto& [name, count] : world.fired()) fired[name] += count;
+    for (const auto& [name, count] : world.pairs()) pairs[name] += count;
   }
   // A run in which nothing went wrong proves nothing.
   if (only == 0) {
-    for (const char* name :
-         {"append lost", "append unacknowledged", "append duplicated", "owner crashed", "owner paused", "owner deposed",
-          "second owner", "dispatcher crashed", "compaction", "rules changed", "reconnect", "stall", "resumed",
-          "message lost", "record fenced", "conflict"}) {
+    for (const char* name : {"append lost",
+                             "append unacknowledged",
+                             "append duplicated",
+                             "owner crashed",
+                             "owner paused",
+                             "owner deposed",
+                             "second owner",
+                             "node crashed",
+                             "node drained",
+                             "node behind",
+                             "rows changed",
+                             "fields changed",
+                             "moved",
+                             "resumed behind",
+                             "compaction",
+                             "rules changed",
+                             "reconnect",
+                             "stall",
+                             "resumed",
+                             "message lost",
+                             "record fenced",
+                             "conflict"}) {
       INFO(name);
       CHECK(fired[name] > 0);
     }
+    CHECK(pairs.size() >= 40);  // of 78
   }
 }
 

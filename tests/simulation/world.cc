@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "fraudhub/v1/subscription.pb.h"
 #include "libs/eventlog/topics.h"
 #include "libs/wire/wire.h"
 
@@ -17,8 +16,7 @@ using model::Level;
 using model::Reason;
 using model::Role;
 
-constexpr absl::Duration kLag = absl::Seconds(60);     // compaction lag of `events`
-constexpr absl::Duration kWindow = absl::Seconds(40);  // resume window, shorter than the lag as in the product
+constexpr absl::Duration kLag = absl::Seconds(60);  // compaction lag of `events`
 
 const std::vector<model::Reporter>& Reporters() {
   static const std::vector<model::Reporter> reporters = {
@@ -78,6 +76,7 @@ World::World(uint64_t seed, Bug bug)
       clock_(absl::FromUnixSeconds(1'800'000'000)),
       tokeniser_(base::HmacKey("routing"), base::HmacKey("logs")),
       sealer_(base::HmacKey("cursors"), 1),
+      events_(kPartitions),
       observed_(kPartitions, 0),
       term_in_force_(kPartitions, 0) {
   eventlog::MemoryLogOptions options;
@@ -144,30 +143,17 @@ World::World(uint64_t seed, Bug bug)
 
   ChangeRules();
   for (int32_t partition = 0; partition < kPartitions; ++partition) StartOwner(partition);
-  RestartDispatcher();
-  auto add = [this](const std::string& name, model::FilterClause clause,
-                    std::function<bool(const model::Attributes&)> wants) {
-    auto client = std::make_unique<Client>();
-    client->name = name;
-    client->filter = model::Filter::AnyOf({std::move(clause)});
-    client->wants = std::move(wants);
-    clients_.push_back(std::move(client));
-  };
-  add("everything", {}, [](const model::Attributes&) { return true; });
-  clients_.back()->sees_all = true;
-  add("medium and up", {.level_min = Level::kMedium},
-      [](const model::Attributes& a) { return a.level >= Level::kMedium; });
-  add("high mobiles", {.types = {IdentifierType::kMobile}, .level_min = Level::kHigh},
-      [](const model::Attributes& a) { return a.type == IdentifierType::kMobile && a.level >= Level::kHigh; });
-  add("lea reasons", {.reasons = {Reason::kLeaReportedCybercrime}}, [](const model::Attributes& a) {
-    return std::count(a.reasons.begin(), a.reasons.end(), Reason::kLeaReportedCybercrime) > 0;
-  });
+  for (int i = 0; i < kNodes; ++i) {
+    nodes_.push_back(std::make_unique<Node>());
+    RestartNode(nodes_.back().get());
+  }
+  AddClients();
 }
 
 // The log answers what is still under way when it goes: before the members that the answers touch.
 World::~World() {
   clients_.clear();
-  dispatcher_.reset();
+  nodes_.clear();
   owners_.clear();
   log_.reset();
 }
@@ -301,119 +287,75 @@ void World::AppendReport(size_t index) {
                });
 }
 
-void World::RestartDispatcher() {
-  for (const auto& client : clients_) client->session.reset();
-  fanout::DispatcherOptions options;
-  options.partitions = kPartitions;
-  options.segment_bytes_max = 64 * 1024;  // small, so that lagging readers fall out of memory
-  options.catchup_bytes_max = 64 * 1024;
-  dispatcher_ = std::make_unique<fanout::Dispatcher>(options, &clock_, fanout_log_.get(), &metrics_);
-  if (!dispatcher_->Open().ok()) Fail("the dispatcher doesn't open");
-}
-
-void World::OpenStream(Client* client) {
-  auto joined = dispatcher_->Join(client->filter, wire::AudienceSet({model::FieldAudience::kAnalyst}));
-  if (!joined.ok()) return Fail(absl::StrCat("join: ", joined.status().message()));
-  fanout::SessionOptions options;
-  options.stakeholder = client->name;
-  options.message_bytes_max = 2000;
-  options.unacked_bytes_max = 16 * 1024;
-  options.window = kWindow;
-  options.idle_progress_interval = absl::Seconds(2);
-  absl::StatusOr<std::unique_ptr<fanout::Session>> session = absl::NotFoundError("no token");
-  if (!client->token.empty()) {
-    std::string token = client->token;
-    if (bug_ == Bug::kResumeOffByOne) {
-      auto cursor = sealer_.Open(token, client->name);
-      if (cursor.ok()) {
-        for (auto& position : cursor->positions) {
-          const auto range = log_->Offsets({eventlog::kEventsTopic, position.partition});
-          if (range.ok() && position.offset < range->end) ++position.offset;
-        }
-        token = sealer_.Seal(*cursor, client->name);
-      }
+// What can go wrong, and how often next to each other.
+void World::Harm() {
+  struct Fault {
+    const char* name;
+    int weight;
+    std::function<bool()> strike;  // false: there was nothing to strike
+  };
+  const auto client = [this] { return clients_[static_cast<size_t>(Draw(static_cast<int>(clients_.size())))].get(); };
+  const auto owner = [this] { return owners_[static_cast<size_t>(Draw(static_cast<int>(owners_.size())))].get(); };
+  const auto node = [this] { return nodes_[static_cast<size_t>(Draw(kNodes))].get(); };
+  const std::vector<Fault> faults = {
+      {"reconnect", 8, [&] { return client()->session.reset(), true; }},
+      {"stall", 6,
+       [&] {
+         Client* stalled = client();
+         stalled->stalled = !stalled->stalled;
+         return true;
+       }},
+      {"owner crashed", 6, [&] { return CrashOwner(owner()), true; }},
+      // Its lease ran out, somebody else takes over with an empty disk; later it wakes and believes it still owns.
+      {"owner paused", 3,
+       [&] {
+         Owner* paused = owner();
+         paused->paused = !paused->paused;
+         return true;
+       }},
+      {"second owner", 2, [&] { return owners_.size() < 5 && (StartOwner(Draw(kPartitions)), true); }},
+      {"node crashed", 3, [&] { return RestartNode(node()), true; }},
+      {"node drained", 3, [&] { return DrainNode(node()), true; }},
+      {"node behind", 4,
+       [&] {
+         Node* behind = node();
+         behind->paused = !behind->paused;
+         return true;
+       }},
+      {"rows changed", 2, [&] { return ChangeRows(client()), true; }},
+      {"fields changed", 2, [&] { return ChangeFields(client()), true; }},
+      {"compaction", 7,
+       [&] {
+         Observe();  // the observer must not lose what compaction removes
+         log_->Clean();
+         return true;
+       }},
+      {"rules changed", 3, [&] { return ChangeRules(), true; }},
+  };
+  int total = 0;
+  for (const Fault& fault : faults) total += fault.weight;
+  const auto strike = [&]() -> const char* {
+    int dice = Draw(total);
+    for (const Fault& fault : faults) {
+      if ((dice -= fault.weight) >= 0) continue;
+      if (!fault.strike()) return nullptr;
+      ++fired_[fault.name];
+      return fault.name;
     }
-    session = fanout::Session::Resume(dispatcher_.get(), &clock_, &sealer_, options, *joined,
-                                      client->filter.Fingerprint(), token);
-    if (session.ok()) ++fired_["resumed"];
-  }
-  if (!session.ok()) {
-    // Nothing to resume from, or too old: afresh.
-    if (!client->token.empty()) ++fired_["cursor refused"];
-    client->token.clear();
-    client->view.clear();
-    // Compaction keeps the last record of a key, which may be a silent state: from then on a fresh start needs a snapshot, here the
-    // observer's.
-    const bool snapshot = fired_["compaction"] > 0;
-    session =
-        fanout::Session::Start(dispatcher_.get(), &clock_, &sealer_, options, *joined, client->filter.Fingerprint(),
-                               snapshot ? fanout::SessionStart::kNow : fanout::SessionStart::kEarliest);
-    if (snapshot) {
-      Observe();
-      for (const auto& [id, seen] : truth_) client->view[id] = {seen.stamp, client->wants(seen.state.attributes)};
-    }
-  }
-  if (!session.ok()) return Fail(absl::StrCat("stream: ", session.status().message()));
-  client->session = *std::move(session);
-  client->unacked.clear();
+    return nullptr;
+  };
+  const char* first = strike();
+  // Most that goes wrong in earnest does while something else is wrong.
+  if (first == nullptr || Draw(3) != 0) return;
+  for (int quiet = Draw(4); quiet > 0; --quiet) Work();
+  const char* second = strike();
+  if (second != nullptr)
+    ++pairs_[std::min(std::string(first), std::string(second)) + " + " +
+             std::max(std::string(first), std::string(second))];
 }
 
-void World::OnEvent(Client* client, absl::string_view bytes) {
-  fraudhub::v1::Event event;
-  if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return Fail("an event doesn't parse");
-  const model::VersionStamp stamp{event.version().term(), event.version().version(), event.version().reports_offset()};
-  Client::Held& held = client->view[event.indicator().indicator_id()];
-  if (held.stamp.version != 0 && stamp <= held.stamp) return;
-  if (!accepted_[event.indicator().indicator_id()].contains(stamp))
-    return Fail("a record was delivered that is not in force");
-  // Who sees everything misses no version while its stream goes on.
-  if (client->sees_all && held.stamp.version != 0 && stamp.version > held.stamp.version + 1) {
-    return Fail(absl::StrCat("a gap: version ", held.stamp.version, ", then ", stamp.version));
-  }
-  held = {stamp, !event.left_view()};
-}
-
-void World::StepClient(Client* client) {
-  if (client->stalled && !calm_) return;
-  if (client->session == nullptr) OpenStream(client);
-  if (client->session == nullptr) return;
-  Observe();  // what is in force by now
-  auto message = client->session->Next();
-  if (!message.ok()) {
-    client->session.reset();
-    client->token.clear();  // CursorTooOld while reading: afresh
-    client->view.clear();
-    ++fired_["stream ended"];
-    return;
-  }
-  if (message->empty()) {
-    Acknowledge(client);
-    return;
-  }
-  std::string bytes;
-  for (const fanout::Slice& slice : message->slices) absl::StrAppend(&bytes, slice.bytes);
-  if (!calm_ && Draw(60) == 0) {
-    // Lost on the way: the connection broke with the message in it.
-    client->session.reset();
-    ++fired_["message lost"];
-    return;
-  }
-  fraudhub::v1::SubscribeResponse response;
-  if (!response.ParseFromString(bytes)) return Fail("a batch doesn't parse");
-  for (const auto& event : response.events()) OnEvent(client, event.SerializeAsString());
-  for (const auto& [partition, offset] : response.positions()) client->unacked[partition] = offset;
-  if (response.has_progress()) client->token = response.progress().token();
-  if (Draw(3) == 0 || calm_) Acknowledge(client);
-}
-
-void World::Acknowledge(Client* client) {
-  if (absl::Status status = client->session->OnAck(client->unacked); !status.ok()) {
-    Fail(absl::StrCat("ack: ", status.message()));
-  }
-}
-
-void World::Act() {
-  const int dice = Draw(1000);
+void World::Work() {
+  const int dice = Draw(960);
   if (dice < 220) {
     Submit(false);
   } else if (dice < 270) {
@@ -423,39 +365,19 @@ void World::Act() {
   } else if (dice < 640) {
     log_->Pump();
   } else if (dice < 740) {
-    (void)dispatcher_->Step();
+    StepNodes();
   } else if (dice < 900) {
     StepClient(clients_[static_cast<size_t>(Draw(static_cast<int>(clients_.size())))].get());
-  } else if (dice < 960) {
+  } else {
     clock_.Advance(absl::Milliseconds(Draw(2500)));
-  } else if (dice < 968) {
-    clients_[static_cast<size_t>(Draw(static_cast<int>(clients_.size())))]->session.reset();
-    ++fired_["reconnect"];
-  } else if (dice < 974) {
-    Client* client = clients_[static_cast<size_t>(Draw(static_cast<int>(clients_.size())))].get();
-    client->stalled = !client->stalled;
-    ++fired_["stall"];
-  } else if (dice < 980) {
-    CrashOwner(owners_[static_cast<size_t>(Draw(static_cast<int>(owners_.size())))].get());
-    ++fired_["owner crashed"];
-  } else if (dice < 983) {
-    // Its lease ran out, somebody else takes over with an empty disk; later it wakes and believes it still owns.
-    Owner* owner = owners_[static_cast<size_t>(Draw(static_cast<int>(owners_.size())))].get();
-    owner->paused = !owner->paused;
-    ++fired_["owner paused"];
-  } else if (dice < 985 && owners_.size() < 5) {
-    StartOwner(Draw(kPartitions));
-    ++fired_["second owner"];
-  } else if (dice < 988) {
-    RestartDispatcher();
-    ++fired_["dispatcher crashed"];
-  } else if (dice < 995) {
-    Observe();  // the observer must not lose what compaction removes
-    log_->Clean();
-    ++fired_["compaction"];
-  } else if (dice < 998) {
-    ChangeRules();
-    ++fired_["rules changed"];
+  }
+}
+
+void World::Act() {
+  if (Draw(1000) < 960) {
+    Work();
+  } else {
+    Harm();
   }
 }
 
@@ -481,7 +403,7 @@ void World::Quiesce() {
     for (int i = 0; i < 40; ++i) {
       StepOwners();
       log_->Pump();
-      (void)dispatcher_->Step();
+      StepNodes();
       for (const auto& client : clients_) StepClient(client.get());
       Observe();
     }

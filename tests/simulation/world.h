@@ -1,4 +1,4 @@
-// A whole hub in one thread: reporters, registry owners, a dispatcher, streams and clients over one memory log, under a seeded fault plan.
+// A whole hub in one thread: reporters, registry owners, fan-out nodes, streams and clients over one memory log, under a seeded fault plan.
 //
 // The very code of the product runs; only Clock, Log and Database are replaced. Everything that happens is drawn from one seed, so a
 // failing seed replays. Invariants are checked while it runs and, after the faults have ended and everything has drained, on the
@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -29,6 +30,7 @@
 namespace hub::simulation {
 
 inline constexpr int32_t kPartitions = 2;
+inline constexpr int kNodes = 3;  // of the fan-out
 
 class World {
  public:
@@ -40,22 +42,35 @@ class World {
 
   // How often each fault really happened: a run without faults proves nothing.
   const std::map<std::string, int>& fired() const { return fired_; }
+  // Two faults of which the second came while the first had hardly been noticed.
+  const std::map<std::string, int>& pairs() const { return pairs_; }
 
  private:
   struct Owner;
+  struct Node;
   struct Client;
   struct Submitted;
 
   void Act();
+  void Work();
+  void Harm();
   void Submit(bool again);
   void AppendReport(size_t index);
   void ChangeRules();
   void StartOwner(int32_t partition);
   void CrashOwner(Owner* owner);
   void StepOwners();
-  void RestartDispatcher();
+  void AddClients();
+  void RestartNode(Node* node);
+  void DrainNode(Node* node);
+  void StepNodes();
+  void ChangeRows(Client* client);
+  void ChangeFields(Client* client);
   void StepClient(Client* client);
   void OpenStream(Client* client);
+  void StartAfresh(Client* client, const fanout::SessionOptions& options, std::shared_ptr<fanout::FilterClass> joined);
+  void CheckStart(const Client& client, const std::string& token);
+  void CheckProgress(Client* client);
   void Acknowledge(Client* client);
   void OnEvent(Client* client, absl::string_view bytes);
   void Observe();
@@ -81,7 +96,7 @@ class World {
   std::vector<Submitted> submitted_;
   uint64_t rules_version_ = 0;
   std::vector<std::unique_ptr<Owner>> owners_;
-  std::unique_ptr<fanout::Dispatcher> dispatcher_;
+  std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<std::unique_ptr<Client>> clients_;
 
   // What an observer that never misses a record believes (R7, R8): the newest accepted state per indicator.
@@ -91,12 +106,22 @@ class World {
     uint64_t last_event_version = 0;
   };
   std::map<std::string, Seen> truth_;
-  std::map<std::string, std::set<model::VersionStamp>> accepted_;  // every stamp that was ever in force, per indicator
+  // Every stamp that was ever in force, per indicator, with what it says.
+  std::map<std::string, std::map<model::VersionStamp, model::Attributes>> accepted_;
+  // The events among them, per partition, in order.
+  struct Event {
+    eventlog::Offset offset = 0;
+    std::string id;
+    model::VersionStamp stamp;
+    model::Attributes attributes;
+    std::optional<model::Attributes> previous;
+  };
+  std::vector<std::vector<Event>> events_;
   std::vector<eventlog::Offset> observed_;
   std::vector<uint64_t> term_in_force_;
   std::map<int32_t, uint64_t> highest_owner_term_;
 
-  std::map<std::string, int> fired_;
+  std::map<std::string, int> fired_, pairs_;
   std::string failure_;
 };
 
@@ -110,12 +135,29 @@ struct World::Owner {
   bool paused = false;  // a process that was stopped for a while, and wakes as a zombie
 };
 
+struct World::Node {
+  std::unique_ptr<fanout::Dispatcher> dispatcher;
+  bool paused = false;  // falls behind the log and the other nodes
+};
+
 struct World::Client {
   std::string name;
   model::Filter filter;
-  std::function<bool(const model::Attributes&)> wants;  // the same, written independently
+  std::function<bool(const model::Attributes&)> asks;  // the same, written independently
+  bool narrow = false;                                 // its rights show MEDIUM and up only
+  bool all_fields = true;
+  // Filter and rights.
+  model::Filter effective() const;
+  bool wants(const model::Attributes& attributes) const {
+    return asks(attributes) && (!narrow || attributes.level >= model::Level::kMedium);
+  }
   std::unique_ptr<fanout::Session> session;
+  Node* node = nullptr;
   std::string token;
+  Node* token_from = nullptr;
+  uint64_t token_filter = 0;                // fingerprint under which it was given
+  std::vector<eventlog::Offset> positions;  // as told
+  std::vector<size_t> judged;               // of events_, per partition
   bool stalled = false;
   bool sees_all = false;
   struct Held {

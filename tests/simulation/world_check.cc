@@ -46,7 +46,12 @@ void World::Observe() {
       Seen& seen = truth_[model::IndicatorIdText(state->key)];
       const model::VersionStamp stamp{term, state->version, reports_offset};
       if (seen.stamp.version != 0 && stamp <= seen.stamp) continue;
-      accepted_[model::IndicatorIdText(state->key)].insert(stamp);
+      const std::string id = model::IndicatorIdText(state->key);
+      accepted_[id][stamp] = state->attributes;
+      if (is_event) {
+        events_[static_cast<size_t>(partition)].push_back(
+            {record.offset, id, stamp, state->attributes, std::get<model::Event>(decoded->body).previous});
+      }
       if (is_event && state->version > seen.last_event_version + 1) {
         return Fail(absl::StrCat("versions are not dense: ", seen.last_event_version, " then ", state->version));
       }
@@ -145,7 +150,8 @@ std::string World::CheckViews() {
       if (wanted && held && it->second.stamp.version != seen.state.version) ++other;
     }
     if (missing + extra + other > 0) {
-      return absl::StrCat("view of \"", client->name, "\": missing ", missing, ", extra ", extra, ", other version ", other);
+      return absl::StrCat("view of \"", client->name, "\": missing ", missing, ", extra ", extra, ", other version ",
+                          other);
     }
   }
   return "";

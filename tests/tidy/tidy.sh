@@ -92,7 +92,7 @@ if ((${#code[@]})); then
       else if (included ~ /^phonenumbers\//) home = "^libs/model/"
       else if (included ~ /^(spdlog|fmt|prometheus)\//) home = "^libs/base/"
       else if (included ~ /^(civetweb|CivetServer)/) home = "^libs/rpc/"
-      else if (included ~ /^CLI\//) home = "^(services|bench)/"
+      else if (included ~ /^CLI\//) home = "^(services|bench|tests)/"
       else if (included ~ /^(rapidjson\/|csv\.h$|zstd\.h$|catch2\/|benchmark\/)/) home = "."
       if (home != "" && !excused("third-party")) {
         if (FILENAME !~ home) report("third-party", included " belongs behind the library that owns it, not here")

@@ -1,0 +1,267 @@
+// The fan-out nodes, their streams, and the clients that go from one to the other.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "fraudhub/v1/subscription.pb.h"
+#include "libs/eventlog/topics.h"
+#include "libs/wire/wire.h"
+#include "tests/simulation/world.h"
+
+namespace hub::simulation {
+namespace {
+
+using model::IdentifierType;
+using model::Level;
+using model::Reason;
+
+constexpr absl::Duration kWindow =
+    absl::Seconds(40);  // resume window, shorter than the compaction lag as in the product
+
+}  // namespace
+
+model::Filter World::Client::effective() const {
+  return narrow ? filter.And(model::Filter::AnyOf({{.level_min = Level::kMedium}})) : filter;
+}
+
+void World::AddClients() {
+  auto add = [this](const std::string& name, model::FilterClause clause,
+                    std::function<bool(const model::Attributes&)> asks) {
+    auto client = std::make_unique<Client>();
+    client->name = name;
+    client->filter = model::Filter::AnyOf({std::move(clause)});
+    client->asks = std::move(asks);
+    clients_.push_back(std::move(client));
+  };
+  add("everything", {}, [](const model::Attributes&) { return true; });
+  clients_.back()->sees_all = true;
+  add("medium and up", {.level_min = Level::kMedium},
+      [](const model::Attributes& a) { return a.level >= Level::kMedium; });
+  add("high mobiles", {.types = {IdentifierType::kMobile}, .level_min = Level::kHigh},
+      [](const model::Attributes& a) { return a.type == IdentifierType::kMobile && a.level >= Level::kHigh; });
+  add("lea reasons", {.reasons = {Reason::kLeaReportedCybercrime}}, [](const model::Attributes& a) {
+    return std::count(a.reasons.begin(), a.reasons.end(), Reason::kLeaReportedCybercrime) > 0;
+  });
+}
+
+void World::RestartNode(Node* node) {
+  for (const auto& client : clients_) {
+    if (client->node == node) client->session.reset();
+  }
+  fanout::DispatcherOptions options;
+  options.partitions = kPartitions;
+  options.segment_bytes_max = 64 * 1024;  // small, so that lagging readers fall out of memory
+  options.catchup_bytes_max = 64 * 1024;
+  node->dispatcher = std::make_unique<fanout::Dispatcher>(options, &clock_, fanout_log_.get(), &metrics_);
+  if (!node->dispatcher->Open().ok()) Fail("a node doesn't open");
+}
+
+// Each stream gets its token, most clients get to see it, and the node starts anew.
+void World::DrainNode(Node* node) {
+  for (const auto& client : clients_) {
+    if (client->node != node || client->session == nullptr) continue;
+    if (const std::string token = client->session->Token(); !token.empty() && Draw(4) != 0) {
+      client->token = token;
+      client->token_from = node;
+      client->token_filter = client->effective().Fingerprint();
+      ++fired_["drain token"];
+    }
+  }
+  RestartNode(node);
+}
+
+void World::StepNodes() {
+  for (const auto& node : nodes_) {
+    if (!calm_ && (node->paused || Draw(3) == 0)) continue;
+    (void)node->dispatcher->Step();
+  }
+}
+
+// The policy shows it other rows: its stream ends, its token is worth nothing unless the view is the same all the same.
+void World::ChangeRows(Client* client) {
+  client->narrow = !client->narrow;
+  client->session.reset();
+}
+
+// The policy shows it other fields of the same rows: another class, the same place.
+void World::ChangeFields(Client* client) {
+  client->all_fields = !client->all_fields;
+  client->session.reset();
+}
+
+void World::OpenStream(Client* client) {
+  client->node = nodes_[static_cast<size_t>(Draw(kNodes))].get();
+  fanout::Dispatcher* dispatcher = client->node->dispatcher.get();
+  const model::Filter effective = client->effective();
+  auto joined = dispatcher->Join(
+      effective, wire::AudienceSet({client->all_fields ? model::FieldAudience::kAnalyst : model::FieldAudience::kAll}));
+  if (!joined.ok()) return Fail(absl::StrCat("join: ", joined.status().message()));
+  fanout::SessionOptions options;
+  options.stakeholder = client->name;
+  options.message_bytes_max = 2000;
+  options.unacked_bytes_max = 16 * 1024;
+  options.window = kWindow;
+  options.idle_progress_interval = absl::Seconds(2);
+  absl::StatusOr<std::unique_ptr<fanout::Session>> session = absl::NotFoundError("no token");
+  if (!client->token.empty()) {
+    std::string token = client->token;
+    if (bug_ == Bug::kResumeOffByOne) {
+      auto cursor = sealer_.Open(token, client->name);
+      if (cursor.ok()) {
+        for (auto& position : cursor->positions) {
+          const auto range = log_->Offsets({eventlog::kEventsTopic, position.partition});
+          if (range.ok() && position.offset < range->end) ++position.offset;
+        }
+        token = sealer_.Seal(*cursor, client->name);
+      }
+    }
+    session = fanout::Session::Resume(dispatcher, &clock_, &sealer_, options, *joined, effective.Fingerprint(), token);
+    if (session.ok()) {
+      ++fired_["resumed"];
+      if (client->token_from != client->node) ++fired_["moved"];
+      if (client->token_filter != effective.Fingerprint()) return Fail("a token of another view was taken");
+    }
+  }
+  if (session.ok()) {
+    client->session = *std::move(session);
+    CheckStart(*client, client->token);
+  } else {
+    // Nothing to resume from, or too old: afresh.
+    if (!client->token.empty()) ++fired_["cursor refused"];
+    StartAfresh(client, options, *std::move(joined));
+  }
+  if (client->session == nullptr) return;
+  client->unacked.clear();
+  client->positions.clear();
+  client->judged.assign(kPartitions, 0);
+  for (const fanout::PartitionPosition& position : client->session->positions())
+    client->positions.push_back(position.offset);
+  for (int32_t p = 0; p < kPartitions; ++p) {
+    // What lies before the start is in the view, or nobody's to tell.
+    auto& events = events_[static_cast<size_t>(p)];
+    client->judged[static_cast<size_t>(p)] =
+        static_cast<size_t>(std::partition_point(events.begin(), events.end(),
+                                                 [&](const Event& event) {
+                                                   return event.offset < client->positions[static_cast<size_t>(p)];
+                                                 }) -
+                            events.begin());
+    if (dispatcher->HeadOffset(p) < client->positions[static_cast<size_t>(p)]) ++fired_["resumed behind"];
+  }
+}
+
+void World::StartAfresh(Client* client, const fanout::SessionOptions& options,
+                        std::shared_ptr<fanout::FilterClass> joined) {
+  client->token.clear();
+  client->view.clear();
+  // Compaction keeps the last record of a key, which may be a silent state: from then on a fresh start needs a snapshot, here the
+  // observer's.
+  const bool snapshot = fired_["compaction"] > 0;
+  auto session = fanout::Session::Start(client->node->dispatcher.get(), &clock_, &sealer_, options, std::move(joined),
+                                        client->effective().Fingerprint(),
+                                        snapshot ? fanout::SessionStart::kNow : fanout::SessionStart::kEarliest);
+  if (!session.ok()) return Fail(absl::StrCat("stream: ", session.status().message()));
+  if (snapshot) {
+    Observe();
+    for (const auto& [id, seen] : truth_) client->view[id] = {seen.stamp, client->wants(seen.state.attributes)};
+  }
+  client->session = *std::move(session);
+}
+
+// A resumed stream goes on exactly where its token says.
+void World::CheckStart(const Client& client, const std::string& token) {
+  const auto cursor = sealer_.Open(token, client.name);
+  if (!cursor.ok()) return Fail("a token that was taken doesn't open");
+  const auto positions = client.session->positions();
+  for (size_t p = 0; p < positions.size(); ++p) {
+    if (positions[p].offset != cursor->positions[p].offset) Fail("a stream begins elsewhere than its token says");
+  }
+}
+
+void World::OnEvent(Client* client, absl::string_view bytes) {
+  fraudhub::v1::Event event;
+  if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return Fail("an event doesn't parse");
+  const model::VersionStamp stamp{event.version().term(), event.version().version(), event.version().reports_offset()};
+  const std::string& id = event.indicator().indicator_id();
+  const auto& accepted = accepted_[id];
+  const auto said = accepted.find(stamp);
+  if (said != accepted.end() && !event.left_view() && !client->wants(said->second))
+    return Fail("an event was delivered that is not of the view");
+  if (!client->all_fields && (event.indicator().report_count() != 0 || event.indicator().independent_sources() != 0 ||
+                              !event.indicator().operator_id().empty())) {
+    return Fail("a field was delivered beyond the rights");
+  }
+  Client::Held& held = client->view[id];
+  if (held.stamp.version != 0 && stamp <= held.stamp) return;
+  if (said == accepted.end()) return Fail("a record was delivered that is not in force");
+  // Who sees everything misses no version while its stream goes on.
+  if (client->sees_all && !client->narrow && held.stamp.version != 0 && stamp.version > held.stamp.version + 1) {
+    return Fail(absl::StrCat("a gap: version ", held.stamp.version, ", then ", stamp.version));
+  }
+  held = {stamp, !event.left_view()};
+}
+
+void World::StepClient(Client* client) {
+  if (client->stalled && !calm_) return;
+  if (client->session == nullptr) OpenStream(client);
+  if (client->session == nullptr) return;
+  Observe();  // what is in force by now
+  auto message = client->session->Next();
+  if (!message.ok()) {
+    client->session.reset();
+    client->token.clear();  // CursorTooOld while reading: afresh
+    client->view.clear();
+    ++fired_["stream ended"];
+    return;
+  }
+  if (message->empty()) {
+    Acknowledge(client);
+    return;
+  }
+  std::string bytes;
+  for (const fanout::Slice& slice : message->slices) absl::StrAppend(&bytes, slice.bytes);
+  if (!calm_ && Draw(60) == 0) {
+    // Lost on the way: the connection broke with the message in it.
+    client->session.reset();
+    ++fired_["message lost"];
+    return;
+  }
+  fraudhub::v1::SubscribeResponse response;
+  if (!response.ParseFromString(bytes)) return Fail("a batch doesn't parse");
+  for (const auto& event : response.events()) OnEvent(client, event.SerializeAsString());
+  for (const auto& [partition, offset] : response.positions()) {
+    eventlog::Offset& told = client->positions[static_cast<size_t>(partition)];
+    if (offset < told) Fail("a position went back");
+    told = offset;
+    client->unacked[partition] = offset;
+  }
+  if (response.has_progress()) {
+    client->token = response.progress().token();
+    client->token_from = client->node;
+    client->token_filter = client->effective().Fingerprint();
+    CheckProgress(client);
+  }
+  if (Draw(3) == 0 || calm_) Acknowledge(client);
+}
+
+// Everything before the positions that it may see and asked for has been told.
+void World::CheckProgress(Client* client) {
+  for (size_t p = 0; p < events_.size(); ++p) {
+    for (size_t& i = client->judged[p]; i < events_[p].size() && events_[p][i].offset < client->positions[p]; ++i) {
+      const Event& event = events_[p][i];
+      const bool was = event.previous.has_value() && client->wants(*event.previous);
+      if (!client->wants(event.attributes) && !was) continue;
+      const auto held = client->view.find(event.id);
+      if (held == client->view.end() || held->second.stamp < event.stamp)
+        return Fail("a progress mark has passed what was never told");
+      ++fired_["progress checked"];
+    }
+  }
+}
+
+void World::Acknowledge(Client* client) {
+  if (absl::Status status = client->session->OnAck(client->unacked); !status.ok()) {
+    Fail(absl::StrCat("ack: ", status.message()));
+  }
+}
+
+}  // namespace hub::simulation
