@@ -18,6 +18,8 @@ inline absl::Status RefuseValue(RefusalCode code, absl::string_view message) { r
 bool AllDigits(absl::string_view text);
 
 // phone.cc
+// Already in canonical form: +91 and a mobile's ten digits, nothing else.
+bool IsCanonicalMobile(absl::string_view raw, bool allow_test_range);
 absl::StatusOr<CanonicalIdentifier> CanonicalPhone(IdentifierType type, absl::string_view text, LineKind line_kind,
                                                    const CanonicaliseOptions& options);
 // handset.cc

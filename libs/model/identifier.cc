@@ -61,6 +61,16 @@ absl::StatusOr<CanonicalIdentifier> Plain(IdentifierType type, absl::StatusOr<st
   return result;
 }
 
+// Made in place: moving a result costs as much as judging the number.
+absl::StatusOr<CanonicalIdentifier> AsMobile(absl::string_view canonical) {
+  absl::StatusOr<CanonicalIdentifier> result(absl::in_place);
+  CanonicalIdentifier& mobile = result.value();
+  mobile.identifier.type = IdentifierType::kMobile;
+  mobile.identifier.canonical.assign(canonical.data(), canonical.size());
+  mobile.line_kind = LineKind::kMobile;
+  return result;
+}
+
 // What input without a type can only be.
 IdentifierType DeriveType(absl::string_view text) {
   if (absl::StrContains(text, "://")) return IdentifierType::kUrl;
@@ -87,13 +97,13 @@ absl::StatusOr<CanonicalIdentifier> CanonicalSmsHeader(absl::string_view text) {
              absl::ascii_isalpha(static_cast<unsigned char>(parts[0][0])) &&
              absl::ascii_isalpha(static_cast<unsigned char>(parts[0][1]))) {
     core = parts[1];
-    result.header_operator = parts[0].substr(0, 1);
-    result.header_circle = parts[0].substr(1, 1);
+    result.header_operator = parts[0][0];
+    result.header_circle = parts[0][1];
     if (parts.size() == 3) {
       if (parts[2].size() != 1 || !absl::StrContains("PSTG", parts[2])) {
         return RefuseValue(RefusalCode::kBadFormat, "want P, S, T or G as the last part");
       }
-      result.header_suffix = parts[2];
+      result.header_suffix = parts[2][0];
     }
   } else {
     return RefuseValue(RefusalCode::kBadFormat, "want HEADER, XY-HEADER or XY-HEADER-S");
@@ -111,18 +121,12 @@ absl::StatusOr<CanonicalIdentifier> CanonicalSmsHeader(absl::string_view text) {
 
 absl::StatusOr<CanonicalIdentifier> Canonicalise(IdentifierType type, absl::string_view raw, LineKind line_kind,
                                                  const CanonicaliseOptions& options) {
-  // The common form first: nothing that starts with +91 and is a mobile number can be anything that the checks below refuse.
+  // The common forms first: nothing that starts with +91 and is a mobile number can be anything that the checks below refuse.
   const bool may_be_mobile = type == IdentifierType::kMobile || type == IdentifierType::kUnspecified;
-  uint64_t digits = 0;
-  if (may_be_mobile && line_kind != LineKind::kFixed && absl::StartsWith(raw, "+91") &&
-      ParseIndianMobile(raw, options.allow_test_range, &digits)) {
-    CanonicalIdentifier result;
-    result.identifier.type = IdentifierType::kMobile;
-    result.identifier.canonical.assign("+910000000000");
-    for (size_t at = 12; at > 2; --at, digits /= 10)
-      result.identifier.canonical[at] = static_cast<char>('0' + digits % 10);
-    result.line_kind = LineKind::kMobile;
-    return result;
+  if (may_be_mobile && line_kind != LineKind::kFixed && absl::StartsWith(raw, "+91")) {
+    if (IsCanonicalMobile(raw, options.allow_test_range)) return AsMobile(raw);
+    uint64_t digits = 0;
+    if (ParseIndianMobile(raw, options.allow_test_range, &digits)) return AsMobile(absl::StrCat("+91", digits));
   }
   if (raw.size() > kIdentifierBytesMax) {
     return RefuseValue(RefusalCode::kTooLong, absl::StrCat("want at most ", kIdentifierBytesMax, " bytes"));

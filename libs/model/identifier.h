@@ -47,10 +47,10 @@ struct CanonicalIdentifier {
   Identifier identifier;
   LineKind line_kind = LineKind::kUnspecified;  // phone numbers only
   std::vector<Link> links;                      // what the identifier itself tells: at most 2
-  // SMS headers as sent carry the operator, the circle and the kind of message around their core: VM-TESTBK-S.
-  std::string header_operator;
-  std::string header_circle;
-  std::string header_suffix;
+  // SMS headers as sent carry a letter for the operator, the circle and the kind of message around their core, VM-TESTBK-S; 0: none.
+  char header_operator = 0;
+  char header_circle = 0;
+  char header_suffix = 0;
 };
 
 struct CanonicaliseOptions {

@@ -236,9 +236,9 @@ TEST_CASE("a UPI address that carries a number is linked to it", "[model][identi
 TEST_CASE("a header's operator, circle and kind are kept beside its core", "[model][identifier]") {
   auto result = Canonicalise(T::kSmsHeader, "VM-TESTBK-S", LineKind::kUnspecified, kTest);
   REQUIRE(result.ok());
-  CHECK(result->header_operator == "V");
-  CHECK(result->header_circle == "M");
-  CHECK(result->header_suffix == "S");
+  CHECK(result->header_operator == 'V');
+  CHECK(result->header_circle == 'M');
+  CHECK(result->header_suffix == 'S');
 }
 
 TEST_CASE("the kind of line decides between mobile and fixed, and is never guessed", "[model][identifier]") {
@@ -346,6 +346,29 @@ TEST_CASE("the fast path accepts what the slow path accepts", "[model][phone]") 
     auto slow = Canonicalise(T::kUnspecified, text, LineKind::kMobile, {});
     if (!slow.ok()) continue;  // refused as sensitive
     REQUIRE(slow->identifier.canonical == absl::StrCat("+91", digits));
+  }
+}
+
+TEST_CASE("a number in canonical form is taken as it is, and nothing near it is", "[model][phone]") {
+  const std::string number = "+915551234567";
+  auto taken = Canonicalise(T::kMobile, number, LineKind::kMobile, kTest);
+  REQUIRE(taken.ok());
+  CHECK(taken->identifier.canonical == number);
+  CHECK(taken->identifier.type == T::kMobile);
+  CHECK(taken->line_kind == LineKind::kMobile);
+  CHECK(RefusalOf(Canonicalise(T::kMobile, number, LineKind::kMobile, {}).status())->code == R::kTestRangeRefused);
+  // Every byte at every place: accepted exactly when the digits that are left are a number.
+  for (size_t at = 3; at < number.size(); ++at) {
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string changed = number;
+      changed[at] = static_cast<char>(byte);
+      const bool digit = byte >= '0' && byte <= '9';
+      const bool mobile = digit && (at > 5 || byte == '5' || (at == 3 && byte >= '6'));
+      auto result = Canonicalise(T::kMobile, changed, LineKind::kMobile, kTest);
+      INFO("place " << at << ", byte " << byte);
+      REQUIRE(result.ok() == mobile);
+      if (mobile) REQUIRE(result->identifier.canonical == changed);
+    }
   }
 }
 

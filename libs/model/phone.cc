@@ -4,6 +4,7 @@
 #include <phonenumbers/phonenumberutil.h>
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 
 #include "absl/strings/match.h"
@@ -20,6 +21,15 @@ constexpr absl::string_view kHelplines[] = {"100",  "101",  "102",  "103",  "108
                                             "181",  "1091", "1098", "1800", "1909", "1930", "1947"};
 
 bool IsSeparator(char c) { return c == ' ' || c == '-' || c == '.' || c == '(' || c == ')'; }
+
+// A byte is a digit when its high half is 3 and stays 3 after adding 6: 0x3a-0x3f would carry into it. No byte carries into the next:
+// where the high half is 3 the sum is at most 0x45, and elsewhere the first check has failed already.
+bool EightDigits(const char* text) {
+  constexpr uint64_t kHigh = 0xf0f0f0f0f0f0f0f0, kThrees = 0x3030303030303030, kSixes = 0x0606060606060606;
+  uint64_t word = 0;
+  std::memcpy(&word, text, sizeof(word));
+  return (word & kHigh) == kThrees && ((word + kSixes) & kHigh) == kThrees;
+}
 
 // Digits only, and whether a '+' stood in front. BadCharacter for anything but digits and separators.
 absl::StatusOr<std::string> Digits(absl::string_view text, bool* plus) {
@@ -164,6 +174,15 @@ bool IsPhone(IdentifierType type) {
 
 bool IsProtectedType(IdentifierType type) {
   return type == IdentifierType::kService1600 || type == IdentifierType::kTollFree || type == IdentifierType::kHelpline;
+}
+
+bool IsCanonicalMobile(absl::string_view raw, bool allow_test_range) {
+  constexpr absl::string_view kCountry = "+91";
+  if (raw.size() != kCountry.size() + 10 || !absl::StartsWith(raw, kCountry)) return false;
+  const char* const national = raw.data() + kCountry.size();
+  // Ten digits as two overlapping words of eight.
+  if (!EightDigits(national) || !EightDigits(national + 2)) return false;
+  return national[0] >= '6' || (allow_test_range && absl::StartsWith(raw.substr(kCountry.size()), kTestRange));
 }
 
 bool ParseIndianMobile(absl::string_view raw, bool allow_test_range, uint64_t* digits) {
