@@ -89,12 +89,12 @@ absl::Status MemoryDatabase::Commit(const Batch& batch, Durability durability) {
     };
     switch (operation.kind) {
       case Batch::Operation::Kind::kPut:
-        remember(operation.key);
-        (*table)[operation.key] = operation.value;
+        remember(std::string(operation.key));
+        (*table)[std::string(operation.key)] = std::string(operation.value);
         break;
       case Batch::Operation::Kind::kDelete:
-        remember(operation.key);
-        table->erase(operation.key);
+        remember(std::string(operation.key));
+        table->erase(std::string(operation.key));
         break;
       case Batch::Operation::Kind::kDeleteRange: {
         const auto [first, last] = Range(*table, operation.key, operation.value);

@@ -249,10 +249,12 @@ class RocksDatabase final : public Database {
       rocksdb::ColumnFamilyHandle* const table = At(files, operation.table);
       rocksdb::Status added;
       switch (operation.kind) {
-        case Batch::Operation::Kind::kPut: added = writes.Put(table, operation.key, operation.value); break;
-        case Batch::Operation::Kind::kDelete: added = writes.Delete(table, operation.key); break;
+        case Batch::Operation::Kind::kPut: added = writes.Put(table, ToSlice(operation.key), ToSlice(operation.value)); break;
+        case Batch::Operation::Kind::kDelete: added = writes.Delete(table, ToSlice(operation.key)); break;
         case Batch::Operation::Kind::kDeleteRange:
-          if (operation.key < operation.value) added = writes.DeleteRange(table, operation.key, operation.value);
+          if (operation.key < operation.value) {
+            added = writes.DeleteRange(table, ToSlice(operation.key), ToSlice(operation.value));
+          }
           break;
       }
       HUB_CHECK(added.ok());  // fails only on keys past 4 GB
