@@ -42,6 +42,64 @@ TEST_CASE("C1 what was appended is read back, byte for byte, at the offset that 
   CHECK(log->Health().ok());
 }
 
+TEST_CASE("C1 records handed over together are answered together, each for itself", "[eventlog][contract]") {
+  EACH_LOG(log);
+  std::vector<Log::Addressed> records;
+  for (int i = 0; i < 60; ++i) records.push_back({i % 3, {"k", absl::StrCat("v", i)}});
+  records[7].partition = 3;                                        // none
+  records[8].record.value = std::string(kRecordBytesMax + 1, 'x');  // too large
+  struct Answered {
+    base::Mutex mu;
+    base::CondVar changed;
+    int times ABSL_GUARDED_BY(mu) = 0;
+    std::vector<absl::StatusOr<Offset>> answers ABSL_GUARDED_BY(mu);
+  };
+  const auto ask = [&](std::vector<Log::Addressed> asked) {
+    const auto answered = std::make_shared<Answered>();
+    log->AppendAll("plain", std::move(asked), [answered](std::vector<absl::StatusOr<Offset>> answers) {
+      base::MutexLock lock(&answered->mu);
+      ++answered->times;
+      answered->answers = std::move(answers);
+      answered->changed.NotifyAll();
+    });
+    base::MutexLock lock(&answered->mu);
+    while (answered->times == 0) REQUIRE(answered->changed.WaitFor(&answered->mu, kPatience));
+    CHECK(answered->times == 1);
+    return answered->answers;
+  };
+  const std::vector<absl::StatusOr<Offset>> answers = ask(std::move(records));
+  REQUIRE(answers.size() == 60);
+  std::map<Offset, std::string> told[3];
+  for (int i = 0; i < 60; ++i) {
+    const absl::StatusOr<Offset>& answer = answers[static_cast<size_t>(i)];
+    if (i == 7) {
+      CHECK(absl::IsNotFound(answer.status()));
+    } else if (i == 8) {
+      CHECK(absl::IsInvalidArgument(answer.status()));
+    } else {
+      INFO("record " << i << ": " << answer.status());
+      REQUIRE(answer.ok());
+      CHECK(told[i % 3].emplace(*answer, absl::StrCat("v", i)).second);
+    }
+  }
+  for (int32_t p = 0; p < 3; ++p) {
+    const TopicPartition at{"plain", p};
+    const std::vector<StoredRecord> stored = ReadTo(log.log(), at, 0, told[p].rbegin()->first + 1);
+    std::map<Offset, std::string> read;
+    for (const StoredRecord& record : stored) read[record.offset] = record.value;
+    CHECK(read == told[p]);
+    std::vector<std::string> in_order;
+    for (int i = p; i < 60; i += 3) {
+      if (i != 7 && i != 8) in_order.push_back(absl::StrCat("v", i));
+    }
+    CHECK(Values(stored) == in_order);  // C2
+  }
+  CHECK(ask({}).empty());
+  const auto refused = ask({{9, {"k", "v"}}});
+  REQUIRE(refused.size() == 1);
+  CHECK(absl::IsNotFound(refused[0].status()));
+}
+
 TEST_CASE("C1 what can't be stored is refused, and nothing of it is written", "[eventlog][contract]") {
   EACH_LOG(log);
   const auto code = [&](const TopicPartition& at, const Record& record) {

@@ -59,14 +59,12 @@ std::string Encode(const StartRow& row) {
   return bytes;
 }
 
-std::string EncodeRecord(absl::Time appended_at, const Record& record) {
-  std::string bytes;
-  bytes.reserve(12 + record.key.size() + record.value.size());
-  AppendKey64(static_cast<uint64_t>(absl::ToUnixMicros(appended_at)), &bytes);
-  AppendKey32(static_cast<uint32_t>(record.key.size()), &bytes);
-  bytes.append(record.key);
-  bytes.append(record.value);
-  return bytes;
+void PutRecord(store::TableId table, absl::string_view row, absl::Time appended_at, absl::string_view key,
+               absl::string_view value, store::Batch* batch) {
+  std::string head;  // short enough to need no memory of its own
+  AppendKey64(static_cast<uint64_t>(absl::ToUnixMicros(appended_at)), &head);
+  AppendKey32(static_cast<uint32_t>(key.size()), &head);
+  batch->Put(table, row, {head, key, value});
 }
 
 absl::StatusOr<TopicRow> DecodeTopicRow(absl::string_view bytes) {

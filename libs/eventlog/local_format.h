@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "libs/eventlog/log.h"
+#include "libs/store/batch.h"
 #include "libs/store/tables.h"
 
 namespace hub::eventlog::local {
@@ -48,7 +49,9 @@ struct StartRow {
 };
 std::string Encode(const StartRow& row);
 
-std::string EncodeRecord(absl::Time appended_at, const Record& record);
+// `row`: its RecordKey.
+void PutRecord(store::TableId table, absl::string_view row, absl::Time appended_at, absl::string_view key,
+               absl::string_view value, store::Batch* batch);
 
 // All: DataLoss when the bytes are not what Encode made.
 absl::StatusOr<TopicRow> DecodeTopicRow(absl::string_view bytes);

@@ -1,16 +1,13 @@
 #include "libs/eventlog/local_log.h"
 
-#include <sys/statvfs.h>
-
 #include <atomic>
-#include <cstring>
 #include <deque>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/strip.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "libs/base/check.h"
 #include "libs/base/hash.h"
 #include "libs/base/log.h"
@@ -20,6 +17,8 @@
 #include "libs/eventlog/local_cleaner.h"
 #include "libs/eventlog/local_format.h"
 #include "libs/eventlog/local_partitions.h"
+#include "libs/eventlog/local_pending.h"
+#include "libs/eventlog/local_space.h"
 #include "libs/eventlog/log_probe.h"
 #include "libs/eventlog/validate.h"
 #include "libs/store/database.h"
@@ -29,30 +28,13 @@ namespace {
 
 using local::Partition;
 using local::Partitions;
+using local::PendingCall;
+using local::PendingRecord;
+using local::Space;
 
 constexpr char kFormatKey[] = "format";
 constexpr char kLogIdKey[] = "log_id";
 constexpr char kTopicPrefix[] = "topic/";
-
-// The file system that holds the log; with an empty path one that never fills up.
-class Space {
- public:
-  Space(std::string path, int64_t free_bytes_min) : path_(std::move(path)), free_bytes_min_(free_bytes_min) {}
-  // ResourceExhausted when there is less than the reserve.
-  absl::Status Check() const {
-    if (path_.empty()) return absl::OkStatus();
-    struct statvfs now = {};
-    if (statvfs(path_.c_str(), &now) != 0) return absl::UnavailableError(absl::StrCat(path_, ": ", std::strerror(errno)));
-    const int64_t free_bytes = static_cast<int64_t>(now.f_bavail) * static_cast<int64_t>(now.f_frsize);
-    if (free_bytes >= free_bytes_min_) return absl::OkStatus();
-    return absl::ResourceExhaustedError(
-        absl::StrCat(path_, ": disk full: ", free_bytes, " bytes free, want ", free_bytes_min_));
-  }
-
- private:
-  const std::string path_;
-  const int64_t free_bytes_min_;
-};
 
 class LocalLog : public Log {
  public:
@@ -72,22 +54,19 @@ class LocalLog : public Log {
   absl::Status EnsureTopics(const std::vector<TopicSpec>& topics) override;
   std::string log_id() const override { return log_id_; }
   void Append(const TopicPartition& at, Record record, AppendCallback done) override;
+  void AppendAll(const std::string& topic, std::vector<Addressed> records, AppendAllCallback done) override;
   absl::StatusOr<ReadResult> Read(const TopicPartition& at, Offset from, const ReadLimits& limits) override;
   void Wait(const std::vector<WaitFor>& any_of, absl::Duration timeout) override;
   absl::StatusOr<OffsetRange> Offsets(const TopicPartition& at) override;
   absl::Status Health() const override;
 
  private:
-  struct PendingAppend {
-    Partition* partition;
-    Record record;
-    AppendCallback done;
-    Offset offset = 0;
-  };
-  using Group = std::vector<PendingAppend>;
+  using Group = std::vector<PendingCall>;
 
-  absl::Status AdmitLocked(const TopicPartition& at, const Record& record, Partition** partition)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(queue_mu_);
+  // Finds the partitions of a call's records; refused ones get their answers.
+  void AdmitLocked(const std::string& topic, PendingCall* call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(queue_mu_);
+  void Enqueue(const std::string& topic, PendingCall call);
+  absl::Status AdmitBytesLocked(size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(queue_mu_);
   void RunWriter(std::stop_token stop);
   void RunCleaner(std::stop_token stop);
   bool TakeGroup(const std::stop_token& stop, Group* group);
@@ -111,7 +90,7 @@ class LocalLog : public Log {
   // Order of locks: queue_mu_, then partitions_.mu.
   base::Mutex queue_mu_;
   base::CondVar queue_changed_;
-  std::deque<PendingAppend> queue_ ABSL_GUARDED_BY(queue_mu_);
+  std::deque<PendingCall> queue_ ABSL_GUARDED_BY(queue_mu_);
   size_t pending_bytes_ ABSL_GUARDED_BY(queue_mu_) = 0;  // queued, or being committed
   bool closing_ ABSL_GUARDED_BY(queue_mu_) = false;
 
@@ -228,17 +207,9 @@ absl::Status LocalLog::EnsureTopics(const std::vector<TopicSpec>& topics) {
   return absl::OkStatus();
 }
 
-absl::Status LocalLog::AdmitLocked(const TopicPartition& at, const Record& record, Partition** partition) {
+absl::Status LocalLog::AdmitBytesLocked(size_t bytes) {
   if (closing_) return absl::UnavailableError("the log is closing");
-  {
-    base::MutexLock lock(&partitions_.mu);
-    const auto it = partitions_.topics.find(at.topic);
-    if (it == partitions_.topics.end()) return CheckPartition(nullptr, at);
-    HUB_RETURN_IF_ERROR(CheckRecord(it->second.spec, at, record));
-    *partition = &it->second.partitions[static_cast<size_t>(at.partition)];
-  }
-  const size_t size = static_cast<size_t>(local::SizeOf(record));
-  if (pending_bytes_ + size > options_.pending_bytes_max) {
+  if (pending_bytes_ + bytes > options_.pending_bytes_max) {
     return absl::ResourceExhaustedError(absl::StrCat("pending_bytes: ", pending_bytes_, ", want at most ",
                                                      options_.pending_bytes_max, "; try again soon"));
   }
@@ -249,21 +220,59 @@ absl::Status LocalLog::AdmitLocked(const TopicPartition& at, const Record& recor
   return absl::OkStatus();
 }
 
+void LocalLog::AdmitLocked(const std::string& topic, PendingCall* call) {
+  {
+    base::MutexLock lock(&partitions_.mu);
+    const auto it = partitions_.topics.find(topic);
+    for (size_t i = 0; i < call->records.size(); ++i) {
+      PendingRecord& pending = call->records[i];
+      const TopicPartition at{topic, pending.number};
+      const absl::Status fit = it == partitions_.topics.end() ? CheckPartition(nullptr, at)
+                                                              : CheckRecord(it->second.spec, at, pending.record);
+      if (!fit.ok()) {
+        call->Refuse(i, fit);
+        continue;
+      }
+      pending.partition = &it->second.partitions[static_cast<size_t>(at.partition)];
+      call->bytes += static_cast<size_t>(local::SizeOf(pending.record));
+      ++call->count;
+    }
+  }
+  const absl::Status admitted = AdmitBytesLocked(call->bytes);
+  if (!admitted.ok()) call->RefuseAll(admitted);
+}
+
 void LocalLog::Append(const TopicPartition& at, Record record, AppendCallback done) {
-  absl::Status admitted;
+  PendingCall call;
+  call.records.push_back({at.partition, std::move(record)});
+  call.done_one = std::move(done);
+  Enqueue(at.topic, std::move(call));
+}
+
+void LocalLog::AppendAll(const std::string& topic, std::vector<Addressed> records, AppendAllCallback done) {
+  PendingCall call;
+  call.records.reserve(records.size());
+  for (Addressed& addressed : records) call.records.push_back({addressed.partition, std::move(addressed.record)});
+  call.done = std::move(done);
+  Enqueue(topic, std::move(call));
+}
+
+void LocalLog::Enqueue(const std::string& topic, PendingCall call) {
+  size_t refused = 0;
   {
     base::MutexLock lock(&queue_mu_);
-    Partition* partition = nullptr;
-    admitted = AdmitLocked(at, record, &partition);
-    if (admitted.ok()) {
-      pending_bytes_ += static_cast<size_t>(local::SizeOf(record));
-      queue_.push_back({partition, std::move(record), std::move(done)});
+    AdmitLocked(topic, &call);
+    refused = call.records.size() - call.count;
+    if (call.count > 0) {
+      pending_bytes_ += call.bytes;
+      queue_.push_back(std::move(call));
       if (queue_.size() == 1) queue_changed_.NotifyOne();
+      if (refused > 0) probe_.refused.Increment(static_cast<double>(refused));
       return;
     }
   }
-  probe_.refused.Increment();
-  done(admitted);
+  if (refused > 0) probe_.refused.Increment(static_cast<double>(refused));
+  call.Answer();
 }
 
 bool LocalLog::TakeGroup(const std::stop_token& stop, Group* group) {
@@ -275,7 +284,7 @@ bool LocalLog::TakeGroup(const std::stop_token& stop, Group* group) {
   probe_.pending_bytes.Set(static_cast<double>(pending_bytes_));
   size_t bytes = 0;
   while (!queue_.empty()) {
-    const size_t size = static_cast<size_t>(local::SizeOf(queue_.front().record));
+    const size_t size = queue_.front().bytes;
     if (!group->empty() && bytes + size > options_.group_bytes_max) break;
     bytes += size;
     group->push_back(std::move(queue_.front()));
@@ -300,10 +309,12 @@ absl::Status LocalLog::CommitGroup(Group* group) {
   const absl::Time now = clock_->TimeNow();
   store::Batch batch;
   std::map<Partition*, int64_t> added;
-  for (PendingAppend& append : *group) {
-    append.offset = append.partition->next++;
-    batch.Put(local::kRecords, local::RecordKey(append.partition->key, append.offset), local::EncodeRecord(now, append.record));
-    added[append.partition] += local::SizeOf(append.record);
+  for (PendingRecord* const record : local::ByPartition(group)) {
+    PendingRecord& pending = *record;
+    pending.offset = pending.partition->next++;
+    local::PutRecord(local::kRecords, local::RecordKey(pending.partition->key, pending.offset), now, pending.record.key,
+                     pending.record.value, &batch);
+    added[pending.partition] += local::SizeOf(pending.record);
   }
   for (auto& [partition, bytes] : added) {
     {
@@ -343,16 +354,20 @@ void LocalLog::Write(Group group) {
       outcome = absl::UnavailableError(absl::StrCat("append: not known to be durable: ", outcome.message()));
     }
   }
+  size_t count = 0;
   {
     base::MutexLock lock(&queue_mu_);
-    for (const PendingAppend& append : group) pending_bytes_ -= static_cast<size_t>(local::SizeOf(append.record));
+    for (const PendingCall& call : group) {
+      pending_bytes_ -= call.bytes;
+      count += call.count;
+    }
     probe_.pending_bytes.Set(static_cast<double>(pending_bytes_));
   }
-  base::Counter& counter = outcome.ok() ? probe_.durable : absl::IsResourceExhausted(outcome) ? probe_.refused : probe_.unknown;
-  counter.Increment(static_cast<double>(group.size()));
-  for (PendingAppend& append : group) {
-    append.done(outcome.ok() ? absl::StatusOr<Offset>(append.offset) : absl::StatusOr<Offset>(outcome));
-  }
+  base::Counter& counter = outcome.ok()                         ? probe_.durable
+                           : absl::IsResourceExhausted(outcome) ? probe_.refused
+                                                                : probe_.unknown;
+  counter.Increment(static_cast<double>(count));
+  for (PendingCall& call : group) call.Finish(outcome);
 }
 
 absl::StatusOr<ReadResult> LocalLog::Read(const TopicPartition& at, Offset from, const ReadLimits& limits) {
@@ -366,8 +381,8 @@ absl::StatusOr<ReadResult> LocalLog::Read(const TopicPartition& at, Offset from,
   }
   HUB_RETURN_IF_ERROR(CheckOffset(at, from, range));
   // Bounded by the durable end: a group that is being committed is in the database already, but not yet known to be synced.
-  const auto cursor =
-      database_->Scan(local::kRecords, local::RecordKey(partition->key, from), local::RecordKey(partition->key, range.end));
+  const auto cursor = database_->Scan(local::kRecords, local::RecordKey(partition->key, from),
+                                      local::RecordKey(partition->key, range.end));
   {
     // Retention may have deleted records between the check and the scan; `first` rose before that (invariant 2).
     base::MutexLock lock(&partitions_.mu);
@@ -437,8 +452,8 @@ struct OwnDatabase {
 };
 class LocalLogOnDisk final : private OwnDatabase, public LocalLog {
  public:
-  LocalLogOnDisk(const std::string& path, const base::Clock* clock, base::Metrics* metrics, const LocalLogOptions& options,
-                 std::unique_ptr<store::Database> database)
+  LocalLogOnDisk(const std::string& path, const base::Clock* clock, base::Metrics* metrics,
+                 const LocalLogOptions& options, std::unique_ptr<store::Database> database)
       : OwnDatabase{std::move(database)}, LocalLog(path, clock, metrics, options, owned.get()) {}
 };
 
@@ -459,8 +474,8 @@ absl::StatusOr<std::unique_ptr<Log>> OpenLocalLog(const std::string& path, const
   return std::unique_ptr<Log>(std::move(log));
 }
 
-absl::StatusOr<std::unique_ptr<Log>> OpenLocalLogOn(store::Database* database, const base::Clock* clock, base::Metrics* metrics,
-                                                    const LocalLogOptions& options) {
+absl::StatusOr<std::unique_ptr<Log>> OpenLocalLogOn(store::Database* database, const base::Clock* clock,
+                                                    base::Metrics* metrics, const LocalLogOptions& options) {
   HUB_CHECK(database != nullptr && clock != nullptr && metrics != nullptr && options.group_bytes_max > 0);
   auto log = std::make_unique<LocalLog>("", clock, metrics, options, database);
   HUB_RETURN_IF_ERROR(log->Start());

@@ -1,5 +1,6 @@
 #include "libs/eventlog/log.h"
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -8,6 +9,29 @@
 #include "libs/base/mutex.h"
 
 namespace hub::eventlog {
+
+void Log::AppendAll(const std::string& topic, std::vector<Addressed> records, AppendAllCallback done) {
+  // Each slot is written by one thread; `pending` hands them to whoever answers last.
+  struct Call {
+    std::vector<absl::StatusOr<Offset>> answers;
+    AppendAllCallback done;
+    std::atomic<size_t> pending;  // acquire-release
+    void Answered() {
+      if (pending.fetch_sub(1, std::memory_order_acq_rel) == 1) done(std::move(answers));
+    }
+  };
+  const auto call = std::make_shared<Call>();
+  call->answers.resize(records.size());
+  call->done = std::move(done);
+  call->pending.store(records.size() + 1, std::memory_order_relaxed);
+  for (size_t i = 0; i < records.size(); ++i) {
+    Append({topic, records[i].partition}, std::move(records[i].record), [call, i](absl::StatusOr<Offset> offset) {
+      call->answers[i] = std::move(offset);
+      call->Answered();
+    });
+  }
+  call->Answered();
+}
 
 absl::StatusOr<Offset> AppendSync(Log* log, const TopicPartition& partition, Record record, absl::Duration timeout) {
   // Shared with the callback, which may come long after the caller has given up.

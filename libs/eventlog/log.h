@@ -99,6 +99,15 @@ class Log {
   // REQUIRES: the topic is ensured (by this object) and the partition exists; else NotFound. `done` is called exactly once, also when the log shuts down.
   virtual void Append(const TopicPartition& partition, Record record, AppendCallback done) = 0;
 
+  // Records of one caller that belong together only in that their answers are wanted together; each stands for itself as with Append. `done`
+  // gets one answer per record, in their order, when the last is known.
+  struct Addressed {
+    int32_t partition = 0;
+    Record record;
+  };
+  using AppendAllCallback = std::function<void(std::vector<absl::StatusOr<Offset>>)>;
+  virtual void AppendAll(const std::string& topic, std::vector<Addressed> records, AppendAllCallback done);
+
   // Records from `from` on, in order; empty when there is none yet. Never blocks on the network for more than 100 ms.
   // OutOfRange: `from` < first, or > end. NotFound: no such partition. Unavailable: could not be asked in time; try again.
   virtual absl::StatusOr<ReadResult> Read(const TopicPartition& partition, Offset from, const ReadLimits& limits) = 0;

@@ -284,8 +284,7 @@ class Impl final : public MirroredLog {
       if (held.bytes == 0 && record.appended_at < oldest) continue;  // the beginning of a first start: too old to keep
       if (held.bytes == 0) held.first = record.offset;
       held.bytes += local::SizeOf(record) + 1;
-      batch.Put(kRecords, RowKey(partition, record.offset),
-                local::EncodeRecord(record.appended_at, {record.key, record.value}));
+      local::PutRecord(kRecords, RowKey(partition, record.offset), record.appended_at, record.key, record.value, &batch);
     }
     held.end = read.next;
     if (held.bytes == 0) held.first = held.end;
