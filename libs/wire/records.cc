@@ -37,6 +37,14 @@ uint64_t GetBigEndian(absl::string_view bytes, size_t at, size_t width) {
   return value;
 }
 
+std::string BeginFrame(const RecordHeader& header) {
+  std::string frame(kBodyAt, '\0');
+  frame[0] = kFormat;
+  PutBigEndian(header.term, 8, frame.data() + kTermAt);
+  PutBigEndian(header.sequence, 8, frame.data() + kSequenceAt);
+  return frame;
+}
+
 void StampChecksum(std::string* frame) {
   PutBigEndian(base::Crc32c(absl::string_view(*frame).substr(kTermAt)), 4, frame->data() + kChecksumAt);
 }
@@ -50,7 +58,8 @@ absl::Status CheckFrame(absl::string_view bytes) {
   return absl::OkStatus();
 }
 
-// A message whose parts all lie in one block, mostly on the stack: records have some ten of them.
+// A message whose parts all lie in one block, mostly on the stack: records have some ten of them. Variables of it are marked
+// uninitialized: the compiler would fill the block with zeroes for each record.
 template <typename Message>
 class MessageOnArena {
  public:
@@ -333,13 +342,17 @@ absl::Status BodyFromStored(const internal::LogRecord& record, uint64_t term, mo
 }  // namespace
 
 std::string EncodeRecord(const RecordHeader& header, const model::LogBody& body) {
-  MessageOnArena<internal::LogRecord> record;
+  MessageOnArena<internal::LogRecord> record __attribute__((uninitialized));
   std::visit(BodyWriter{record.get()}, body);
-  std::string frame(kBodyAt, '\0');
-  frame[0] = kFormat;
-  PutBigEndian(header.term, 8, frame.data() + kTermAt);
-  PutBigEndian(header.sequence, 8, frame.data() + kSequenceAt);
+  std::string frame = BeginFrame(header);
   HUB_CHECK(record->AppendToString(&frame));
+  StampChecksum(&frame);
+  return frame;
+}
+
+std::string EncodeReport(const RecordHeader& header, const model::Report& report) {
+  std::string frame = BeginFrame(header);
+  AppendReportBody(internal::LogRecord::kReportFieldNumber, report, &frame);
   StampChecksum(&frame);
   return frame;
 }
@@ -347,7 +360,7 @@ std::string EncodeRecord(const RecordHeader& header, const model::LogBody& body)
 absl::StatusOr<DecodedRecord> DecodeRecord(absl::string_view bytes) {
   DecodedRecord decoded;
   HUB_ASSIGN_OR_RETURN(decoded.header, DecodeHeader(bytes));
-  MessageOnArena<internal::LogRecord> record;
+  MessageOnArena<internal::LogRecord> record __attribute__((uninitialized));
   const absl::string_view body = bytes.substr(kBodyAt);
   if (body.size() > size_t{1} << 30 || !record->ParseFromArray(body.data(), static_cast<int>(body.size()))) {
     return absl::DataLossError("record: body does not parse");
@@ -370,7 +383,7 @@ std::string Restamp(absl::string_view bytes, uint64_t term) {
 }
 
 std::string EncodeState(const model::IndicatorState& state) {
-  MessageOnArena<internal::StoredIndicator> stored;
+  MessageOnArena<internal::StoredIndicator> stored __attribute__((uninitialized));
   ToStored(state, stored.get());
   std::string row(1, kFormat);
   HUB_CHECK(stored->AppendToString(&row));
@@ -378,7 +391,7 @@ std::string EncodeState(const model::IndicatorState& state) {
 }
 
 absl::StatusOr<model::IndicatorState> DecodeState(absl::string_view bytes) {
-  MessageOnArena<internal::StoredIndicator> stored;
+  MessageOnArena<internal::StoredIndicator> stored __attribute__((uninitialized));
   if (bytes.empty() || bytes[0] != kFormat || bytes.size() > size_t{1} << 30 ||
       !stored->ParseFromArray(bytes.data() + 1, static_cast<int>(bytes.size() - 1))) {
     return absl::DataLossError("state: does not parse");

@@ -4,6 +4,8 @@
 // rather than misread. Thread safety: plain functions.
 #pragma once
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -58,6 +60,9 @@ absl::Status FromStored(const fraudhub::internal::v1::StoredReport& stored, mode
 // All but stakeholder and key id. DataLoss: the lists don't go together.
 void ToStored(const model::Cursor& cursor, fraudhub::internal::v1::CursorToken* out);
 absl::Status FromStored(const fraudhub::internal::v1::CursorToken& stored, model::Cursor* out);
+
+// Appends field `field` with that message, as protobuf would write it.
+void AppendReportBody(int field, const model::Report& report, std::string* out);
 
 // Rules travel in the form of their file, without defaults: every field stands for itself. Lapse and review are whole days.
 void ToStored(const model::Rules& rules, fraudhub::config::v1::Rules* out);

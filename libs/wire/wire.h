@@ -53,6 +53,8 @@ struct DecodedRecord {
 };
 
 std::string EncodeRecord(const RecordHeader& header, const model::LogBody& body);
+// The same bytes for a report, at a fraction of the cost.
+std::string EncodeReport(const RecordHeader& header, const model::Report& report);
 absl::StatusOr<DecodedRecord> DecodeRecord(absl::string_view bytes);
 // Header only, without parsing the body; checks the checksum.
 absl::StatusOr<RecordHeader> DecodeHeader(absl::string_view bytes);
