@@ -390,7 +390,7 @@ class Impl final : public HubApp {
       *one.Add() = report;
       intake_->Submit(policy, caller, one, "", [on_verdict = std::move(on_verdict)](ingest::IntakeResult result) {
         fraudhub::v1::ReportVerdict verdict;
-        if (!result.verdicts.empty()) verdict = std::move(result.verdicts.front());
+        if (!result.verdicts.empty()) verdict = std::move(result.verdicts[0]);
         on_verdict(std::move(result.status), std::move(verdict), result.retry_after);
       });
     };

@@ -52,20 +52,14 @@ bool IsRetryable(const absl::Status& status) { return !model::RefusalOf(status).
 
 }  // namespace
 
-struct ReportIntake::Item {
-  int index = 0;
-  int32_t partition = 0;
-  eventlog::Record record;
-};
-
-// A call in flight. Each slot of `outcomes` is written by one thread; `pending` hands them to whoever settles last.
+// A call in flight.
 struct ReportIntake::Batch {
-  std::vector<v1::ReportVerdict> verdicts;  // with the ids
+  google::protobuf::RepeatedPtrField<v1::ReportVerdict> verdicts;  // with the ids
   std::vector<absl::Status> outcomes;
+  std::vector<size_t> appended;  // the items that went to the log, in the order of its answers
   std::string path;
   absl::Duration started;
   Done done;
-  std::atomic<int> pending{1};  // appends without an answer, and Submit itself; acquire-release
 };
 
 ReportIntake::ReportIntake(const IntakeOptions& options, const base::Clock* clock, base::Metrics* metrics,
@@ -91,12 +85,12 @@ void ReportIntake::Submit(const access::Policy& policy, const access::Principal&
   }
   auto batch = std::make_shared<Batch>();
   const auto size = static_cast<size_t>(reports.size());
-  batch->verdicts.resize(size);
+  batch->verdicts.Reserve(reports.size());
+  for (const v1::Report& report : reports) batch->verdicts.Add()->set_report_id(report.report_id());
   batch->outcomes.resize(size);
   batch->path = std::string(path);
   batch->started = clock_->Monotonic();
   batch->done = std::move(done);
-  for (size_t i = 0; i < size; ++i) batch->verdicts[i].set_report_id(reports[static_cast<int>(i)].report_id());
 
   // Paid by what was sent, good or bad: refusing costs work, too. A call larger than the burst empties the bucket.
   const double rate = policy.Grant(caller.role).reports_per_second;
@@ -105,23 +99,32 @@ void ReportIntake::Submit(const access::Policy& policy, const access::Principal&
       quota_->Take(caller.stakeholder, "reports", std::min(static_cast<double>(size), limit.burst), limit);
   if (wait > absl::ZeroDuration()) {
     return RefuseAll(model::Refuse(model::RefusalCode::kQuotaExceeded, "", "too many reports; wait and send again"),
-                     wait, std::move(batch));
+                     wait, batch.get());
   }
   if (const absl::Status sick = LogTakesReports(); !sick.ok()) {
     if (ProbeIsDue()) Probe(policy, caller, reports);
-    return RefuseAll(sick, absl::IsResourceExhausted(sick) ? kRetryStorageFull : kRetryUnknown, std::move(batch));
+    return RefuseAll(sick, absl::IsResourceExhausted(sick) ? kRetryStorageFull : kRetryUnknown, batch.get());
   }
 
-  const absl::Time now = clock_->TimeNow();
-  std::vector<Item> items;
+  const wire::InputContext context = ContextOf(caller);
+  std::vector<eventlog::Log::Addressed> items;
   items.reserve(size);
+  batch->appended.reserve(size);
   for (size_t i = 0; i < size; ++i) {
-    Item item;
-    item.index = static_cast<int>(i);
-    batch->outcomes[i] = Prepare(policy, caller, reports[static_cast<int>(i)], now, &item);
-    if (batch->outcomes[i].ok()) items.push_back(std::move(item));
+    eventlog::Log::Addressed item;
+    batch->outcomes[i] = Prepare(policy, caller, context, reports[static_cast<int>(i)], &item);
+    if (!batch->outcomes[i].ok()) continue;
+    items.push_back(std::move(item));
+    batch->appended.push_back(i);
   }
-  Append(batch, std::move(items));
+  if (items.empty()) return Settle(batch.get());
+  log_->AppendAll(eventlog::kReportsTopic, std::move(items),
+                  [this, batch](std::vector<absl::StatusOr<eventlog::Offset>> answers) {
+                    for (size_t k = 0; k < answers.size(); ++k) {
+                      if (!answers[k].ok()) batch->outcomes[batch->appended[k]] = std::move(answers[k]).status();
+                    }
+                    Settle(batch.get());
+                  });
 }
 
 absl::Status ReportIntake::LogTakesReports() const {
@@ -140,12 +143,12 @@ bool ReportIntake::ProbeIsDue() {
 }
 
 void ReportIntake::Probe(const access::Policy& policy, const access::Principal& caller, const Reports& reports) {
-  Item item;
-  if (!Prepare(policy, caller, reports[0], clock_->TimeNow(), &item).ok()) return;
+  eventlog::Log::Addressed item;
+  if (!Prepare(policy, caller, ContextOf(caller), reports[0], &item).ok()) return;
   log_->Append({eventlog::kReportsTopic, item.partition}, std::move(item.record), [](const auto&) {});
 }
 
-void ReportIntake::RefuseAll(const absl::Status& why, absl::Duration retry_after, std::shared_ptr<Batch> batch) {
+void ReportIntake::RefuseAll(const absl::Status& why, absl::Duration retry_after, Batch* batch) {
   IntakeResult result{why, std::move(batch->verdicts), retry_after};
   const std::optional<model::Refusal> refusal = model::RefusalOf(why);
   for (v1::ReportVerdict& verdict : result.verdicts) {
@@ -157,44 +160,37 @@ void ReportIntake::RefuseAll(const absl::Status& why, absl::Duration retry_after
   batch->done(std::move(result));
 }
 
-absl::Status ReportIntake::Prepare(const access::Policy& policy, const access::Principal& caller,
-                                   const v1::Report& report, absl::Time now, Item* item) const {
+wire::InputContext ReportIntake::ContextOf(const access::Principal& caller) const {
   wire::InputContext context;
-  context.now = now;
+  context.now = clock_->TimeNow();
   context.allow_test_range = options_.allow_test_range;
   context.reporter = caller.AsReporter();
-  HUB_ASSIGN_OR_RETURN(model::Report parsed, wire::FromProto(report, context));
-  HUB_RETURN_IF_ERROR(policy.AuthorizeReport(caller, parsed));
+  return context;
+}
+
+absl::Status ReportIntake::Prepare(const access::Policy& policy, const access::Principal& caller,
+                                   const wire::InputContext& context, const v1::Report& report,
+                                   eventlog::Log::Addressed* item) const {
+  const absl::StatusOr<model::Report> parsed = wire::FromProto(report, context);
+  if (!parsed.ok()) return parsed.status();
+  HUB_RETURN_IF_ERROR(policy.AuthorizeReport(caller, *parsed));
   // What was done about an event belongs to the event's indicator.
-  const model::RoutingToken token = parsed.kind == model::InputKind::kActionTaken
-                                        ? parsed.action.in_reply_to.key.token
-                                        : tokeniser_->Routing(parsed.identifier);
+  const model::RoutingToken token = parsed->kind == model::InputKind::kActionTaken
+                                        ? parsed->action.in_reply_to.key.token
+                                        : tokeniser_->Routing(parsed->identifier);
   item->record.key = TokenBytes(token);
   item->partition = eventlog::PartitionOf(item->record.key, options_.partitions);
-  item->record.value = wire::EncodeRecord({}, std::move(parsed));
+  item->record.value = wire::EncodeReport({}, *parsed);
   return absl::OkStatus();
 }
 
-void ReportIntake::Append(const std::shared_ptr<Batch>& batch, std::vector<Item> items) {
-  batch->pending.fetch_add(static_cast<int>(items.size()), std::memory_order_relaxed);
-  for (Item& item : items) {
-    const auto slot = static_cast<size_t>(item.index);
-    log_->Append({eventlog::kReportsTopic, item.partition}, std::move(item.record),
-                 [this, batch, slot](absl::StatusOr<eventlog::Offset> offset) {
-                   if (!offset.ok()) batch->outcomes[slot] = std::move(offset).status();
-                   if (batch->pending.fetch_sub(1, std::memory_order_acq_rel) == 1) Settle(batch);
-                 });
-  }
-  if (batch->pending.fetch_sub(1, std::memory_order_acq_rel) == 1) Settle(batch);
-}
-
-void ReportIntake::Settle(const std::shared_ptr<Batch>& batch) {
+void ReportIntake::Settle(Batch* batch) {
   IntakeResult result;
   result.verdicts = std::move(batch->verdicts);
   absl::Status refused_by_log;
-  for (size_t i = 0; i < result.verdicts.size(); ++i) {
+  for (int i = 0; i < result.verdicts.size(); ++i) {
     v1::ReportVerdict& verdict = result.verdicts[i];
-    const absl::Status& outcome = batch->outcomes[i];
+    const absl::Status& outcome = batch->outcomes[static_cast<size_t>(i)];
     if (outcome.ok()) {
       verdict.set_verdict(v1::VERDICT_ACCEPTED);
       ++result.accepted;
@@ -214,7 +210,7 @@ void ReportIntake::Settle(const std::shared_ptr<Batch>& batch) {
       }
     } else {
       const model::Refusal refusal = *model::RefusalOf(
-          batch->path.empty() ? outcome : model::WithFieldPrefix(outcome, ItemPath(batch->path, static_cast<int>(i))));
+          batch->path.empty() ? outcome : model::WithFieldPrefix(outcome, ItemPath(batch->path, i)));
       verdict.set_verdict(v1::VERDICT_REJECTED);
       verdict.set_error(static_cast<v1::ErrorReason>(refusal.code));
       verdict.set_field(refusal.field);

@@ -25,6 +25,7 @@
 #include "libs/eventlog/log.h"
 #include "libs/model/refusal.h"
 #include "libs/model/token.h"
+#include "libs/wire/wire.h"
 
 namespace hub::ingest {
 
@@ -39,7 +40,7 @@ struct IntakeResult {
   // Not OK: nothing was accepted, and a unary call ends with it. With verdicts (all RETRY or REJECTED) a stream goes on; without any,
   // the request itself was malformed.
   absl::Status status;
-  std::vector<fraudhub::v1::ReportVerdict> verdicts;  // one per item, in order
+  google::protobuf::RepeatedPtrField<fraudhub::v1::ReportVerdict> verdicts;  // one per item, in order
   absl::Duration retry_after = absl::ZeroDuration();  // set when any is RETRY
   int accepted = 0;
 };
@@ -59,18 +60,18 @@ class ReportIntake {
 
  private:
   struct Batch;
-  struct Item;
   // OK, or what all reports of a call get at once because the log takes none now.
   absl::Status LogTakesReports() const;
   // Once a second the first report of a refused call is put on the log all the same: a log that judges itself by its last append gets well
   // by it. Its reporter sends it again, as it was told.
   bool ProbeIsDue();
   void Probe(const access::Policy& policy, const access::Principal& caller, const Reports& reports);
-  void RefuseAll(const absl::Status& why, absl::Duration retry_after, std::shared_ptr<Batch> batch);
+  void RefuseAll(const absl::Status& why, absl::Duration retry_after, Batch* batch);
   absl::Status Prepare(const access::Policy& policy, const access::Principal& caller,
-                       const fraudhub::v1::Report& report, absl::Time now, Item* item) const;
-  void Append(const std::shared_ptr<Batch>& batch, std::vector<Item> items);
-  void Settle(const std::shared_ptr<Batch>& batch);
+                       const wire::InputContext& context, const fraudhub::v1::Report& report,
+                       eventlog::Log::Addressed* item) const;
+  wire::InputContext ContextOf(const access::Principal& caller) const;
+  void Settle(Batch* batch);
   void Count(const fraudhub::v1::ReportVerdict& verdict);
 
   const IntakeOptions options_;
