@@ -8,11 +8,11 @@ out=$root/build/bench
 bin=$root/build/release/bin
 machine="$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1 | tr -d '"\\'), $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo)"
 work=$(mktemp -d)
-hub_pid="" swarm_pid="" broker="" servers=()
+hub_pid="" swarm_pid="" registry_pid="" broker="" servers=()
 cleanup() {
   local pid
-  for pid in $swarm_pid $hub_pid "${servers[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
-  for pid in $swarm_pid $hub_pid "${servers[@]}"; do wait "$pid" 2>/dev/null || true; done
+  for pid in $swarm_pid $hub_pid $registry_pid "${servers[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+  for pid in $swarm_pid $hub_pid $registry_pid "${servers[@]}"; do wait "$pid" 2>/dev/null || true; done
   [[ -z $broker ]] || deploy/kafka.sh stop --dir "$out/kafka" >/dev/null || true
   rm -rf "$work"
 }
@@ -65,19 +65,25 @@ identities() {
   }
 }
 start_hub() { # local|kafka
+  local more=""
+  [[ $1 == local ]] || more="--set log.kind=kafka --set log.kafka_bootstrap=$broker --set log.kafka_topic_prefix=bench-$RANDOM-"
+  start_server hub-all hub "$more"
+}
+start_server() { # BINARY NAME SETTINGS: sets hub_pid, server and ops_port; its files are of that name
   identities
-  rm -rf "$work/data"
-  local more=()
-  [[ $1 == local ]] || more=(--set "log.kind=kafka" --set "log.kafka_bootstrap=$broker" --set "log.kafka_topic_prefix=bench-$RANDOM-")
-  "$bin/hub-all" --config deploy/config/hub.textproto --set policy_file="$work/policy.textproto" --set data_dir="$work/data" --set key_dir="$work/keys" --set allow_test_range=true \
+  rm -rf "${work:?}/$2-data"
+  # shellcheck disable=SC2086 # settings are words
+  "$bin/$1" --config deploy/config/hub.textproto --set policy_file="$work/policy.textproto" --set data_dir="$work/$2-data" --set key_dir="$work/keys" --set allow_test_range=true \
     --set listen.identity_dir="$work/pki/server" --set listen.address=127.0.0.1:0 --set listen.ops_address=127.0.0.1:0 \
-    --set log_level=warn --set log_level=info "${more[@]}" >"$work/hub.log" 2>&1 &
+    --set log_level=warn --set log_level=info $3 >"$work/$2.log" 2>&1 &
   hub_pid=$!
-  local tries=300
-  until server=$(sed -n 's/.*hub_serves port=\([0-9]*\).*/127.0.0.1:\1/p' "$work/hub.log") && [[ -n $server ]]; do
-    ((--tries)) && kill -0 "$hub_pid" || { cat "$work/hub.log" >&2; exit 1; }
+  local tries=300 line
+  until line=$(grep -m 1 -o 'hub_serves port=.*' "$work/$2.log"); do
+    ((--tries)) && kill -0 "$hub_pid" || { cat "$work/$2.log" >&2; exit 1; }
     read -rt 0.1 <> <(:) || true
   done
+  server=127.0.0.1:$(sed 's/.*hub_serves port=\([0-9]*\).*/\1/' <<<"$line")
+  ops_port=$(sed 's/.*ops_port=\([0-9]*\).*/\1/' <<<"$line")
 }
 stop_hub() { kill -TERM "$hub_pid"; wait "$hub_pid" || true; hub_pid=""; }
 start_broker() {
@@ -97,3 +103,4 @@ ticks() { # PID REGEX [!]
 }
 later_legs='^(registry-|replica-feed|fanout|egress-|query-|civetweb|signals|rocksdb)'
 registry_leg='^registry-'
+log_writer='^log-writer'
