@@ -20,6 +20,8 @@ constexpr int kLogReadsMax = 4;
 // Rounds over all partitions that one Next may make while the log grows faster than it matches.
 constexpr int kRoundsMax = 16;
 
+constexpr size_t kMessageBytesMin = 4 * 1024;  // however small the window
+
 size_t Index(int32_t partition) { return static_cast<size_t>(partition); }
 
 absl::Status TooOld() {
@@ -109,9 +111,10 @@ void Session::Begin(std::vector<PartitionPosition> positions, std::vector<eventl
 
 absl::StatusOr<Session::Message> Session::Next() {
   Message message;
+  const absl::Duration now = clock_->Monotonic();
+  unacked_.CheckSilence(now);
   if (!paused()) HUB_RETURN_IF_ERROR(Gather(&message));
   flowing_ |= message.events > 0;
-  const absl::Duration now = clock_->Monotonic();
   const bool due = now - progress_sent_at_ >= (flowing_ ? options_.progress_interval : options_.idle_progress_interval);
   if (message.events == 0 && !due) return message;
   if (due) {
@@ -124,7 +127,7 @@ absl::StatusOr<Session::Message> Session::Next() {
   message.bytes += trailer->size();
   message.slices.push_back({trailer, *trailer});
   events_sent_ += static_cast<uint64_t>(message.events);
-  unacked_.Sent(message.events > 0 ? message.bytes : 0, PresentCursor());
+  unacked_.Sent(message.events > 0 ? message.bytes : 0, PresentCursor(), now);
   return message;
 }
 
@@ -132,15 +135,16 @@ absl::StatusOr<Session::Message> Session::Next() {
 absl::Status Session::Gather(Message* message) {
   int without_news = 0;
   int log_reads = 0;
+  const size_t bytes_max = MessageBytes();
   read_log_ = false;
   for (int reads = 0; reads < kRoundsMax * dispatcher_->partitions(); ++reads) {
-    if (without_news >= dispatcher_->partitions() || message->bytes >= options_.message_bytes_max ||
+    if (without_news >= dispatcher_->partitions() || message->bytes >= bytes_max ||
         log_reads >= kLogReadsMax) {
       break;
     }
     const int32_t partition = next_partition_;
     PartitionPosition* const position = &positions_[Index(partition)];
-    absl::StatusOr<Chunk> chunk = ReadPartition(partition, options_.message_bytes_max - message->bytes);
+    absl::StatusOr<Chunk> chunk = ReadPartition(partition, bytes_max - message->bytes);
     // What was gathered is sent first: positions have passed it. The next call meets the error again.
     if (!chunk.ok()) return message->events > 0 ? absl::OkStatus() : chunk.status();
     next_partition_ = (partition + 1) % dispatcher_->partitions();
@@ -154,6 +158,11 @@ absl::Status Session::Gather(Message* message) {
     message->slices.push_back(std::move(chunk->slice));
   }
   return absl::OkStatus();
+}
+
+// A window holds several messages: a slow client's first acknowledgement then comes early, and tells its rate.
+size_t Session::MessageBytes() const {
+  return std::min(options_.message_bytes_max, std::max(kMessageBytesMin, unacked_.window().bytes() / 16));
 }
 
 absl::StatusOr<Chunk> Session::ReadPartition(int32_t partition, size_t bytes_max) {
@@ -218,7 +227,7 @@ absl::Status Session::OnAck(const std::map<int32_t, eventlog::Offset>& positions
   std::vector<eventlog::Offset> safe;
   for (const wire::CursorPosition& start : unacked_.acked().positions) safe.push_back(start.offset);
   for (const auto& [partition, offset] : acked_) safe[Index(partition)] = std::max(safe[Index(partition)], offset);
-  unacked_.Acked(safe);
+  unacked_.Acked(safe, clock_->Monotonic());
   return absl::OkStatus();
 }
 

@@ -23,7 +23,9 @@ namespace hub::fanout {
 struct SessionOptions {
   std::string stakeholder;
   size_t message_bytes_max = 64 * 1024;        // aim of one batch
-  size_t unacked_bytes_max = size_t{4} << 20;  // Next pauses beyond it (progress marks still go out)
+  // The client's limit; the window is smaller for a client that acknowledges slowly (ack_window.h). Next pauses beyond it; progress marks
+  // still go out.
+  size_t unacked_bytes_max = size_t{4} << 20;
   absl::Duration progress_interval = absl::Seconds(1);
   absl::Duration idle_progress_interval = absl::Seconds(5);
   absl::Duration window = absl::Hours(24 * 7);  // older tokens are refused: compaction may have removed what they need
@@ -78,7 +80,8 @@ class Session {
   absl::Time acked_at() const { return acked_at_; }
   int64_t RecordsBehind() const;
   uint64_t events_sent() const { return events_sent_; }
-  bool paused() const { return unacked_.bytes() >= options_.unacked_bytes_max; }
+  bool paused() const { return unacked_.full(); }
+  size_t window_bytes() const { return unacked_.window().bytes(); }
   SessionMode mode() const {
     return paused() ? SessionMode::kParked : read_log_ ? SessionMode::kCatchup : SessionMode::kLive;
   }
@@ -89,6 +92,7 @@ class Session {
 
   void Begin(std::vector<PartitionPosition> positions, std::vector<eventlog::Offset> bootstrap_end);
   absl::Status Gather(Message* message);
+  size_t MessageBytes() const;
   absl::StatusOr<Chunk> ReadPartition(int32_t partition, size_t bytes_max);
   bool Bootstrapping() const;
   void RefreshTimes();

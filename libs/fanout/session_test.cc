@@ -454,23 +454,23 @@ TEST_CASE("The list of what is not acknowledged is bounded and gives bytes back 
     return cursor;
   };
   UnackedWindow window(16'000, at(0));
-  for (int i = 1; i <= 200; ++i) window.Sent(900, at(i));
+  for (int i = 1; i <= 200; ++i) window.Sent(900, at(i), absl::Seconds(i));
   CHECK(window.bytes() == 200 * 900);
   CHECK(window.entries() <= UnackedWindow::kEntriesMax);
-  window.Acked({1, 4});  // not the other partition
+  window.Acked({1, 4}, absl::Seconds(300));  // not the other partition
   CHECK(window.bytes() == 200 * 900);
-  window.Acked({1, 5});
+  window.Acked({1, 5}, absl::Seconds(300));
   CHECK(window.bytes() == 199 * 900);
   CHECK(window.acked().positions[0].offset == 1);
-  window.Sent(0, at(201));  // a bare mark holds nothing back
-  window.Acked({200, 5});
+  window.Sent(0, at(201), absl::Seconds(300));  // a bare mark holds nothing back
+  window.Acked({200, 5}, absl::Seconds(300));
   CHECK(window.bytes() == 0);
   CHECK(window.acked().positions[0].offset == 200);
-  for (int i = 202; i < 400; ++i) window.Sent(0, at(i));
+  for (int i = 202; i < 400; ++i) window.Sent(0, at(i), absl::Seconds(300));
   CHECK(window.entries() == 1);
-  for (int i = 400; i < 420; ++i) window.Sent(10, at(i));  // small ones go together
+  for (int i = 400; i < 420; ++i) window.Sent(10, at(i), absl::Seconds(300));  // small ones go together
   CHECK(window.entries() <= 2);
-  window.Acked({419, 5});
+  window.Acked({419, 5}, absl::Seconds(300));
   CHECK(window.entries() == 0);
   CHECK(window.bytes() == 0);
 }

@@ -5,40 +5,61 @@
 
 namespace hub::fanout {
 
-UnackedWindow::UnackedWindow(size_t bytes_max, wire::Cursor start)
-    : group_bytes_(bytes_max / 16), acked_(std::move(start)) {}
+UnackedWindow::UnackedWindow(size_t bytes_max, wire::Cursor start) : window_(bytes_max), acked_(std::move(start)) {}
 
-void UnackedWindow::Sent(size_t bytes, wire::Cursor cursor) {
+void UnackedWindow::Sent(size_t bytes, wire::Cursor cursor, absl::Duration now) {
   bytes_ += bytes;
+  if (full() && !was_full_) {
+    was_full_ = true;
+    quiet_since_ = now;
+  }
   if (bytes == 0) {
     // A bare progress mark: it must not hold back the bytes before it, should the client not acknowledge it.
     if (!entries_.empty() && entries_.back().bytes == 0) {
       entries_.back().cursor = std::move(cursor);
     } else if (entries_.size() < kEntriesMax) {
-      entries_.push_back({0, std::move(cursor)});
+      entries_.push_back({0, std::move(cursor), now, acknowledged_});
     }
     return;
   }
-  if (!entries_.empty() && (entries_.size() >= kEntriesMax || entries_.back().bytes + bytes <= group_bytes_)) {
-    entries_.back().bytes += bytes;
-    entries_.back().cursor = std::move(cursor);
+  if (!entries_.empty() && (entries_.size() >= kEntriesMax || entries_.back().bytes + bytes <= window_.bytes() / 16)) {
+    entries_.back() = {entries_.back().bytes + bytes, std::move(cursor), now, acknowledged_};
     return;
   }
-  entries_.push_back({bytes, std::move(cursor)});
+  entries_.push_back({bytes, std::move(cursor), now, acknowledged_});
 }
 
-void UnackedWindow::Acked(const std::vector<eventlog::Offset>& positions) {
+void UnackedWindow::Acked(const std::vector<eventlog::Offset>& positions, absl::Duration now) {
+  size_t released_bytes = 0;
+  absl::Duration sent_at;
+  size_t before = 0;
   while (!entries_.empty()) {
     Entry& oldest = entries_.front();
     const bool released = std::all_of(oldest.cursor.positions.begin(), oldest.cursor.positions.end(),
                                       [&](const wire::CursorPosition& position) {
                                         return position.offset <= positions[static_cast<size_t>(position.partition)];
                                       });
-    if (!released) return;
-    bytes_ -= oldest.bytes;
+    if (!released) break;
+    if (oldest.bytes > 0) {
+      sent_at = oldest.sent_at;
+      before = oldest.acknowledged_before;
+    }
+    released_bytes += oldest.bytes;
     acked_ = std::move(oldest.cursor);
     entries_.pop_front();
   }
+  if (released_bytes == 0) return;
+  bytes_ -= released_bytes;
+  acknowledged_ += released_bytes;
+  window_.OnAck(acknowledged_ - before, now - sent_at, was_full_);
+  was_full_ = full();
+  quiet_since_ = now;
+}
+
+void UnackedWindow::CheckSilence(absl::Duration now) {
+  if (!full() || now - quiet_since_ < AckWindow::kPatience) return;
+  window_.OnSilence();
+  quiet_since_ = now;
 }
 
 }  // namespace hub::fanout

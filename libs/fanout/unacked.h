@@ -8,7 +8,9 @@
 #include <deque>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "libs/eventlog/log.h"
+#include "libs/fanout/ack_window.h"
 #include "libs/wire/cursor_token.h"
 
 namespace hub::fanout {
@@ -18,15 +20,20 @@ class UnackedWindow {
   static constexpr size_t kEntriesMax = 32;
 
   UnackedWindow() = default;
-  // `bytes_max`: the session's window; entries are grouped to about a sixteenth of it.
+  // `bytes_max`: the client's limit of the window; entries are grouped to about a sixteenth of the window as it is.
   UnackedWindow(size_t bytes_max, wire::Cursor start);
 
-  // A message of `bytes` was sent; `cursor` is the session's place after it.
-  void Sent(size_t bytes, wire::Cursor cursor);
+  // A message of `bytes` was sent at `now` (monotonic); `cursor` is the session's place after it.
+  void Sent(size_t bytes, wire::Cursor cursor, absl::Duration now);
   // The client has made everything before `positions[p]` safe, for every partition p.
-  void Acked(const std::vector<eventlog::Offset>& positions);
+  void Acked(const std::vector<eventlog::Offset>& positions, absl::Duration now);
 
   size_t bytes() const { return bytes_; }
+  // No more may be sent. Never with nothing un-acknowledged, so one message always may go.
+  bool full() const { return bytes_ > 0 && bytes_ >= window_.bytes(); }
+  // Makes room if the client has been silent with a full window for long. Asked while full.
+  void CheckSilence(absl::Duration now);
+  const AckWindow& window() const { return window_; }
   size_t entries() const { return entries_.size(); }
   // The place after the newest entry that was released; the start before the first.
   const wire::Cursor& acked() const { return acked_; }
@@ -35,10 +42,16 @@ class UnackedWindow {
   struct Entry {
     size_t bytes = 0;
     wire::Cursor cursor;
+    // Of the newest message in it: when it was sent, and what had been acknowledged by then.
+    absl::Duration sent_at;
+    size_t acknowledged_before = 0;
   };
-  size_t group_bytes_ = 0;
+  AckWindow window_;
   std::deque<Entry> entries_;
   size_t bytes_ = 0;
+  size_t acknowledged_ = 0;     // bytes, ever
+  bool was_full_ = false;       // since the last acknowledgement
+  absl::Duration quiet_since_;  // the last acknowledgement, or when the window filled or doubled after it
   wire::Cursor acked_;
 };
 

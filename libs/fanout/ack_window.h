@@ -1,0 +1,42 @@
+// How many bytes a session may have un-acknowledged: about what its client acknowledges in a second, so that what is urgent stands
+// behind a second of other bytes at most, and a fast client is never held up. Private to this library. A plain value.
+//
+// The rate is that of bytes acknowledged between the sending of a message and its acknowledgement. It is believed upwards always, and
+// downwards only while the window was full: a session with little to say proves nothing about its client.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "absl/time/time.h"
+
+namespace hub::fanout {
+
+class AckWindow {
+ public:
+  static constexpr size_t kMin = 16 * 1024;
+  static constexpr size_t kStart = 256 * 1024;  // until something was acknowledged
+  static constexpr size_t kMax = size_t{4} << 20;
+  // A full window without any acknowledgement for so long doubles: there are clients that acknowledge every so many bytes only.
+  static constexpr absl::Duration kPatience = absl::Seconds(5);
+
+  // `client_max`: the client's own limit; the window never passes it, be it below kMin.
+  explicit AckWindow(size_t client_max = kMax) : most_(std::min(client_max, kMax)), bytes_(std::min(kStart, most_)) {}
+
+  size_t bytes() const { return bytes_; }
+  double rate() const { return rate_; }  // bytes a second; 0 before the first acknowledgement
+
+  // A message came back `took` after it was sent, and `acknowledged` bytes with it or before it meanwhile. `full`: the window was full
+  // at some time since the acknowledgement before.
+  void OnAck(size_t acknowledged, absl::Duration took, bool full);
+  // Nothing came for kPatience, and the window is full.
+  void OnSilence() { bytes_ = std::min(bytes_ * 2, most_); }
+
+ private:
+  size_t most_;
+  size_t bytes_;
+  double rate_ = 0;
+  absl::Duration least_ = absl::InfiniteDuration();  // that a message ever took
+};
+
+}  // namespace hub::fanout

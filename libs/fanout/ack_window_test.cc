@@ -1,0 +1,171 @@
+#include "libs/fanout/ack_window.h"
+
+#include <deque>
+
+#include "libs/fanout/unacked.h"
+#include "tests/catch.h"
+
+namespace hub::fanout {
+namespace {
+
+constexpr absl::Duration kStep = absl::Milliseconds(1);
+
+struct Client {
+  double bytes_per_second = 1e8;
+  absl::Duration rtt = absl::Milliseconds(20);
+  // It acknowledges what it has this long after the last time, or once it has so many bytes more.
+  absl::Duration ack_interval = absl::Milliseconds(10);
+  size_t ack_bytes = 0;
+};
+
+// A hub with more to send than goes through, the line, and the client; on a clock of its own.
+class Line {
+ public:
+  explicit Line(const Client& client, size_t client_max = AckWindow::kMax)
+      : client_(client), unacked_(client_max, At(0)) {}
+
+  void Be(const Client& client) { client_ = client; }
+  void Run(absl::Duration duration) {
+    for (const absl::Duration end = now_ + duration; now_ < end; now_ += kStep) {
+      Send();
+      Receive();
+      Acknowledge();
+    }
+  }
+  size_t window() const { return unacked_.window().bytes(); }
+  // How long what is sent next stands behind what is on its way.
+  absl::Duration queue() const {
+    return absl::Seconds(static_cast<double>(unacked_.bytes()) / client_.bytes_per_second);
+  }
+  size_t received_bytes() const { return received_bytes_; }
+
+ private:
+  struct Message {
+    size_t bytes;
+    eventlog::Offset offset;
+  };
+  struct Ack {
+    absl::Duration at;
+    eventlog::Offset offset;
+  };
+  static wire::Cursor At(eventlog::Offset offset) {
+    wire::Cursor cursor;
+    cursor.positions = {{0, offset, 1}};
+    return cursor;
+  }
+  void Send() {
+    unacked_.CheckSilence(now_);
+    while (!unacked_.full()) {
+      const size_t bytes = std::clamp<size_t>(window() / 16, 4096, 65536);
+      unacked_.Sent(bytes, At(++sent_), now_);
+      on_line_.push_back({bytes, sent_});
+    }
+  }
+  void Receive() {
+    room_ += client_.bytes_per_second * absl::ToDoubleSeconds(kStep);
+    for (; !on_line_.empty() && static_cast<double>(on_line_.front().bytes) <= room_; on_line_.pop_front()) {
+      room_ -= static_cast<double>(on_line_.front().bytes);
+      received_ = on_line_.front().offset;
+      received_bytes_ += on_line_.front().bytes;
+      unacknowledged_ += on_line_.front().bytes;
+    }
+    if (on_line_.empty()) room_ = 0;
+  }
+  void Acknowledge() {
+    const bool due =
+        client_.ack_bytes > 0 ? unacknowledged_ >= client_.ack_bytes : now_ >= acked_at_ + client_.ack_interval;
+    if (unacknowledged_ > 0 && due) {
+      acks_.push_back({now_ + client_.rtt, received_});
+      acked_at_ = now_;
+      unacknowledged_ = 0;
+    }
+    for (; !acks_.empty() && acks_.front().at <= now_; acks_.pop_front()) unacked_.Acked({acks_.front().offset}, now_);
+  }
+
+  Client client_;
+  UnackedWindow unacked_;
+  absl::Duration now_;
+  eventlog::Offset sent_ = 0, received_ = 0;
+  size_t received_bytes_ = 0, unacknowledged_ = 0;
+  double room_ = 0;
+  absl::Duration acked_at_;
+  std::deque<Message> on_line_;
+  std::deque<Ack> acks_;
+};
+
+constexpr Client kFast{};
+constexpr Client kSlow{.bytes_per_second = 8000, .rtt = absl::Milliseconds(300)};  // 64 kbit/s
+
+TEST_CASE("The window of a fast client grows to its bound, and no further than the client allows", "[fanout][window]") {
+  Line line(kFast);
+  CHECK(line.window() == AckWindow::kStart);
+  line.Run(absl::Seconds(2));
+  CHECK(line.window() == AckWindow::kMax);
+  Line modest(kFast, 100'000);
+  modest.Run(absl::Seconds(2));
+  CHECK(modest.window() == 100'000);
+  Line tiny(kFast, 1);
+  tiny.Run(absl::Seconds(2));
+  CHECK(tiny.window() == 1);
+  CHECK(tiny.received_bytes() > 50 * 4096);  // one message always may go
+}
+
+TEST_CASE("A slow client has seconds of bytes on its way, not megabytes", "[fanout][window]") {
+  Line line(kSlow);
+  line.Run(absl::Seconds(60));
+  CHECK(line.window() < 2 * AckWindow::kMin);
+  CHECK(line.queue() < absl::Seconds(4));
+  CHECK(line.received_bytes() > 57 * 8000);  // and the line is never idle
+}
+
+TEST_CASE("A client that becomes slow gets a small window, one that becomes fast a large one", "[fanout][window]") {
+  Line line(kFast);
+  line.Run(absl::Seconds(2));
+  REQUIRE(line.window() == AckWindow::kMax);
+  line.Be({.bytes_per_second = 500'000});
+  line.Run(absl::Seconds(30));
+  CHECK(line.window() < 700'000);
+  CHECK(line.window() > 400'000);
+  line.Be(kFast);
+  line.Run(absl::Seconds(10));
+  CHECK(line.window() == AckWindow::kMax);
+}
+
+TEST_CASE("A window of a second's bytes keeps the line of a middling client full", "[fanout][window]") {
+  Line line({.bytes_per_second = 1e6, .rtt = absl::Milliseconds(150), .ack_interval = absl::Milliseconds(500)});
+  line.Run(absl::Seconds(10));
+  const size_t before = line.received_bytes();
+  line.Run(absl::Seconds(10));
+  CHECK(line.received_bytes() - before > 9'500'000);
+  CHECK(line.window() < 1'700'000);
+}
+
+TEST_CASE("A client that acknowledges every five seconds is not starved", "[fanout][window]") {
+  Line line({.bytes_per_second = 1e6, .ack_interval = absl::Seconds(5)});
+  line.Run(absl::Seconds(60));
+  const size_t before = line.received_bytes();
+  line.Run(absl::Seconds(20));
+  CHECK(line.received_bytes() - before > 12'000'000);
+}
+
+TEST_CASE("A client that waits for more bytes than the window before it acknowledges is waited for a few seconds",
+          "[fanout][window]") {
+  Line line({.ack_bytes = 1'000'000});
+  line.Run(absl::Seconds(9));
+  CHECK(line.received_bytes() < 1'000'000);
+  line.Run(absl::Seconds(5));
+  CHECK(line.received_bytes() > 1'000'000);
+}
+
+TEST_CASE("A quiet session proves nothing about its client", "[fanout][window]") {
+  AckWindow window;
+  window.OnAck(200'000, absl::Milliseconds(100), true);
+  CHECK(window.bytes() == 2'000'000);
+  for (int i = 0; i < 100; ++i) window.OnAck(200, absl::Seconds(1), false);
+  CHECK(window.bytes() == 2'000'000);
+  for (int i = 0; i < 100; ++i) window.OnAck(20'000, absl::Seconds(1), true);
+  CHECK(window.bytes() < 21'000);
+}
+
+}  // namespace
+}  // namespace hub::fanout
