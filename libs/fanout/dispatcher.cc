@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <map>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -13,6 +12,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/eventlog/topics.h"
 #include "libs/fanout/catchup.h"
+#include "libs/fanout/class_table.h"
 #include "libs/fanout/filter_class.h"
 #include "libs/fanout/intake.h"
 #include "libs/fanout/probe.h"
@@ -42,7 +42,9 @@ class Dispatcher::Impl {
         clock_(clock),
         log_(log),
         probe_(metrics),
-        catchup_(options.catchup_bytes_max, log, &probe_) {
+        catchup_(options.catchup_bytes_max, log, &probe_),
+        classes_({options.partitions, options.segment_bytes_max, options.classes_max, options.overflow_classes_max},
+                 &probe_) {
     HUB_CHECK(options.partitions > 0);
     for (int32_t p = 0; p < options.partitions; ++p) intakes_.push_back(std::make_unique<Intake>());
     readers_.resize(intakes_.size());
@@ -51,7 +53,7 @@ class Dispatcher::Impl {
   absl::Status Open();
   bool Step();
   void WaitForNews(absl::Duration timeout);
-  absl::StatusOr<std::shared_ptr<FilterClass>> Join(const model::Filter& effective, const wire::AudienceSet& audiences);
+  ClassTable* classes() { return &classes_; }
   absl::StatusOr<Chunk> Read(const FilterClass& filter_class, int32_t partition, const PartitionPosition& from,
                              size_t bytes_max, bool with_states);
 
@@ -64,8 +66,6 @@ class Dispatcher::Impl {
   int32_t partitions() const { return options_.partitions; }
 
  private:
-  using Classes = std::vector<std::shared_ptr<FilterClass>>;
-
   // Where the dispatcher's thread stands in one partition.
   struct Reader {
     eventlog::Offset next = 0;
@@ -80,20 +80,17 @@ class Dispatcher::Impl {
   bool LogIsAnother();
   absl::StatusOr<Chunk> ReadLog(const FilterClass& filter_class, int32_t partition, const PartitionPosition& from,
                                 size_t bytes_max, bool with_states);
-  Classes LiveClasses();
-  bool StepPartition(int32_t partition, const Classes& classes);
+  bool StepPartition(int32_t partition);
   // The log no longer holds what comes next: goes on where it begins; readers behind go to the log, which refuses them.
-  absl::Status SkipLost(int32_t partition, const Classes& classes);
+  absl::Status SkipLost(int32_t partition);
   std::vector<PendingEvent> TakeIn(int32_t partition, std::vector<eventlog::StoredRecord> records);
-  void Distribute(int32_t partition, const Classes& classes, std::vector<PendingEvent>* events);
-  size_t SegmentBytes(size_t classes) const;
-  void Evict(const Classes& classes);
 
   const DispatcherOptions options_;
   const base::Clock* const clock_;
   eventlog::Log* const log_;
   FanoutProbe probe_;
   CatchupCache catchup_;
+  ClassTable classes_;
   std::string log_id_;  // set by Open, before there are other threads
   std::vector<std::unique_ptr<Intake>> intakes_;
   std::atomic<bool> log_changed_{false};  // relaxed: a flag that is never taken back
@@ -101,12 +98,6 @@ class Dispatcher::Impl {
 
   // The dispatcher's thread only.
   std::vector<Reader> readers_;
-  uint64_t births_ = 0;
-
-  const std::shared_ptr<std::atomic<int64_t>> memory_ = std::make_shared<std::atomic<int64_t>>(0);
-  base::Mutex mu_;
-  std::map<std::string, std::weak_ptr<FilterClass>> classes_ ABSL_GUARDED_BY(mu_);  // by filter and audiences
-  uint64_t class_ids_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 absl::Status Dispatcher::Impl::Open() {
@@ -164,37 +155,19 @@ bool Dispatcher::Impl::LogIsAnother() {
   return true;
 }
 
-Dispatcher::Impl::Classes Dispatcher::Impl::LiveClasses() {
-  Classes live;
-  {
-    base::MutexLock lock(&mu_);
-    for (auto it = classes_.begin(); it != classes_.end();) {
-      std::shared_ptr<FilterClass> held = it->second.lock();
-      it = held == nullptr ? classes_.erase(it) : std::next(it);
-      if (held != nullptr) live.push_back(std::move(held));
-    }
-  }
-  probe_.classes.Set(static_cast<double>(live.size()));
-  std::vector<eventlog::Offset> bases;
-  for (const Reader& reader : readers_) bases.push_back(reader.next);
-  for (const auto& filter_class : live) {
-    if (!filter_class->active()) filter_class->Activate(bases);
-  }
-  return live;
-}
-
 bool Dispatcher::Impl::Step() {
   failed_.store(LogIsAnother(), std::memory_order_relaxed);
   if (failed_.load(std::memory_order_relaxed)) return false;
-  const Classes classes = LiveClasses();
+  std::vector<eventlog::Offset> bases;
+  for (const Reader& reader : readers_) bases.push_back(reader.next);
+  classes_.Refresh(bases);
   bool news = false;
-  for (int32_t p = 0; p < options_.partitions; ++p) news |= StepPartition(p, classes);
-  if (memory_->load(std::memory_order_relaxed) > options_.segment_bytes_max) Evict(classes);
-  probe_.segment_bytes.Set(static_cast<double>(memory_->load(std::memory_order_relaxed)));
+  for (int32_t p = 0; p < options_.partitions; ++p) news |= StepPartition(p);
+  classes_.Evict();
   return news;
 }
 
-bool Dispatcher::Impl::StepPartition(int32_t partition, const Classes& classes) {
+bool Dispatcher::Impl::StepPartition(int32_t partition) {
   Reader& reader = readers_[Index(partition)];
   Intake* const intake = intakes_[Index(partition)].get();
   const absl::Time now = clock_->TimeNow();
@@ -209,7 +182,7 @@ bool Dispatcher::Impl::StepPartition(int32_t partition, const Classes& classes) 
     return false;
   }
   if (!read.ok()) {
-    const absl::Status status = absl::IsOutOfRange(read.status()) ? SkipLost(partition, classes) : read.status();
+    const absl::Status status = absl::IsOutOfRange(read.status()) ? SkipLost(partition) : read.status();
     if (!status.ok()) failed_.store(true, std::memory_order_relaxed);
     probe_.read_errors.Increment();
     HUB_LOG_EVERY(10, WARN, "fanout_read_failed", {{"partition", partition}, {"status", read.status().message()}});
@@ -223,14 +196,14 @@ bool Dispatcher::Impl::StepPartition(int32_t partition, const Classes& classes) 
   const absl::Time since = read->records.empty() ? now : read->records.back().appended_at;
   const absl::Time oldest = read->records.empty() ? now : read->records.front().appended_at;
   std::vector<PendingEvent> events = TakeIn(partition, std::move(read->records));
-  Distribute(partition, classes, &events);
+  classes_.Distribute(partition, &events);
   reader.next = read->next;
   intake->Publish(reader.At(reader.next, since));
   if (!events.empty()) probe_.intake_seconds.Observe(absl::ToDoubleSeconds(clock_->TimeNow() - oldest));
   return true;
 }
 
-absl::Status Dispatcher::Impl::SkipLost(int32_t partition, const Classes& classes) {
+absl::Status Dispatcher::Impl::SkipLost(int32_t partition) {
   Reader& reader = readers_[Index(partition)];
   HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, log_->Offsets(Events(partition)));
   if (range.first <= reader.next) return absl::UnavailableError("the log ends before what was read of it");
@@ -239,7 +212,7 @@ absl::Status Dispatcher::Impl::SkipLost(int32_t partition, const Classes& classe
   end.term = std::max(end.term, reader.fence.term);
   end.tick = std::max(end.tick, reader.fence.tick);
   reader = {end.offset, {end.term, end.tick}};
-  for (const auto& filter_class : classes) filter_class->Restart(partition, end.offset);
+  classes_.Restart(partition, end.offset);
   intakes_[Index(partition)]->Restart(end);
   return absl::OkStatus();
 }
@@ -278,52 +251,6 @@ std::vector<PendingEvent> Dispatcher::Impl::TakeIn(int32_t partition, std::vecto
   return events;
 }
 
-// What one segment may set aside: open segments, one for each class and partition, take a quarter of the room at most. Else the newest
-// ones would be dropped before anybody has read them.
-size_t Dispatcher::Impl::SegmentBytes(size_t classes) const {
-  const size_t stripes = std::max<size_t>(1, classes * Index(options_.partitions));
-  const size_t share = static_cast<size_t>(options_.segment_bytes_max) / 4 / stripes;
-  return std::clamp(share, FilterClass::kFirstSegmentBytes, kSegmentBytes);
-}
-
-// Class by class, so that each class is locked once per batch.
-void Dispatcher::Impl::Distribute(int32_t partition, const Classes& classes, std::vector<PendingEvent>* events) {
-  if (events->empty()) return;
-  const size_t segment_bytes = SegmentBytes(classes.size());
-  int left = 0;
-  int64_t all = 0;
-  std::vector<FilterClass::Match> matches;
-  for (const auto& filter_class : classes) {
-    matches.clear();
-    for (PendingEvent& event : *events) {
-      const Verdict verdict = filter_class->Judge(event);
-      if (verdict == Verdict::kNothing) continue;
-      left += verdict == Verdict::kLeftView ? 1 : 0;
-      matches.push_back({event.offset(), event.Encoded(filter_class->audiences(), verdict == Verdict::kLeftView)});
-    }
-    if (!matches.empty()) filter_class->Append(partition, matches, segment_bytes, &births_);
-    all += static_cast<int64_t>(matches.size());
-  }
-  int64_t encoded = 0;
-  for (const PendingEvent& event : *events) encoded += event.encodings();
-  probe_.matched.Increment(static_cast<double>(all - left));
-  probe_.left_view.Increment(left);
-  probe_.encoded_live.Increment(static_cast<double>(encoded));
-}
-
-// Drops the oldest segments until an eighth of the room is free, so that this does not run at every step.
-void Dispatcher::Impl::Evict(const Classes& classes) {
-  std::vector<FilterClass::SegmentRef> segments;
-  for (const auto& filter_class : classes) filter_class->ListSegments(&segments);
-  std::sort(segments.begin(), segments.end(), [](const auto& a, const auto& b) { return a.birth < b.birth; });
-  const int64_t aim = options_.segment_bytes_max - options_.segment_bytes_max / 8;
-  for (const FilterClass::SegmentRef& segment : segments) {
-    if (memory_->load(std::memory_order_relaxed) <= aim) break;
-    segment.owner->DropOldest(segment.partition);
-    probe_.segments_dropped.Increment();
-  }
-}
-
 void Dispatcher::Impl::WaitForNews(absl::Duration timeout) {
   if (failed_.load(std::memory_order_relaxed)) {  // the log would wake us at once for what it can't give
     log_->Wait({}, std::min(timeout, absl::Milliseconds(100)));
@@ -332,26 +259,6 @@ void Dispatcher::Impl::WaitForNews(absl::Duration timeout) {
   std::vector<eventlog::Log::WaitFor> any_of;
   for (int32_t p = 0; p < options_.partitions; ++p) any_of.push_back({Events(p), intakes_[Index(p)]->head_offset()});
   log_->Wait(any_of, timeout);
-}
-
-absl::StatusOr<std::shared_ptr<FilterClass>> Dispatcher::Impl::Join(const model::Filter& effective,
-                                                                    const wire::AudienceSet& audiences) {
-  const std::string key = absl::StrCat(audiences.bits(), "|", effective.CanonicalBytes());
-  base::MutexLock lock(&mu_);
-  if (const auto it = classes_.find(key); it != classes_.end()) {
-    if (std::shared_ptr<FilterClass> shared = it->second.lock()) return shared;
-    classes_.erase(it);
-  }
-  if (classes_.size() >= static_cast<size_t>(options_.classes_max)) {
-    std::erase_if(classes_, [](const auto& entry) { return entry.second.expired(); });
-  }
-  if (classes_.size() >= static_cast<size_t>(options_.classes_max)) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("filter: ", options_.classes_max, " different filters are in use; try later"));
-  }
-  auto made = std::make_shared<FilterClass>(++class_ids_, effective, audiences, options_.partitions, memory_);
-  classes_.emplace(key, made);
-  return made;
 }
 
 absl::StatusOr<Chunk> Dispatcher::Impl::Read(const FilterClass& filter_class, int32_t partition,
@@ -421,7 +328,7 @@ void Dispatcher::WaitForNews(absl::Duration timeout) { impl_->WaitForNews(timeou
 
 absl::StatusOr<std::shared_ptr<FilterClass>> Dispatcher::Join(const model::Filter& effective,
                                                               const wire::AudienceSet& audiences) {
-  return impl_->Join(effective, audiences);
+  return impl_->classes()->Join(effective, audiences);
 }
 
 absl::StatusOr<Chunk> Dispatcher::Read(const std::shared_ptr<FilterClass>& filter_class, int32_t partition,

@@ -6,7 +6,8 @@
 // Only EVENT records go out. TICK and TERM records move positions; STATE records are for replicas, and for readers below the compaction
 // bound (see Read). Records that an owner sends again pass through: receivers drop what is not greater, and keep the stamp of what left.
 // Bounds: `segment_bytes_max` over all classes (oldest segments go first; sessions behind them read the log again), `classes_max`
-// classes (Join refuses beyond), and one catch-up block cache of `catchup_bytes_max` shared by all classes.
+// classes in memory, `overflow_classes_max` more that are judged as their sessions read the log (Join refuses beyond), and one catch-up
+// block cache of `catchup_bytes_max` shared by all classes.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +31,8 @@ struct DispatcherOptions {
   int64_t segment_bytes_max = int64_t{256} << 20;
   int64_t catchup_bytes_max = int64_t{64} << 20;
   int classes_max = 1024;
+  // Each costs a look at every event, by the sessions' own threads; one moves up when a class in memory goes.
+  int overflow_classes_max = 256;
 };
 
 // Where a reader stands in one partition, with what it needs to judge what follows.

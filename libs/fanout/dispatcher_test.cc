@@ -230,6 +230,7 @@ TEST_CASE("A class dies with its last holder, its memory too, what was read stay
   Feed feed(1);
   DispatcherOptions options = feed.Options();
   options.classes_max = 2;
+  options.overflow_classes_max = 0;
   auto dispatcher = feed.Open(options);
   auto filter_class = *dispatcher->Join(LevelFrom(Level::kMedium), kit::Everyone());
   auto other = *dispatcher->Join(LevelFrom(Level::kHigh), kit::Everyone());
@@ -249,6 +250,92 @@ TEST_CASE("A class dies with its last holder, its memory too, what was read stay
   CHECK(feed.metrics.AddGauge("fraudhub_fanout_classes", "").Value() == 0);
   CHECK(chunk->slice.bytes == bytes);
   CHECK(dispatcher->Join(LevelFrom(Level::kVeryHigh), kit::Everyone()).ok());
+}
+
+TEST_CASE("Beyond the classes in memory, sessions judge the log themselves, until there is room", "[fanout][dispatcher]") {
+  Feed feed(2);
+  DispatcherOptions options = feed.Options();
+  options.classes_max = 2;
+  options.overflow_classes_max = 2;
+  auto dispatcher = feed.Open(options);
+  const base::Gauge overflow = feed.metrics.AddGauge("fraudhub_fanout_class_overflow", "");
+  const base::Gauge classes = feed.metrics.AddGauge("fraudhub_fanout_classes", "");
+  const auto start = [&](const model::Filter& filter) {
+    return feed.Start(dispatcher.get(), filter, SessionStart::kNow);
+  };
+  const auto of_category = [](int category) {
+    return model::Filter::AnyOf({model::FilterClause{.categories = {category}}});
+  };
+  auto first = start(LevelFrom(Level::kMedium));
+  auto second = start(LevelFrom(Level::kHigh));
+  dispatcher->Step();
+  auto third = start(of_category(3));
+  auto fourth = start(of_category(4));
+  auto twin = start(of_category(4));  // shares the fourth's
+  CHECK(absl::IsResourceExhausted(dispatcher->Join(of_category(5), kit::Everyone()).status()));
+  CHECK(feed.metrics.AddCounter("fraudhub_fanout_classes_refused_total", "").Value() == 1);
+  dispatcher->Step();
+  CHECK(classes.Value() == 2);
+  CHECK(overflow.Value() == 2);
+
+  std::map<std::string, Level> seen[3];
+  kit::View views[3];
+  Session* const sessions[] = {first.get(), third.get(), fourth.get()};
+  const auto read = [&] {
+    kit::Drain(dispatcher.get());
+    for (int i = 0; i < 3; ++i) {
+      views[i].Apply(kit::All(sessions[i]));
+      seen[i] = views[i].rows();
+    }
+  };
+  for (int i = 0; i < 20; ++i) feed.Change(i % 2, i, Row(Level::kHigh, {i % 2 == 0 ? 3 : 4}));
+  read();
+  CHECK(seen[0].size() == 20);
+  CHECK(seen[1].size() == 10);
+  CHECK(seen[2].size() == 10);
+  CHECK(first->mode() == SessionMode::kLive);
+  CHECK(kit::All(twin.get()).events.size() == 10);
+  feed.Change(0, 0, Row(Level::kHigh, {4}));  // leaves the third's view, comes into the fourth's
+  read();
+  CHECK(seen[1].size() == 9);
+  CHECK(seen[2].size() == 11);
+
+  // Who leaves makes room: the next class moves into memory, where it has been reading.
+  second.reset();
+  dispatcher->Step();
+  CHECK(classes.Value() == 2);
+  CHECK(overflow.Value() == 1);
+  for (int i = 20; i < 40; ++i) feed.Change(i % 2, i, Row(Level::kHigh, {i % 2 == 0 ? 3 : 4}));
+  read();
+  CHECK(seen[1].size() == 19);
+  CHECK(seen[2].size() == 21);
+  const base::Counter log_reads = feed.metrics.AddCounter("fraudhub_fanout_reads_total", "", {{"mode", "catchup"}});
+  const auto reads_the_log = [&](Session* session) {
+    const double before = log_reads.Value();
+    CHECK(kit::All(session).events.size() == 1);
+    return log_reads.Value() > before;
+  };
+  feed.Change(0, 40, Row(Level::kHigh, {3}));
+  feed.Change(0, 41, Row(Level::kHigh, {4}));
+  kit::Drain(dispatcher.get());
+  CHECK(reads_the_log(third.get()) != reads_the_log(fourth.get()));
+}
+
+TEST_CASE("Who comes back before the dispatcher noticed finds the class as it was", "[fanout][dispatcher]") {
+  Feed feed(1);
+  auto dispatcher = feed.Open();
+  auto filter_class = *dispatcher->Join(LevelFrom(Level::kMedium), kit::Everyone());
+  dispatcher->Step();
+  feed.Change(0, 1, Row(Level::kHigh));
+  kit::Drain(dispatcher.get());
+  filter_class.reset();
+  filter_class = *dispatcher->Join(LevelFrom(Level::kMedium), kit::Everyone());
+  dispatcher->Step();
+  CHECK(SegmentBytes(&feed) > 0);
+  const auto chunk = dispatcher->Read(filter_class, 0, {}, 1000);
+  REQUIRE(chunk.ok());
+  CHECK(chunk->events == 1);
+  CHECK(!chunk->from_log);
 }
 
 TEST_CASE("A newcomer's class reads the log until memory begins, without gap or repeat", "[fanout][dispatcher]") {

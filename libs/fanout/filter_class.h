@@ -81,6 +81,7 @@ class FilterClass {
 
   uint64_t id() const { return id_; }
   const wire::AudienceSet& audiences() const { return audiences_; }
+  const model::Filter& filter() const { return filter_; }
   // The event if the new state matches; LEFT_VIEW if only the previous did.
   Verdict Judge(const PendingEvent& event) const;
 

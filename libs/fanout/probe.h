@@ -31,6 +31,10 @@ struct FanoutProbe {
             metrics->AddCounter("fraudhub_fanout_segments_dropped_total", "Segments dropped to stay within memory")),
         segment_bytes(metrics->AddGauge("fraudhub_fanout_segment_bytes", "Memory of all segments")),
         classes(metrics->AddGauge("fraudhub_fanout_classes", "Filter classes that somebody holds")),
+        class_overflow(metrics->AddGauge("fraudhub_fanout_class_overflow",
+                                         "Filter classes beyond the bound: their sessions read and judge the log")),
+        classes_refused(metrics->AddCounter("fraudhub_fanout_classes_refused_total",
+                                            "Streams refused for a filter of which there is no room left")),
         intake_seconds(metrics->AddHistogram(
             "fraudhub_fanout_intake_seconds",
             "From the append of an event until all classes hold it, oldest of each batch", base::LatencyBounds())) {}
@@ -41,7 +45,8 @@ struct FanoutProbe {
   base::Counter reads_live, reads_catchup;  // by sessions, of those that found something or moved on
   base::Counter blocks_made, blocks_shared;
   base::Counter read_errors, segments_dropped;
-  base::Gauge segment_bytes, classes;
+  base::Gauge segment_bytes, classes, class_overflow;
+  base::Counter classes_refused;
   base::Histogram intake_seconds;
 
  private:
