@@ -49,9 +49,10 @@ TEST_CASE("C5 retention removes the oldest records only, and a reader below is t
 TEST_CASE("C5 a reader whose next record goes while it pauses is told", "[eventlog][contract]") {
   EACH_LOG(log);
   for (int i = 0; i < 20; ++i) MustAppend(log.log(), kAt, "", absl::StrCat(i));
-  ReadLimits two;
+  ReadLimits one, two;
+  one.records_max = 1;  // a log that is still catching up may answer with fewer than two
   two.records_max = 2;
-  ReadTo(log.log(), kAt, 0, 2, two);
+  ReadTo(log.log(), kAt, 0, 2, one);
   log.Age();
   const Offset end = log->Offsets(kAt)->end;
   log.Expire(kAt, end);
