@@ -171,9 +171,11 @@ absl::StatusOr<std::unique_ptr<eventlog::MirroredLog>> OpenEventsCopy(const HubC
   mirror.partitions = config.partitions;
   absl::StatusOr<std::unique_ptr<store::Database>> database =
       store::OpenDatabase(config.data_dir + kEventsCopyFolder, eventlog::MirrorTables(), options);
-  absl::StatusOr<std::unique_ptr<eventlog::MirroredLog>> copy = database.status();
-  if (database.ok()) copy = eventlog::MirroredLog::Open(log, *std::move(database), mirror, clock, metrics);
-  if (!copy.ok()) return base::Annotate(copy.status(), "data_dir: the copy of events can't be opened");
+  constexpr char kWhat[] = "data_dir: the copy of events can't be opened";
+  if (!database.ok()) return base::Annotate(database.status(), kWhat);
+  absl::StatusOr<std::unique_ptr<eventlog::MirroredLog>> copy =
+      eventlog::MirroredLog::Open(log, *std::move(database), mirror, clock, metrics);
+  if (!copy.ok()) return base::Annotate(copy.status(), kWhat);
   return copy;
 }
 
