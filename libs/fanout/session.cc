@@ -76,6 +76,14 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Resume(Dispatcher* dispatcher,
                                                          std::shared_ptr<FilterClass> filter_class,
                                                          uint64_t filter_fingerprint, absl::string_view token) {
   HUB_ASSIGN_OR_RETURN(const wire::Cursor cursor, sealer->Open(token, options.stakeholder));
+  return ResumeAt(dispatcher, clock, sealer, options, std::move(filter_class), filter_fingerprint, cursor);
+}
+
+absl::StatusOr<std::unique_ptr<Session>> Session::ResumeAt(Dispatcher* dispatcher, const base::Clock* clock,
+                                                           const wire::CursorSealer* sealer,
+                                                           const SessionOptions& options,
+                                                           std::shared_ptr<FilterClass> filter_class,
+                                                           uint64_t filter_fingerprint, const wire::Cursor& cursor) {
   if (cursor.log_id != dispatcher->log_id()) {
     return Refuse(RefusalCode::kLogChanged, kTokenField, "from another log: take a snapshot");
   }
@@ -262,6 +270,13 @@ std::string Session::Seal(const wire::Cursor& cursor) const {
 }
 
 std::string Session::Token() const { return Seal(PresentCursor()); }
+std::optional<wire::Cursor> Session::AckedCursor() const {
+  if (unacked_.acked().issued_at == absl::InfinitePast()) return std::nullopt;
+  wire::Cursor cursor = unacked_.acked();
+  cursor.log_id = log_id_;
+  return cursor;
+}
+
 std::string Session::AckedToken() const { return Seal(unacked_.acked()); }
 
 int64_t Session::RecordsBehind() const {

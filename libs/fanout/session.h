@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,12 @@ class Session {
                                                          const SessionOptions& options,
                                                          std::shared_ptr<FilterClass> filter_class,
                                                          uint64_t filter_fingerprint, absl::string_view token);
+  // The same from a place that the hub itself kept.
+  static absl::StatusOr<std::unique_ptr<Session>> ResumeAt(Dispatcher* dispatcher, const base::Clock* clock,
+                                                           const wire::CursorSealer* sealer,
+                                                           const SessionOptions& options,
+                                                           std::shared_ptr<FilterClass> filter_class,
+                                                           uint64_t filter_fingerprint, const wire::Cursor& cursor);
 
   // One message: event slices first, then a trailer with the positions that changed and, when due, progress. Empty: nothing to send now
   // (a session far behind that matches little may have moved on all the same: ask again soon).
@@ -72,9 +79,10 @@ class Session {
 
   // Token of the present send position (what has been handed to Next's caller), for Opened and Drain. Empty while R9 forbids one.
   std::string Token() const;
-  // Token of the newest message that the client has acknowledged wholly, the start's before the first; for named cursors. Empty while R9
-  // forbids one.
-  std::string AckedToken() const;
+  // The place after the newest message that the client has acknowledged wholly, the start before the first; for named cursors. None while
+  // R9 forbids one.
+  std::optional<wire::Cursor> AckedCursor() const;
+  std::string AckedToken() const;  // the same as a token; empty
   std::vector<PartitionPosition> positions() const { return positions_; }
   const std::map<int32_t, eventlog::Offset>& acked() const { return acked_; }
   absl::Time acked_at() const { return acked_at_; }
