@@ -26,7 +26,7 @@ model::Event LastEvent(model::StateUpdate update, uint64_t term) {
 }  // namespace
 
 CatchupBlock::CatchupBlock(const CatchupLane& lane, eventlog::Offset start, eventlog::ReadResult read,
-                           FanoutProbe* probe)
+                           FanoutProbe* probe, const decltype(DispatcherOptions::on_event)& on_event)
     : start_(start), end_(read.next) {
   for (eventlog::StoredRecord& record : read.records) {
     if (ages_.empty() || record.appended_at >= ages_.back().appended_at + absl::Seconds(1)) {
@@ -39,6 +39,7 @@ CatchupBlock::CatchupBlock(const CatchupLane& lane, eventlog::Offset start, even
     }
     const uint64_t term = decoded->header.term;
     if (auto* event = std::get_if<model::Event>(&decoded->body)) {
+      if (on_event) on_event(lane.partition, record.offset, *event);
       Add(lane.filter_class, record.offset, std::move(*event), probe);
     } else if (auto* update = std::get_if<model::StateUpdate>(&decoded->body)) {
       if (lane.with_states) Add(lane.filter_class, record.offset, LastEvent(std::move(*update), term), probe);
@@ -109,8 +110,8 @@ Chunk CatchupBlock::Read(const std::shared_ptr<const CatchupBlock>& block, const
   return chunk;
 }
 
-CatchupCache::CatchupCache(int64_t bytes_max, eventlog::Log* log, FanoutProbe* probe)
-    : bytes_max_(bytes_max), log_(log), probe_(probe) {}
+CatchupCache::CatchupCache(int64_t bytes_max, eventlog::Log* log, FanoutProbe* probe, OnEvent on_event)
+    : bytes_max_(bytes_max), log_(log), probe_(probe), on_event_(std::move(on_event)) {}
 
 absl::StatusOr<Chunk> CatchupCache::Read(const CatchupLane& lane, const PartitionPosition& from, eventlog::Offset until,
                                          size_t bytes_max) {
@@ -176,7 +177,7 @@ absl::StatusOr<CatchupCache::BlockPtr> CatchupCache::Make(const CatchupLane& lan
   }
   if (!read.ok()) return read.status();
   probe_->blocks_made.Increment();
-  return std::make_shared<const CatchupBlock>(lane, start, *std::move(read), probe_);
+  return std::make_shared<const CatchupBlock>(lane, start, *std::move(read), probe_, on_event_);
 }
 
 void CatchupCache::KeepLocked(const Key& key, const BlockPtr& block) {

@@ -33,7 +33,8 @@ struct CatchupLane {
 // What one class sees of the offsets [start, end). Immutable once made.
 class CatchupBlock {
  public:
-  CatchupBlock(const CatchupLane& lane, eventlog::Offset start, eventlog::ReadResult read, FanoutProbe* probe);
+  CatchupBlock(const CatchupLane& lane, eventlog::Offset start, eventlog::ReadResult read, FanoutProbe* probe,
+               const decltype(DispatcherOptions::on_event)& on_event);
 
   eventlog::Offset start() const { return start_; }
   eventlog::Offset end() const { return end_; }
@@ -71,7 +72,8 @@ class CatchupCache {
   static constexpr int64_t kBlockOverhead = 256;          // bytes of a block's places in the map and the list, about
 
   // `bytes_max` bounds what is kept; slices in flight and the block just made come on top.
-  CatchupCache(int64_t bytes_max, eventlog::Log* log, FanoutProbe* probe);
+  using OnEvent = decltype(DispatcherOptions::on_event);
+  CatchupCache(int64_t bytes_max, eventlog::Log* log, FanoutProbe* probe, OnEvent on_event);
 
   // REQUIRES: from.offset < until. Errors are the log's.
   absl::StatusOr<Chunk> Read(const CatchupLane& lane, const PartitionPosition& from, eventlog::Offset until,
@@ -102,6 +104,7 @@ class CatchupCache {
   const int64_t bytes_max_;
   eventlog::Log* const log_;
   FanoutProbe* const probe_;
+  const OnEvent on_event_;  // told of each event of a block that is made
   base::Mutex mu_;
   base::CondVar made_;
   std::map<Key, Entry> blocks_ ABSL_GUARDED_BY(mu_);

@@ -42,7 +42,7 @@ class Dispatcher::Impl {
         clock_(clock),
         log_(log),
         probe_(metrics),
-        catchup_(options.catchup_bytes_max, log, &probe_),
+        catchup_(options.catchup_bytes_max, log, &probe_, options.on_event),
         classes_({options.partitions, options.segment_bytes_max, options.classes_max, options.overflow_classes_max},
                  &probe_) {
     HUB_CHECK(options.partitions > 0);
@@ -128,6 +128,8 @@ absl::StatusOr<PartitionPosition> Dispatcher::Impl::FindEnd(int32_t partition) c
       end.term = std::max(end.term, decoded->header.term);
       if (const auto* tick = std::get_if<model::Tick>(&decoded->body))
         ticks.emplace_back(decoded->header.term, tick->now);
+      if (const auto* event = std::get_if<model::Event>(&decoded->body); event != nullptr && options_.on_event)
+        options_.on_event(partition, record.offset, *event);
     }
     if (read.next == end.offset) {
       if (end.offset < range.end) {  // not the end: no answer in time
@@ -233,6 +235,7 @@ std::vector<PendingEvent> Dispatcher::Impl::TakeIn(int32_t partition, std::vecto
     if (!reader.fence.Accepts(decoded->header.term)) {
       probe_.fenced.Increment();
     } else if (auto* event = std::get_if<model::Event>(&decoded->body)) {
+      if (options_.on_event) options_.on_event(partition, record.offset, *event);
       events.emplace_back(record.offset, std::move(*event));
     } else if (std::holds_alternative<model::TermMark>(decoded->body)) {
       reader.fence.OnMark(decoded->header.term);
