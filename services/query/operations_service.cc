@@ -8,6 +8,7 @@
 #include "libs/rpc/proto_time.h"
 #include "libs/wire/wire.h"
 #include "services/query/quarantine_pages.h"
+#include "services/query/receipt_list.h"
 
 namespace hub::query {
 namespace {
@@ -180,6 +181,27 @@ absl::Status OperationsService::ListStreams(const access::Policy& policy, const 
   }
   wire::Redact(wire::AudienceSet(policy.Fields(caller)), response);
   return absl::OkStatus();
+}
+
+absl::Status OperationsService::ListReceipts(const access::Policy& policy, const access::Principal& caller,
+                                             const v1::ListReceiptsRequest& request,
+                                             v1::ListReceiptsResponse* response) {
+  if (parts_.receipts == nullptr) return Elsewhere("ListReceipts", kQuery);
+  HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.ListReceipts", Subject(request.identifier())));
+  const absl::StatusOr<model::CanonicalIdentifier> parsed =
+      wire::FromProto(request.identifier(), parts_.allow_test_range);
+  if (!parsed.ok()) return model::WithFieldPrefix(parsed.status(), "identifier");
+  const model::RoutingToken token = parts_.tokeniser->Routing(parsed->identifier);
+  for (const model::Facet facet : {model::Facet::kRisk, model::Facet::kConnection, model::Facet::kTrace}) {
+    HUB_ASSIGN_OR_RETURN(const std::optional<model::Event> event,
+                         parts_.receipts->Find({token, facet}, request.version()));
+    if (!event) continue;
+    HUB_ASSIGN_OR_RETURN(const auto receipts, parts_.receipts->ReceiptsOf(event->state.key, event->state.version));
+    query::ListReceipts(policy, *event, receipts, response);
+    wire::Redact(wire::AudienceSet(policy.Fields(caller)), response);
+    return absl::OkStatus();
+  }
+  return absl::NotFoundError("version: no urgent event of this indicator is on record; receipts are kept of those only");
 }
 
 absl::Status OperationsService::GetStateDigest(const access::Policy& policy, const access::Principal& caller,

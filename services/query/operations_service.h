@@ -19,6 +19,7 @@
 #include "libs/model/rules.h"
 #include "libs/model/token.h"
 #include "libs/replica/replica.h"
+#include "services/query/receipt_book.h"
 
 namespace hub::query {
 
@@ -49,6 +50,7 @@ struct OperationsParts {
   std::function<ControlSummary()> control;
   eventlog::Log* log = nullptr;  // for the quarantine
   std::function<std::vector<fraudhub::v1::StakeholderStreams>()> streams;
+  const ReceiptBook* receipts = nullptr;
 };
 
 class OperationsService {
@@ -77,6 +79,9 @@ class OperationsService {
                               fraudhub::v1::ListQuarantineResponse* response);
   absl::Status ListStreams(const access::Policy& policy, const access::Principal& caller,
                            fraudhub::v1::ListStreamsResponse* response);
+  absl::Status ListReceipts(const access::Policy& policy, const access::Principal& caller,
+                            const fraudhub::v1::ListReceiptsRequest& request,
+                            fraudhub::v1::ListReceiptsResponse* response);
   absl::Status GetStateDigest(const access::Policy& policy, const access::Principal& caller,
                               fraudhub::v1::GetStateDigestResponse* response);
 

@@ -80,7 +80,9 @@ absl::StatusOr<bool> ReplicaFeeder::FeedOnce(Topic topic, int32_t partition, int
   }
   HUB_ASSIGN_OR_RETURN(const eventlog::ReadResult read, log_->Read(at, from, kLimits));
   if (read.records.empty() && read.next == from && from < range.end) return false;
-  HUB_RETURN_IF_ERROR(Apply(topic, Decode(at, read.records), partition, read.next, read.next >= range.end));
+  const std::vector<replica::FedRecord> decoded = Decode(at, read.records);
+  HUB_RETURN_IF_ERROR(TellOfEvents(decoded));
+  HUB_RETURN_IF_ERROR(Apply(topic, decoded, partition, read.next, read.next >= range.end));
   records_.Increment(static_cast<double>(read.records.size()));
   return !read.records.empty();
 }
@@ -102,6 +104,14 @@ std::vector<replica::FedRecord> ReplicaFeeder::Decode(const eventlog::TopicParti
     log_->Append({eventlog::kQuarantineTopic, 0}, {"", wire::EncodeRecord({}, std::move(aside))}, [](const auto&) {});
   }
   return fed;
+}
+
+absl::Status ReplicaFeeder::TellOfEvents(const std::vector<replica::FedRecord>& records) {
+  if (!on_event_) return absl::OkStatus();
+  for (const replica::FedRecord& record : records) {
+    if (const auto* event = std::get_if<model::Event>(&record.body)) HUB_RETURN_IF_ERROR(on_event_(*event));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ReplicaFeeder::Apply(Topic topic, const std::vector<replica::FedRecord>& records, int32_t partition,

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libs/base/clock.h"
@@ -20,6 +22,8 @@ class ReplicaFeeder {
  public:
   // All pointers outlive the feeder.
   ReplicaFeeder(const base::Clock* clock, eventlog::Log* log, replica::Replica* replica, base::Metrics* metrics);
+  // Called with each event before the replica has it, on the feeder's thread; an error has it fed again. Before Start.
+  void OnEvent(std::function<absl::Status(const model::Event&)> on_event) { on_event_ = std::move(on_event); }
   ~ReplicaFeeder();
   void Start();
   void Stop();
@@ -31,12 +35,14 @@ class ReplicaFeeder {
   absl::StatusOr<bool> FeedOnce(Topic topic, int32_t partition, int64_t from);
   std::vector<replica::FedRecord> Decode(const eventlog::TopicPartition& at,
                                          const std::vector<eventlog::StoredRecord>& records);
+  absl::Status TellOfEvents(const std::vector<replica::FedRecord>& records);
   absl::Status Apply(Topic topic, const std::vector<replica::FedRecord>& records, int32_t partition, int64_t next,
                      bool caught_up);
 
   const base::Clock* const clock_;
   eventlog::Log* const log_;
   replica::Replica* const replica_;
+  std::function<absl::Status(const model::Event&)> on_event_;
   base::Counter records_;
   base::Counter undecodable_;
   base::Counter jumps_;

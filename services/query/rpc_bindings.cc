@@ -3,7 +3,6 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/server_callback.h>
 
-#include "absl/strings/str_cat.h"
 #include "fraudhub/v1/lookup.grpc.pb.h"
 #include "fraudhub/v1/operations.grpc.pb.h"
 #include "libs/rpc/status.h"
@@ -143,18 +142,15 @@ class OperationsBinding final : public v1::OperationsService::CallbackService {
                          done(service_->GetStateDigest(policy, caller, response), absl::ZeroDuration());
                        });
   }
-  Reactor* ListReceipts(Context* context, const v1::ListReceiptsRequest*, v1::ListReceiptsResponse*) override {
-    return NotYet(context, "OperationsService.ListReceipts");
+  Reactor* ListReceipts(Context* context, const v1::ListReceiptsRequest* request,
+                        v1::ListReceiptsResponse* response) override {
+    return caller_.Run(context, "OperationsService.ListReceipts",
+                       [=, this](const auto& policy, const auto& caller, const auto& done) {
+                         done(service_->ListReceipts(policy, caller, *request, response), absl::ZeroDuration());
+                       });
   }
 
  private:
-  Reactor* NotYet(Context* context, const char* rpc) {
-    return caller_.Run(context, rpc, [rpc](const auto&, const auto&, const auto& done) {
-      done(absl::UnimplementedError(absl::StrCat(rpc, ": this release of the hub doesn't serve it")),
-           absl::ZeroDuration());
-    });
-  }
-
   const Caller caller_;
   OperationsService* const service_;
 };

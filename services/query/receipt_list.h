@@ -1,0 +1,20 @@
+// Who must have an urgent event, and who has it: the policy's word on who may see it, beside the receipts. A plain function.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "fraudhub/v1/operations.pb.h"
+#include "libs/access/policy.h"
+#include "libs/model/event.h"
+#include "libs/model/records.h"
+
+namespace hub::query {
+
+// One line for each stakeholder that may subscribe and may see the event's row as it is now or was before, and for each that was told all
+// the same, under the policy of then.
+void ListReceipts(const access::Policy& policy, const model::Event& event,
+                  const std::map<std::string, model::ReceiptUpdate::Receipt>& receipts,
+                  fraudhub::v1::ListReceiptsResponse* response);
+
+}  // namespace hub::query
