@@ -90,6 +90,15 @@ void CheckAccess(SecureCluster* cluster) {
     INFO(topic);
     CHECK(Append(registry.get(), topic).ok());
   }
+  // What the fan-out keeps, nobody else writes.
+  const auto fanout = cluster->Open("fanout");
+  const auto query = cluster->Open("query");
+  for (const char* topic : {kCursorsTopic, kReceiptsTopic}) {
+    INFO(topic);
+    CHECK(Append(fanout.get(), topic).ok());
+    CHECK(absl::IsPermissionDenied(Append(query.get(), topic)));
+    CHECK(absl::IsPermissionDenied(Append(registry.get(), topic)));
+  }
   for (const char* user : {"ingest", "fanout", "query"}) {
     const auto log = cluster->Open(user);
     for (const char* topic : {kEventsTopic, kUrgentTopic, kHistoryTopic}) {

@@ -3,13 +3,26 @@
 namespace hub::fanout_service {
 namespace {
 constexpr absl::Duration kWaitMax = absl::Milliseconds(100);  // so that Stop is quick
+constexpr absl::Duration kBooksWaitMax = absl::Milliseconds(25);  // what is due to be written waits so long besides
+constexpr absl::Duration kLastWritesWithin = absl::Seconds(1);
+
+fanout::DispatcherOptions WithReceipts(fanout::DispatcherOptions options, fanout::ReceiptBoard* receipts) {
+  options.on_event = [receipts](int32_t partition, eventlog::Offset offset, const model::Event& event) {
+    receipts->OnEvent(partition, offset, event);
+  };
+  return options;
 }
+
+}  // namespace
 
 FanoutApp::FanoutApp(const FanoutOptions& options, const base::Clock* clock, eventlog::Log* log, const rpc::Gate* gate,
                      const wire::CursorSealer* sealer, base::Metrics* metrics)
-    : dispatcher_(options.dispatcher, clock, log, metrics),
+    : clock_(clock),
+      receipts_(options.receipts, clock, log, metrics),
+      dispatcher_(WithReceipts(options.dispatcher, &receipts_), clock, log, metrics),
+      cursors_(options.cursors, clock, log, metrics),
       egress_(rpc::EgressLoop::Start(options.egress, metrics)),
-      service_(SubscriptionService::Create(clock, gate, &dispatcher_, egress_.get(), sealer, &board_, metrics)) {}
+      service_(SubscriptionService::Create(clock, gate, &dispatcher_, &cursors_, &receipts_, egress_.get(), sealer, &board_, metrics)) {}
 
 FanoutApp::~FanoutApp() { Stop(); }
 
@@ -17,10 +30,14 @@ absl::Status FanoutApp::Start() {
   absl::Status opened = dispatcher_.Open();
   if (!opened.ok()) return opened;
   thread_ = base::Thread("fanout", [this](std::stop_token stop) { Dispatch(stop); });
+  books_thread_ = base::Thread("fanout-books", [this](std::stop_token stop) { KeepBooks(stop); });
   return absl::OkStatus();
 }
 
-void FanoutApp::Stop() { thread_.Stop(); }
+void FanoutApp::Stop() {
+  thread_.Stop();
+  books_thread_.Stop();
+}
 
 void FanoutApp::Dispatch(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
@@ -30,6 +47,21 @@ void FanoutApp::Dispatch(const std::stop_token& stop) {
       dispatcher_.WaitForNews(kWaitMax);
     }
   }
+}
+
+void FanoutApp::KeepBooks(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    // A stream that waits for its attach, or whose cursor is another's now, is asked at once.
+    if (cursors_.Step()) egress_->Wake();
+    receipts_.Step();
+    cursors_.WaitForNews(kBooksWaitMax);
+  }
+  const absl::Duration until = clock_->Monotonic() + kLastWritesWithin;
+  do {
+    cursors_.Step(/*hurry=*/true);
+    receipts_.Step(/*hurry=*/true);
+    cursors_.WaitForNews(kBooksWaitMax);
+  } while (!(cursors_.idle() && receipts_.idle()) && clock_->Monotonic() < until);
 }
 
 }  // namespace hub::fanout_service

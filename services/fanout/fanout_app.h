@@ -1,4 +1,4 @@
-// The fan-out's parts and threads: dispatcher, egress, and the service on top.
+// The fan-out's parts and threads: dispatcher, named cursors, receipts, egress, and the service on top.
 //
 // Thread safety: Start, Drain and Stop from one thread.
 #pragma once
@@ -12,7 +12,9 @@
 #include "libs/base/metrics.h"
 #include "libs/base/thread.h"
 #include "libs/eventlog/log.h"
+#include "libs/fanout/cursor_store.h"
 #include "libs/fanout/dispatcher.h"
+#include "libs/fanout/receipt_board.h"
 #include "libs/rpc/egress.h"
 #include "libs/rpc/server.h"
 #include "libs/wire/cursor_token.h"
@@ -23,6 +25,8 @@ namespace hub::fanout_service {
 
 struct FanoutOptions {
   fanout::DispatcherOptions dispatcher;
+  fanout::CursorStoreOptions cursors;
+  fanout::ReceiptBoardOptions receipts;
   rpc::EgressOptions egress;
 };
 
@@ -37,7 +41,7 @@ class FanoutApp {
   absl::Status Start();
   // Ends every stream with its token, paced over `window`.
   void Drain(absl::Duration window) { egress_->Drain(window); }
-  // REQUIRES: the server was drained.
+  // Writes what was acknowledged and confirmed last, within a second. REQUIRES: the server was drained.
   void Stop();
 
   grpc::Service* service() { return service_->service(); }
@@ -47,12 +51,17 @@ class FanoutApp {
 
  private:
   void Dispatch(const std::stop_token& stop);
+  void KeepBooks(const std::stop_token& stop);
 
+  const base::Clock* const clock_;
   StreamBoard board_;
+  fanout::ReceiptBoard receipts_;
   fanout::Dispatcher dispatcher_;
+  fanout::CursorStore cursors_;
   const std::unique_ptr<rpc::EgressLoop> egress_;
   const std::unique_ptr<SubscriptionService> service_;
   base::Thread thread_;
+  base::Thread books_thread_;  // of cursors and receipts
 };
 
 }  // namespace hub::fanout_service

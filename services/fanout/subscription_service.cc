@@ -3,7 +3,16 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
 #include "fraudhub/v1/subscription.grpc.pb.h"
+#include "libs/base/status_macros.h"
+#include "libs/fanout/cursor_place.h"
+#include "libs/rpc/proto_time.h"
 #include "libs/rpc/status.h"
 #include "services/fanout/subscription_stream.h"
 
@@ -11,6 +20,8 @@ namespace hub::fanout_service {
 namespace {
 
 namespace v1 = ::fraudhub::v1;
+
+constexpr int kSubscriptionsMax = 1000;  // as the API says
 
 using Base =
     v1::SubscriptionService::WithRawCallbackMethod_Subscribe<v1::SubscriptionService::WithCallbackMethod_GetCursor<
@@ -35,27 +46,68 @@ class Impl final : public SubscriptionService, public Base {
                           absl::OkStatus());
   }
 
-  grpc::ServerUnaryReactor* GetCursor(grpc::CallbackServerContext* context, const v1::GetCursorRequest*,
-                                      v1::GetCursorResponse*) override {
+  grpc::ServerUnaryReactor* GetCursor(grpc::CallbackServerContext* context, const v1::GetCursorRequest* request,
+                                      v1::GetCursorResponse* response) override {
     const absl::StatusOr<access::Principal> caller = context_.gate->Admit(*context, "SubscriptionService.GetCursor");
-    return Answer(context, caller.ok()
-                               ? absl::UnimplementedError("SubscriptionService.GetCursor: this release of the hub "
-                                                          "keeps no named cursors; keep the token of the last progress")
-                               : caller.status());
+    return Answer(context, caller.ok() ? FindCursor(caller->stakeholder, request->cursor(), response->mutable_state())
+                                       : caller.status());
   }
 
   grpc::ServerUnaryReactor* ListSubscriptions(grpc::CallbackServerContext* context, const v1::ListSubscriptionsRequest*,
                                               v1::ListSubscriptionsResponse* response) override {
     const absl::StatusOr<access::Principal> caller =
         context_.gate->Admit(*context, "SubscriptionService.ListSubscriptions");
-    if (caller.ok()) {
-      for (v1::SubscriptionState& state : board_->Of(caller->stakeholder))
-        *response->add_subscriptions() = std::move(state);
-    }
-    return Answer(context, caller.status());
+    return Answer(context, caller.ok() ? List(caller->stakeholder, response) : caller.status());
   }
 
  private:
+  // A stream that is open here knows more than what was written of its cursor.
+  absl::Status FindCursor(const std::string& stakeholder, const std::string& name, v1::SubscriptionState* state) {
+    HUB_RETURN_IF_ERROR(fanout::CheckCursorName(name));
+    for (v1::SubscriptionState& open : board_->Of(stakeholder)) {
+      if (open.cursor() != name) continue;
+      *state = std::move(open);
+      return absl::OkStatus();
+    }
+    HUB_ASSIGN_OR_RETURN(const std::optional<fanout::NamedCursor> known, context_.cursors->Find(stakeholder, name));
+    if (!known) return absl::NotFoundError("cursor: no such cursor of yours");
+    Describe(*known, state);
+    return absl::OkStatus();
+  }
+
+  absl::Status List(const std::string& stakeholder, v1::ListSubscriptionsResponse* response) {
+    std::set<std::string> open;
+    for (v1::SubscriptionState& state : board_->Of(stakeholder)) {
+      if (!state.cursor().empty()) open.insert(state.cursor());
+      *response->add_subscriptions() = std::move(state);
+    }
+    HUB_ASSIGN_OR_RETURN(const std::vector<fanout::NamedCursor> cursors, context_.cursors->Of(stakeholder));
+    for (const fanout::NamedCursor& cursor : cursors) {
+      if (open.count(cursor.name) > 0) continue;
+      if (response->subscriptions_size() >= kSubscriptionsMax) break;
+      Describe(cursor, response->add_subscriptions());
+    }
+    return absl::OkStatus();
+  }
+
+  // No stream of it is open here; at another node perhaps.
+  void Describe(const fanout::NamedCursor& cursor, v1::SubscriptionState* state) const {
+    state->set_cursor(cursor.name);
+    state->set_client_id(cursor.client_id);
+    if (rpc::IsFinite(cursor.acked_at)) rpc::ToProto(cursor.acked_at, state->mutable_acked_at());
+    if (!cursor.place) return;
+    int64_t behind = 0;
+    for (const model::CursorPosition& at : cursor.place->positions) {
+      if (at.partition < 0 || at.partition >= context_.dispatcher->partitions()) continue;
+      (*state->mutable_positions())[at.partition] = at.offset;
+      behind += std::max<int64_t>(0, context_.dispatcher->HeadOffset(at.partition) - at.offset);
+    }
+    state->set_records_behind(behind);
+    if (behind == 0 || !rpc::IsFinite(cursor.place->issued_at)) return;
+    rpc::ToProto(std::max(absl::ZeroDuration(), context_.clock->TimeNow() - cursor.place->issued_at),
+                 state->mutable_lag());
+  }
+
   static grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const absl::Status& status) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     reactor->Finish(rpc::ToGrpc(status));
@@ -71,6 +123,8 @@ class Impl final : public SubscriptionService, public Base {
 
 std::unique_ptr<SubscriptionService> SubscriptionService::Create(const base::Clock* clock, const rpc::Gate* gate,
                                                                  fanout::Dispatcher* dispatcher,
+                                                                 fanout::CursorStore* cursors,
+                                                                 fanout::ReceiptBoard* receipts,
                                                                  rpc::EgressLoop* egress,
                                                                  const wire::CursorSealer* sealer, StreamBoard* board,
                                                                  base::Metrics* metrics) {
@@ -78,6 +132,8 @@ std::unique_ptr<SubscriptionService> SubscriptionService::Create(const base::Clo
       clock,
       gate,
       dispatcher,
+      cursors,
+      receipts,
       egress,
       sealer,
       metrics->AddCounter("fraudhub_fanout_streams_opened_total", "Streams opened"),

@@ -7,7 +7,9 @@
 
 #include "libs/base/clock.h"
 #include "libs/base/metrics.h"
+#include "libs/fanout/cursor_store.h"
 #include "libs/fanout/dispatcher.h"
+#include "libs/fanout/receipt_board.h"
 #include "libs/rpc/egress.h"
 #include "libs/rpc/server.h"
 #include "libs/wire/cursor_token.h"
@@ -19,7 +21,8 @@ class SubscriptionService {
  public:
   // All pointers outlive the service and every stream of `egress`.
   static std::unique_ptr<SubscriptionService> Create(const base::Clock* clock, const rpc::Gate* gate,
-                                                     fanout::Dispatcher* dispatcher, rpc::EgressLoop* egress,
+                                                     fanout::Dispatcher* dispatcher, fanout::CursorStore* cursors,
+                                                     fanout::ReceiptBoard* receipts, rpc::EgressLoop* egress,
                                                      const wire::CursorSealer* sealer, StreamBoard* board,
                                                      base::Metrics* metrics);
   virtual ~SubscriptionService() = default;

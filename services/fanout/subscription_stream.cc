@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/hash.h"
 #include "libs/base/log.h"
 #include "libs/base/status_macros.h"
+#include "libs/fanout/cursor_place.h"
 #include "libs/model/refusal.h"
 #include "libs/rpc/proto_time.h"
 #include "libs/wire/wire.h"
@@ -39,7 +41,15 @@ absl::StatusOr<model::Filter> ParseFilter(const v1::SubscribeOpen& open) {
   return filter;
 }
 
+absl::Status NoSnapshots(absl::string_view field) {
+  return absl::UnimplementedError(
+      absl::StrCat(field, ": this release of the hub serves no snapshots; EARLIEST is complete for a newcomer"));
+}
+
 absl::Status CheckStart(const v1::SubscribeOpen& open) {
+  if (open.cursor_start() != v1::STREAM_START_UNSPECIFIED && open.from_case() != v1::SubscribeOpen::kCursor) {
+    return Refuse(RefusalCode::kOutOfRange, "open.cursor_start", "want it with `cursor` only");
+  }
   switch (open.from_case()) {
     case v1::SubscribeOpen::kToken:
       if (open.token().empty())
@@ -47,18 +57,29 @@ absl::Status CheckStart(const v1::SubscribeOpen& open) {
       return absl::OkStatus();
     case v1::SubscribeOpen::kStart:
       if (open.start() == v1::STREAM_START_NOW || open.start() == v1::STREAM_START_EARLIEST) return absl::OkStatus();
-      if (open.start() == v1::STREAM_START_SNAPSHOT) {
-        return absl::UnimplementedError(
-            "open.start: this release of the hub serves no snapshots; EARLIEST is complete for a newcomer");
-      }
+      if (open.start() == v1::STREAM_START_SNAPSHOT) return NoSnapshots("open.start");
       return Refuse(RefusalCode::kOutOfRange, "open.start", "want NOW or EARLIEST");
     case v1::SubscribeOpen::kCursor:
-      return absl::UnimplementedError(
-          "open.cursor: this release of the hub keeps no named cursors; keep the token of the last progress");
+      if (!v1::StreamStart_IsValid(open.cursor_start())) {
+        return Refuse(RefusalCode::kOutOfRange, "open.cursor_start", "want NOW, EARLIEST or SNAPSHOT");
+      }
+      return fanout::CheckCursorName(open.cursor());
     case v1::SubscribeOpen::FROM_NOT_SET:
       break;
   }
   return Refuse(RefusalCode::kMissing, "open.start", "want one of token, start, cursor");
+}
+
+v1::StreamMode ModeOf(fanout::SessionMode mode) {
+  switch (mode) {
+    case fanout::SessionMode::kLive:
+      return v1::STREAM_MODE_LIVE;
+    case fanout::SessionMode::kCatchup:
+      return v1::STREAM_MODE_CATCHUP;
+    case fanout::SessionMode::kParked:
+      return v1::STREAM_MODE_PARKED;
+  }
+  return v1::STREAM_MODE_UNSPECIFIED;
 }
 
 absl::StatusOr<size_t> UnackedMax(const v1::SubscribeOpen& open) {
@@ -80,17 +101,19 @@ absl::Status SubscriptionStream::OnMessage(absl::string_view bytes) {
   if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return Refuse(RefusalCode::kBadFormat, "", "want a SubscribeRequest");
   }
-  if (session_ == nullptr) {
+  if (session_ == nullptr && !opening_) {
     if (!request.has_open()) return Refuse(RefusalCode::kMissing, "open", "want `open` in the first message");
     return Open(request.open());
   }
   if (request.has_open()) return Refuse(RefusalCode::kOutOfRange, "open", "want `open` in the first message only");
   if (!request.has_ack()) return Refuse(RefusalCode::kMissing, "ack", "want `ack` in every message after the first");
+  if (session_ == nullptr) return absl::InvalidArgumentError("ack.positions: ahead of what was sent");
   return Acknowledge(request.ack());
 }
 
 absl::Status SubscriptionStream::OnHalfClose() {
-  if (session_ == nullptr) return Refuse(RefusalCode::kMissing, "open", "want `open` in the first message");
+  if (session_ == nullptr && !opening_)
+    return Refuse(RefusalCode::kMissing, "open", "want `open` in the first message");
   return absl::OkStatus();  // it can't acknowledge any more, so the window of un-acknowledged bytes will pause it
 }
 
@@ -119,19 +142,65 @@ absl::Status SubscriptionStream::Open(const v1::SubscribeOpen& open) {
   // A token is good for what was sent under it: rights that change the rows make it another filter.
   const uint64_t fingerprint = effective_.Fingerprint();
   if (open.from_case() == v1::SubscribeOpen::kToken) {
-    HUB_ASSIGN_OR_RETURN(session_,
+    HUB_ASSIGN_OR_RETURN(std::unique_ptr<fanout::Session> session,
                          fanout::Session::Resume(context_->dispatcher, context_->clock, context_->sealer, options,
                                                  std::move(filter_class), fingerprint, open.token()));
+    Begin(std::move(session));
     context_->resumed.Increment();
   } else {
-    const auto start =
-        open.start() == v1::STREAM_START_NOW ? fanout::SessionStart::kNow : fanout::SessionStart::kEarliest;
-    HUB_ASSIGN_OR_RETURN(session_, fanout::Session::Start(context_->dispatcher, context_->clock, context_->sealer,
-                                                          options, std::move(filter_class), fingerprint, start));
+    const v1::StreamStart asked = open.from_case() == v1::SubscribeOpen::kCursor ? open.cursor_start() : open.start();
+    const auto start = [context = context_, options, filter_class,
+                        fingerprint, asked]() -> absl::StatusOr<std::unique_ptr<fanout::Session>> {
+      if (asked != v1::STREAM_START_NOW && asked != v1::STREAM_START_EARLIEST) return NoSnapshots("open.cursor_start");
+      return fanout::Session::Start(
+          context->dispatcher, context->clock, context->sealer, options, filter_class, fingerprint,
+          asked == v1::STREAM_START_NOW ? fanout::SessionStart::kNow : fanout::SessionStart::kEarliest);
+    };
+    if (open.from_case() == v1::SubscribeOpen::kCursor) {
+      OpenCursor(open, [=, context = context_](const std::optional<model::Cursor>& place) {
+        return place ? fanout::Session::ResumeAt(context->dispatcher, context->clock, context->sealer, options,
+                                                 filter_class, fingerprint, *place)
+                     : start();
+      });
+    } else {
+      HUB_ASSIGN_OR_RETURN(std::unique_ptr<fanout::Session> session, start());
+      from_now_ = asked == v1::STREAM_START_NOW;
+      Begin(std::move(session));
+    }
   }
   context_->opened.Increment();
   HUB_LOG(DEBUG, "stream_opened", {{"stakeholder", caller_.stakeholder}, {"client_id", client_id_}});
   return absl::OkStatus();
+}
+
+void SubscriptionStream::OpenCursor(const v1::SubscribeOpen& open, CursorOpening::MakeSession make_session) {
+  cursor_ = open.cursor();
+  cursor_start_ = open.cursor_start();
+  opening_.emplace(context_->clock, context_->cursors,
+                   fanout::CursorStore::Opening{caller_.stakeholder, cursor_, client_id_},
+                   open.cursor_start() == v1::STREAM_START_SNAPSHOT, std::move(make_session));
+}
+
+void SubscriptionStream::Begin(std::unique_ptr<fanout::Session> session) {
+  session_ = std::move(session);
+  start_ = session_->positions();
+  std::vector<eventlog::Offset> since(start_.size(), 0);
+  for (size_t i = 0; from_now_ && i < start_.size(); ++i) since[i] = start_[i].offset;
+  receipts_ = context_->receipts->Add(caller_.stakeholder, effective_, std::move(since));
+  NoteReceipts();
+}
+
+// What lies before the start of a stream that goes on is safe with its client, as the token or the cursor says.
+void SubscriptionStream::NoteReceipts() {
+  if (!receipts_->curious()) return;
+  const std::vector<fanout::PartitionPosition> positions = session_->positions();
+  std::vector<eventlog::Offset> sent, acked;
+  for (size_t i = 0; i < positions.size(); ++i) {
+    const auto found = session_->acked().find(static_cast<int32_t>(i));
+    sent.push_back(positions[i].offset);
+    acked.push_back(std::max(start_[i].offset, found == session_->acked().end() ? 0 : found->second));
+  }
+  receipts_->Note(sent, acked);
 }
 
 absl::Status SubscriptionStream::Acknowledge(const v1::SubscribeAck& ack) {
@@ -141,6 +210,10 @@ absl::Status SubscriptionStream::Acknowledge(const v1::SubscribeAck& ack) {
   std::map<int32_t, eventlog::Offset> positions(ack.positions().begin(), ack.positions().end());
   absl::Status taken = session_->OnAck(positions);
   if (!taken.ok()) return taken;
+  if (lease_ != nullptr) {
+    if (const auto place = session_->AckedCursor()) lease_->Acked(*place);
+  }
+  NoteReceipts();
   Report(/*now=*/false);
   return absl::OkStatus();
 }
@@ -166,6 +239,15 @@ rpc::EgressSlice SubscriptionStream::Opened() const {
 
 absl::StatusOr<std::vector<rpc::EgressSlice>> SubscriptionStream::Next() {
   std::vector<rpc::EgressSlice> slices;
+  if (opening_) {
+    HUB_ASSIGN_OR_RETURN(std::unique_ptr<fanout::Session> session, opening_->Poll());
+    if (session == nullptr) return slices;
+    lease_ = opening_->TakeLease();
+    if (!opening_->started()) context_->resumed.Increment();
+    from_now_ = opening_->started() && cursor_start_ == v1::STREAM_START_NOW;
+    opening_.reset();
+    Begin(std::move(session));
+  }
   if (session_ == nullptr) {
     if (context_->clock->Monotonic() - began_ > kOpenWithin) {
       return absl::DeadlineExceededError("open: want the first message within 10 seconds");
@@ -178,7 +260,9 @@ absl::StatusOr<std::vector<rpc::EgressSlice>> SubscriptionStream::Next() {
     slices.push_back(Opened());
     return slices;
   }
+  if (lease_ != nullptr && lease_->lost()) return lease_->Poll().status();
   HUB_ASSIGN_OR_RETURN(fanout::Session::Message message, session_->Next());
+  NoteReceipts();
   if (message.empty()) return slices;
   slices.reserve(message.slices.size());
   for (fanout::Slice& slice : message.slices) slices.push_back({std::move(slice.owner), slice.bytes});
@@ -190,6 +274,7 @@ absl::StatusOr<std::vector<rpc::EgressSlice>> SubscriptionStream::Next() {
 absl::Status SubscriptionStream::StillAllowed() {
   HUB_RETURN_IF_ERROR(context_->gate->Readmit(caller_, kRpc));
   if (session_ == nullptr) return absl::OkStatus();
+  if (lease_ != nullptr) HUB_RETURN_IF_ERROR(lease_->Poll().status());
   Report(/*now=*/false);
   std::shared_ptr<const access::Policy> policy = context_->gate->policy();
   if (policy == policy_) return absl::OkStatus();
@@ -221,6 +306,9 @@ std::vector<rpc::EgressSlice> SubscriptionStream::Farewell() {
 void SubscriptionStream::OnDone() {
   if (session_ != nullptr)
     HUB_LOG(DEBUG, "stream_ended", {{"stakeholder", caller_.stakeholder}, {"client_id", client_id_}});
+  receipts_.reset();
+  opening_.reset();
+  lease_.reset();
   session_.reset();
   entry_.reset();
 }
@@ -230,12 +318,17 @@ void SubscriptionStream::Report(bool now) {
   if (!now && at - reported_at_ < kReportInterval) return;
   reported_at_ = at;
   v1::SubscriptionState state;
+  state.set_cursor(cursor_);
   state.set_client_id(client_id_);
+  state.set_mode(ModeOf(session_->mode()));
   state.set_connected(true);
   state.set_records_behind(session_->RecordsBehind());
   state.set_events_sent(session_->events_sent());
   for (const auto& [partition, offset] : session_->acked()) (*state.mutable_positions())[partition] = offset;
   if (rpc::IsFinite(session_->acked_at())) rpc::ToProto(session_->acked_at(), state.mutable_acked_at());
+  if (const auto place = session_->AckedCursor(); place && session_->RecordsBehind() > 0) {
+    rpc::ToProto(std::max(absl::ZeroDuration(), context_->clock->TimeNow() - place->issued_at), state.mutable_lag());
+  }
   entry_->Update(std::move(state));
 }
 

@@ -15,11 +15,14 @@
 #include "libs/access/policy.h"
 #include "libs/base/clock.h"
 #include "libs/base/metrics.h"
+#include "libs/fanout/cursor_store.h"
 #include "libs/fanout/dispatcher.h"
+#include "libs/fanout/receipt_board.h"
 #include "libs/fanout/session.h"
 #include "libs/rpc/egress.h"
 #include "libs/rpc/server.h"
 #include "libs/wire/cursor_token.h"
+#include "services/fanout/cursor_opening.h"
 #include "services/fanout/stream_board.h"
 
 namespace hub::fanout_service {
@@ -29,6 +32,8 @@ struct StreamContext {
   const base::Clock* clock;
   const rpc::Gate* gate;
   fanout::Dispatcher* dispatcher;
+  fanout::CursorStore* cursors;
+  fanout::ReceiptBoard* receipts;
   const rpc::EgressLoop* egress;
   const wire::CursorSealer* sealer;
   mutable base::Counter opened;
@@ -49,8 +54,11 @@ class SubscriptionStream final : public rpc::EgressSource {
 
  private:
   absl::Status Open(const fraudhub::v1::SubscribeOpen& open);
+  void OpenCursor(const fraudhub::v1::SubscribeOpen& open, CursorOpening::MakeSession make_session);
   absl::Status Acknowledge(const fraudhub::v1::SubscribeAck& ack);
   rpc::EgressSlice Opened() const;
+  void Begin(std::unique_ptr<fanout::Session> session);
+  void NoteReceipts();
   void Report(bool now);
 
   const StreamContext* const context_;
@@ -62,7 +70,14 @@ class SubscriptionStream final : public rpc::EgressSource {
   model::Filter effective_;  // of it, what the caller may see
   std::vector<model::FieldAudience> fields_;
   std::shared_ptr<const access::Policy> policy_;  // under which the two were found
+  std::string cursor_;                            // its name; empty: the client keeps a token
+  fraudhub::v1::StreamStart cursor_start_ = fraudhub::v1::STREAM_START_UNSPECIFIED;
+  std::optional<CursorOpening> opening_;          // of a named cursor that is not attached yet
+  std::unique_ptr<fanout::CursorStore::Lease> lease_;  // of the cursor; null without one
   std::unique_ptr<fanout::Session> session_;      // null until opened
+  bool from_now_ = false;                         // it has nothing to do with what lies before its start
+  std::vector<fanout::PartitionPosition> start_;
+  std::unique_ptr<fanout::ReceiptBoard::Reader> receipts_;  // null until opened
   bool greeted_ = false;
   uint64_t events_counted_ = 0;
   absl::Duration reported_at_ = -absl::InfiniteDuration();

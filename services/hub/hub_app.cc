@@ -27,6 +27,7 @@
 #include "services/hub/status_page.h"
 #include "services/hub/stores.h"
 #include "services/ingest/ingest_service.h"
+#include "services/query/receipt_follower.h"
 #include "services/query/replica_feeder.h"
 #include "services/query/rpc_bindings.h"
 #include "services/registry/registry_app.h"
@@ -36,8 +37,7 @@ namespace {
 
 constexpr int kWorkers = 8;             // they wait for the disk (audit), not for the CPU
 constexpr size_t kWorkQueueMax = 4096;  // calls beyond are refused with a time to come back
-constexpr absl::Duration kRulesTimeout =
-    absl::Seconds(10);  // for the first rules to be in force, and for an ApplyRules
+constexpr absl::Duration kRulesTimeout = absl::Seconds(10);  // for the first rules to be in force, for an ApplyRules
 constexpr absl::Duration kControlTimeout = absl::Seconds(10);
 constexpr absl::Duration kStreamsWindow = absl::Seconds(2);  // farewells are paced over it
 constexpr absl::Duration kCallsGrace = absl::Seconds(3);     // for what is in flight then
@@ -67,7 +67,6 @@ class Impl final : public HubApp {
     ops_.reset();
     if (control_ != nullptr) control_->Stop();
     group_.reset();
-    if (feeder_ != nullptr) feeder_->Stop();
     if (fanout_) fanout_->Stop();
     if (registry_) registry_->Stop();
   }
@@ -90,6 +89,8 @@ class Impl final : public HubApp {
     gate_.emplace(&policy_, &metrics_, server_options_);
     if (kind_.query) {
       feeder_ = std::make_unique<query::ReplicaFeeder>(clock_, stores_.log.get(), replica_.get(), &metrics_);
+      HUB_ASSIGN_OR_RETURN(receipts_, query::ReceiptFollower::Start(clock_, stores_.log.get(), stores_.state.get(),
+                                                                    stores_.receipt_tables, feeder_.get(), &metrics_));
       feeder_->Start();
     }
     if (kind_.Answers()) workers_.emplace("query", kWorkers, kWorkQueueMax, &metrics_);
@@ -383,6 +384,7 @@ class Impl final : public HubApp {
 
   void AddAnalystsParts(query::OperationsParts* operations) {
     operations->replica = replica_.get();
+    operations->receipts = receipts_->book();
     operations->allow_test_range = config_.allow_test_range;
     operations->submit = [this](const access::Policy& policy, const access::Principal& caller,
                                 const fraudhub::v1::Report& report, query::OperationsParts::OnVerdict on_verdict) {
@@ -469,6 +471,7 @@ class Impl final : public HubApp {
   std::unique_ptr<replica::Replica> replica_;
   std::optional<registry_service::RegistryApp> registry_;
   std::unique_ptr<eventlog::KafkaGroup> group_;
+  std::unique_ptr<query::ReceiptFollower> receipts_;
   std::unique_ptr<query::ReplicaFeeder> feeder_;
   std::optional<rpc::WorkerPool> workers_;
   rpc::ServerOptions server_options_;

@@ -213,6 +213,8 @@ HubConfig Convert(const config::HubConfig& c) {
   result.fanout.dispatcher.partitions = c.log().partitions();
   result.fanout.dispatcher.segment_bytes_max = c.fanout().segment_bytes_max();
   result.fanout.dispatcher.classes_max = c.fanout().classes_max();
+  result.fanout.cursors.node = c.node_name();
+  result.fanout.receipts.node = c.node_name();
   result.fanout.egress.threads =
       std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kEgressThreadsMax);
   result.fanout.egress.linger_max = absl::Milliseconds(c.fanout().linger_ms());

@@ -17,6 +17,7 @@
 #include "libs/registry/processor.h"
 #include "libs/replica/replica.h"
 #include "services/hub/retry.h"
+#include "services/query/receipt_book.h"
 
 namespace hub::hub_service {
 namespace {
@@ -152,6 +153,8 @@ absl::StatusOr<Stores> OpenStores(const ServerKind& kind, const HubConfig& confi
     Add(registry::ProcessorTables(), &tables);
     stores.replica_tables = static_cast<store::TableId>(tables.size());
     Add(replica::ReplicaTables(), &tables);
+    stores.receipt_tables = static_cast<store::TableId>(tables.size());
+    Add(query::ReceiptBook::Tables(), &tables);
     absl::StatusOr<std::unique_ptr<store::Database>> state =
         store::OpenDatabase(config.data_dir + kStateFolder, tables, {});
     if (!state.ok()) return base::Annotate(state.status(), "data_dir: the state can't be opened");

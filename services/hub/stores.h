@@ -39,6 +39,7 @@ struct Stores {
   std::unique_ptr<store::Database> state;           // can be rebuilt from the log; for registry and query
   store::TableId registry_tables = 0;               // first of registry::ProcessorTables() in `state`
   store::TableId replica_tables = 0;                // first of replica::ReplicaTables()
+  store::TableId receipt_tables = 0;                // first of query::ReceiptBook::Tables()
   std::unique_ptr<store::Database> audit_database;  // can't be rebuilt; for query and fan-out
   std::unique_ptr<audit::AuditLog> audit;
 };
