@@ -2,6 +2,7 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "libs/model/refusal.h"
 
 namespace hub::client {
 
@@ -16,6 +17,10 @@ inline bool MayPass(const absl::Status& status) {
     case absl::StatusCode::kOutOfRange:
     case absl::StatusCode::kUnimplemented:
       return false;
+    case absl::StatusCode::kAborted: {
+      const auto refusal = model::RefusalOf(status);
+      return !refusal || refusal->code != model::RefusalCode::kCursorTaken;
+    }
     default:
       return true;
   }

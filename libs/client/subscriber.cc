@@ -99,10 +99,14 @@ class Session {
     v1::SubscribeOpen* open = request.mutable_open();
     *open->mutable_filter() = filter_;
     open->set_client_id(options_.client_id);
-    if (!token_.empty()) {
+    const v1::StreamStart start = options_.from_earliest ? v1::STREAM_START_EARLIEST : v1::STREAM_START_NOW;
+    if (!options_.cursor.empty()) {
+      open->set_cursor(options_.cursor);
+      open->set_cursor_start(start);
+    } else if (!token_.empty()) {
       open->set_token(token_);
     } else {
-      open->set_start(options_.from_earliest ? v1::STREAM_START_EARLIEST : v1::STREAM_START_NOW);
+      open->set_start(start);
     }
     return request;
   }

@@ -28,7 +28,9 @@ namespace hub::client {
 struct SubscriberOptions {
   ConnectionOptions connection;
   std::string token;             // resume from here; empty: `from_earliest` decides
-  bool from_earliest = false;
+  bool from_earliest = false;    // also of a cursor that is new
+  std::string cursor;            // a named cursor, kept by the hub, instead of a token: one stream at a time, which goes on where the last
+                                 // one was acknowledged
   std::string client_id;
   size_t versions_max = 20'000'000;
   absl::Duration silence_max = absl::Seconds(15);  // nothing heard so long: reconnect
@@ -50,7 +52,8 @@ struct SubscriberHandlers {
 class Subscriber {
  public:
   // Returns OK when asked to stop, or an error that no retry cures: PermissionDenied, InvalidArgument, ... or a cursor refusal
-  // (kCursorTooOld, kLogChanged, kFilterChanged, kCursorInvalid): then start afresh from the earliest.
+  // (kCursorTooOld, kLogChanged, kFilterChanged, kCursorInvalid): then start afresh from the earliest. kCursorTaken: another stream has
+  // attached to the cursor since; to come back would be to take it from that one.
   static absl::Status Run(const SubscriberOptions& options, const fraudhub::v1::Filter& filter,
                           const SubscriberHandlers& handlers, std::stop_token stop);
 };

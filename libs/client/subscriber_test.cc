@@ -313,7 +313,7 @@ TEST_CASE("Subscriber reconnects when the hub falls silent, and waits as long as
 
 TEST_CASE("Subscriber ends with a cursor refusal", "[client][subscriber]") {
   for (const auto code : {model::RefusalCode::kCursorTooOld, model::RefusalCode::kLogChanged, model::RefusalCode::kFilterChanged,
-                          model::RefusalCode::kCursorInvalid, model::RefusalCode::kNotEntitled}) {
+                          model::RefusalCode::kCursorInvalid, model::RefusalCode::kNotEntitled, model::RefusalCode::kCursorTaken}) {
     FakeHubHooks hooks;
     hooks.subscribe = [&](grpc::ServerContext*, Stream*) { return rpc::ToGrpc(model::Refuse(code, "", "no")); };
     FakeHub hub(hooks);
@@ -321,6 +321,34 @@ TEST_CASE("Subscriber ends with a cursor refusal", "[client][subscriber]") {
     REQUIRE(model::RefusalOf(status).has_value());
     CHECK(model::RefusalOf(status)->code == code);
   }
+}
+
+TEST_CASE("Subscriber with a named cursor names it each time, and keeps no token", "[client][subscriber]") {
+  Opens opens;
+  FakeHubHooks hooks;
+  hooks.subscribe = [&](grpc::ServerContext*, Stream* stream) -> grpc::Status {
+    const int number = opens.Add(stream);
+    stream->Write(Opened("start"));
+    stream->Write(Batch({{"a", 1}}, 5, "token"));
+    if (number == 1) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "gone");
+    return rpc::ToGrpc(model::Refuse(model::RefusalCode::kCursorTaken, "open.cursor", "another's"));
+  };
+  FakeHub hub(hooks);
+  SubscriberOptions options = OptionsFor(hub);
+  options.cursor = "core";
+  options.from_earliest = true;
+  int events = 0;
+  SubscriberHandlers handlers;
+  handlers.on_event = [&](const v1::Event&) { return ++events > 0; };
+  const absl::Status status = Subscriber::Run(options, {}, handlers, {});
+  CHECK(model::RefusalOf(status)->code == model::RefusalCode::kCursorTaken);
+  REQUIRE(opens.all().size() == 2);
+  for (const v1::SubscribeOpen& open : opens.all()) {
+    CHECK(open.from_case() == v1::SubscribeOpen::kCursor);
+    CHECK(open.cursor() == "core");
+    CHECK(open.cursor_start() == v1::STREAM_START_EARLIEST);
+  }
+  CHECK(events == 1);
 }
 
 TEST_CASE("SeenVersions orders by term, version, offset, and is bounded", "[client][subscriber]") {

@@ -58,10 +58,12 @@ ExitCode RunHubctl(const std::vector<std::string>& arguments, Environment* env) 
     AddReportCommands(&app, env);
     AddImportCommand(&app, env);
     AddWatchCommand(&app, env);
+    AddCursorCommands(&app, env);
     AddLookupCommands(&app, env);
     AddControlCommands(&app, env);
     AddTopicsCommands(&app, env);
     AddAnalystCommands(&app, env);
+    AddReceiptCommands(&app, env);
     AddOperateCommands(&app, env);
     AddSampleCommand(&app, env);
     AddShellCommands(&app, env);

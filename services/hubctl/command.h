@@ -46,6 +46,8 @@ void AddLookupCommands(CLI::App* app, Environment* env);   // lookup, why, timel
 void AddAnalystCommands(CLI::App* app, Environment* env);  // correct, tenure close
 void AddControlCommands(CLI::App* app, Environment* env);  // rules, policy, keys, quarantine
 void AddTopicsCommands(CLI::App* app, Environment* env);   // topics
+void AddCursorCommands(CLI::App* app, Environment* env);   // cursors
+void AddReceiptCommands(CLI::App* app, Environment* env);  // received
 void AddOperateCommands(CLI::App* app, Environment* env);  // health, digest, streams
 void AddSampleCommand(CLI::App* app, Environment* env);    // sample
 void AddShellCommands(CLI::App* app, Environment* env);    // config check, completion, help

@@ -333,7 +333,49 @@ TEST_CASE("health, digest and streams print one object each", "[hubctl][operate]
   CHECK(health.code == kDone);
   CHECK(Has(health.out, "\"status\":\"SERVING\""));
   CHECK(Has(RunAt(hub.address(), {"digest"}).out, "00ff"));
-  CHECK(Has(RunAt(hub.address(), {"--output", "csv", "streams"}).out, "bank-1,,,yes,0,,0\n"));
+  CHECK(Has(RunAt(hub.address(), {"--output", "csv", "streams"}).out, "bank-1,,,yes,,0,,,0\n"));
+}
+
+TEST_CASE("cursors shows the caller's own, received who has an event and who has not", "[hubctl][cursors]") {
+  client::FakeHubHooks hooks;
+  hooks.list_subscriptions = [](const v1::ListSubscriptionsRequest&, v1::ListSubscriptionsResponse* response) {
+    auto* state = response->add_subscriptions();
+    state->set_cursor("core");
+    state->set_client_id("server 7");
+    state->set_connected(true);
+    state->set_mode(v1::STREAM_MODE_LIVE);
+    state->set_records_behind(3);
+    state->mutable_lag()->set_seconds(2);
+    return absl::OkStatus();
+  };
+  hooks.get_cursor = [](const v1::GetCursorRequest& request, v1::GetCursorResponse* response) -> absl::Status {
+    if (request.cursor() != "core") return absl::NotFoundError("cursor: no such cursor of yours");
+    response->mutable_state()->set_cursor("core");
+    return absl::OkStatus();
+  };
+  hooks.list_receipts = [](const v1::ListReceiptsRequest& request, v1::ListReceiptsResponse* response) {
+    response->set_version(request.version() == 0 ? 9 : request.version());
+    auto* told = response->add_receipts();
+    told->set_stakeholder("bank-1");
+    told->mutable_sent_at()->set_seconds(1'800'000'000);
+    told->mutable_confirmed_at()->set_seconds(1'800'000'001);
+    response->add_receipts()->set_stakeholder("bank-2");
+    response->set_told(1);
+    response->set_confirmed(1);
+    return absl::OkStatus();
+  };
+  client::FakeHub hub(hooks);
+  CHECK(Has(RunAt(hub.address(), {"--output", "csv", "cursors"}).out, "core,server 7,yes,LIVE,3,2.000,,0\n"));
+  CHECK(Has(RunAt(hub.address(), {"--output", "csv", "cursors", "core"}).out, "core,,no,,0,,,0\n"));
+  CHECK(RunAt(hub.address(), {"cursors", "other"}).code == kFailed);
+  const Ran table = RunAt(hub.address(), {"received", "MOBILE:5551234567"});
+  CHECK(Has(table.out, "not yet"));
+  CHECK(Has(table.err, "version 9"));
+  CHECK(Has(table.err, "2 may see it, 1 were told, 1 have confirmed"));
+  const Ran csv = RunAt(hub.address(), {"--output", "csv", "received", "MOBILE:5551234567", "--version", "4"});
+  CHECK(Has(csv.out, "bank-2,,\n"));
+  CHECK(Has(RunAt(hub.address(), {"--output", "json", "received", "MOBILE:5551234567"}).out, "\"told\":1"));
+  CHECK(RunAt(hub.address(), {"watch", "--cursor", "a", "--token-file", "b"}).code == kUsage);
 }
 
 TEST_CASE("What the hub says can't move the cursor or break a table", "[hubctl][output]") {

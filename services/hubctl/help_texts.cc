@@ -20,7 +20,11 @@ hubctl import mnrl-json deploy/samples/revocation-list.json)"},
 hubctl watch --from earliest
 hubctl watch --min-level HIGH --type MOBILE,UPI_ADDRESS
 # Into a program, resumed where it stopped.
-hubctl --output json watch --token-file watch.token)"},
+hubctl --output json watch --token-file watch.token
+# The hub keeps the place, under a name of yours; one watch at a time has it.
+hubctl --output json watch --cursor core-banking --from earliest)"},
+      {"cursors", R"(hubctl cursors
+hubctl cursors core-banking)"},
       {"lookup", R"(hubctl lookup MOBILE:5551234567 name@testbank https://kyc-update.example/a
 hubctl --output csv lookup - < identifiers.txt)"},
       {"why", R"(hubctl --purpose CASE_REVIEW why MOBILE:5551234567)"},
@@ -29,6 +33,9 @@ hubctl --output csv lookup - < identifiers.txt)"},
       {"correct", R"(# An analyst clears a wrong flag; a reporter takes back what it said itself.
 hubctl correct MOBILE:5551234567 --to CLEARED --reason WRONG_NUMBER
 hubctl correct MOBILE:5551234567 --to RETRACTED --reason ENTERED_TWICE)"},
+      {"received", R"(# Who has the last correction (or other urgent event), who has not; or an earlier version's.
+hubctl received MOBILE:5551234567
+hubctl --output csv received MOBILE:5551234567 --version 7)"},
       {"tenure", R"(hubctl tenure close MOBILE:5551234567 --at 2026-03-08)"},
       {"rules", R"(hubctl rules apply deploy/config/rules.textproto --check
 hubctl rules apply deploy/config/rules.textproto)"},

@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "services/hubctl/command.h"
 #include "services/hubctl/hub_calls.h"
+#include "services/hubctl/stream_cells.h"
 #include "services/hubctl/when.h"
 #include "services/hubctl/words.h"
 
@@ -117,25 +118,17 @@ absl::StatusOr<ExitCode> RunStreams(const Environment& env) {
   }
   if (!any) return missing;
   Output output(env.style(),
-                {{"Stakeholder"}, {"Cursor"}, {"Client"}, {"Connected"}, {"Behind"}, {"Last ack"}, {"Sent"}}, env.out);
-  const bool csv = env.settings.output == "csv";
+                {{"Stakeholder"}, {"Cursor"}, {"Client"}, {"Connected"}, {"Mode"}, {"Behind"}, {"Lag"}, {"Last ack"}, {"Sent"}},
+                env.out);
   for (const auto& [stakeholder, streams] : board) {
     if (env.settings.output == "json") {
       output.Row({}, streams);
       continue;
     }
     for (const v1::SubscriptionState& stream : streams.streams()) {
-      const std::string acked = csv                     ? ForMachines(stream.acked_at())
-                                : stream.has_acked_at() ? RoughAge(env.clock->TimeNow() - ToTime(stream.acked_at()))
-                                                        : "never";
-      output.Row({{streams.stakeholder()},
-                  {stream.cursor()},
-                  {stream.client_id()},
-                  {stream.connected() ? "yes" : "no", stream.connected() ? Tone::kPlain : Tone::kWarn},
-                  {absl::StrCat(stream.records_behind())},
-                  {acked},
-                  {absl::StrCat(stream.events_sent())}},
-                 stream);
+      std::vector<Cell> row = StreamCells(stream, env);
+      row.insert(row.begin(), {streams.stakeholder()});
+      output.Row(std::move(row), stream);
     }
   }
   output.End();

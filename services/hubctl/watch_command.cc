@@ -31,6 +31,7 @@ struct WatchArguments {
   std::string level_min;
   std::string from = "now";
   std::string token_file;
+  std::string cursor;
   std::string until_quiet;
   uint64_t count = 0;
 };
@@ -216,6 +217,9 @@ bool IsCursorRefusal(const absl::Status& status) {
 absl::StatusOr<ExitCode> RunWatch(const WatchArguments& arguments, const Environment& env) {
   HUB_ASSIGN_OR_RETURN(const v1::Filter filter, FilterFrom(arguments));
   if (arguments.from != "now" && arguments.from != "earliest") return Usage("--from: want now or earliest");
+  if (!arguments.cursor.empty() && !arguments.token_file.empty()) {
+    return Usage("--cursor, --token-file: want one of them: the hub keeps the place, or the file does");
+  }
   std::optional<absl::Duration> quiet;
   if (!arguments.until_quiet.empty()) {
     HUB_ASSIGN_OR_RETURN(quiet, QuietFrom(arguments.until_quiet));
@@ -223,6 +227,7 @@ absl::StatusOr<ExitCode> RunWatch(const WatchArguments& arguments, const Environ
   client::SubscriberOptions options;
   HUB_ASSIGN_OR_RETURN(options.connection, ConnectionOf(env.settings, Serves::kStreams));
   options.from_earliest = arguments.from == "earliest";
+  options.cursor = arguments.cursor;
   options.client_id = "hubctl watch";
   Interrupts interrupts;
   Watch watch(arguments, env, &interrupts, quiet);
@@ -232,8 +237,12 @@ absl::StatusOr<ExitCode> RunWatch(const WatchArguments& arguments, const Environ
   silence.Stop();
   if (env.settings.output == "csv" || arguments.count > 0 || !status.ok()) watch.End();
   if (IsCursorRefusal(status)) {
-    *env.err << "hubctl: the stream can't go on from " << arguments.token_file
-             << "; remove it and start with --from earliest\n";
+    if (arguments.cursor.empty()) {
+      *env.err << "hubctl: the stream can't go on from " << arguments.token_file
+               << "; remove it and start with --from earliest\n";
+    } else {
+      *env.err << "hubctl: the stream can't go on from this cursor; take a new name and start with --from earliest\n";
+    }
   }
   HUB_RETURN_IF_ERROR(status);
   HUB_RETURN_IF_ERROR(watch.failure());
@@ -258,9 +267,11 @@ void AddWatchCommand(CLI::App* app, Environment* env) {
   watch->add_option("--operator", arguments->operators, "Operators, by stakeholder id")->delimiter(',');
   watch->add_option("--facet", arguments->facets, "RISK, CONNECTION, TRACE")->delimiter(',');
   watch->add_option("--from", arguments->from,
-                    "Without a token: now, or earliest (the last state of everything, then the live stream)");
+                    "Without a token, or with a new cursor: now, or earliest (the last state of everything, then the live stream)");
   watch->add_option("--token-file", arguments->token_file,
                     "Goes on where an earlier watch with this file and filter stopped");
+  watch->add_option("--cursor", arguments->cursor,
+                    "Goes on where the last watch with this name was, as the hub keeps it; takes it from another that is open");
   watch->add_option("--until-quiet", arguments->until_quiet, "End when nothing came for so many seconds");
   watch->add_option("--count,--limit", arguments->count, "End after so many events");
   watch->callback([=] { env->action = [=] { return RunWatch(*arguments, *env); }; });

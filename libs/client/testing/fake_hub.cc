@@ -89,6 +89,13 @@ class FakeHub::Subscriptions final : public v1::SubscriptionService::Service {
     if (!hub_->hooks_.subscribe) return {grpc::StatusCode::UNIMPLEMENTED, "not in this test"};
     return hub_->hooks_.subscribe(context, stream);
   }
+  grpc::Status GetCursor(grpc::ServerContext*, const v1::GetCursorRequest* request, v1::GetCursorResponse* response) override {
+    return Call(hub_->hooks_.get_cursor, request, response);
+  }
+  grpc::Status ListSubscriptions(grpc::ServerContext*, const v1::ListSubscriptionsRequest* request,
+                                 v1::ListSubscriptionsResponse* response) override {
+    return Call(hub_->hooks_.list_subscriptions, request, response);
+  }
 
  private:
   FakeHub* const hub_;
@@ -135,6 +142,10 @@ class FakeHub::Operations final : public v1::OperationsService::Service {
   }
   grpc::Status ListStreams(grpc::ServerContext*, const v1::ListStreamsRequest* request, v1::ListStreamsResponse* response) override {
     return Call(hooks_->list_streams, request, response);
+  }
+  grpc::Status ListReceipts(grpc::ServerContext*, const v1::ListReceiptsRequest* request,
+                            v1::ListReceiptsResponse* response) override {
+    return Call(hooks_->list_receipts, request, response);
   }
   grpc::Status GetStateDigest(grpc::ServerContext*, const v1::GetStateDigestRequest* request,
                               v1::GetStateDigestResponse* response) override {
