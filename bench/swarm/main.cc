@@ -37,6 +37,11 @@ int main(int argc, char** argv) {
   app.add_flag("--snapshots", options.snapshots, "begin with a snapshot");
   app.add_flag("--urgent", options.urgent, "ask for urgent copies ahead of the order");
   app.add_flag("--check", options.check, "judge every stream, not only the views at the end");
+  app.add_option("--cursor-percent", options.cursor_percent,
+                 "so many of a hundred stakeholders use a named cursor; a later process goes on where this one was")
+      ->check(CLI::Range(0, 100))
+      ->excludes("--check");
+  app.add_option("--cursor", options.cursor, "name of these cursors");
   app.add_option("--require", options.require, "invariants that must have been tested, or the check fails")
       ->delimiter(',');
   app.add_option("--heartbeat-max", heartbeat_seconds, "--check: longest silence of an open stream, seconds");

@@ -43,7 +43,9 @@ struct Member {
   api::Filter filter;
   SslContext identity;
   bool auditor = false;
-  size_t server = 0;  // the next to try
+  size_t server = 0;   // the next to try
+  std::string cursor;  // empty: tokens
+  bool partial = false;  // it went on where another process was
 
   std::unique_ptr<H2Stream> stream;
   std::unique_ptr<Receiver> receiver;
@@ -164,6 +166,7 @@ absl::Status Swarm::Impl::AddMember(const config::Stakeholder& stakeholder, cons
   member->auditor = auditor;
   member->server = members_.size();
   if (!auditor && options_.filters) member->filter = FilterFor(stakeholder, index);
+  if (!auditor && index % 100 < options_.cursor_percent) member->cursor = options_.cursor;
   if (!options_.identities.empty()) {
     auto identity = LoadIdentity(absl::StrCat(options_.identities, "/", stakeholder.id(), "/", principal));
     if (!identity.ok()) return identity.status();
@@ -200,9 +203,13 @@ void Swarm::Impl::Connect(Member* member) {
   }
   api::SubscribeRequest request;
   *request.mutable_open()->mutable_filter() = member->filter;
-  if (member->receiver->token().empty()) {
-    const bool snapshot = options_.snapshots && !member->auditor;
-    request.mutable_open()->set_start(snapshot ? api::STREAM_START_SNAPSHOT : api::STREAM_START_EARLIEST);
+  const bool snapshot = options_.snapshots && !member->auditor;
+  const api::StreamStart start = snapshot ? api::STREAM_START_SNAPSHOT : api::STREAM_START_EARLIEST;
+  if (!member->cursor.empty()) {
+    request.mutable_open()->set_cursor(member->cursor);
+    request.mutable_open()->set_cursor_start(start);
+  } else if (member->receiver->token().empty()) {
+    request.mutable_open()->set_start(start);
   } else {
     request.mutable_open()->set_token(member->receiver->token());
   }
@@ -248,6 +255,11 @@ void Swarm::Impl::OnMessage(Member* member, absl::string_view bytes) {
   member->receiver->OnMessage(
       bytes, [&](const Told& told) { OnEvent(member, told); }, &message);
   if (message.opened) {
+    if (!member->cursor.empty() && !member->ever_opened) {
+      api::SubscribeResponse response;
+      response.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+      for (const auto& [partition, position] : response.opened().positions()) member->partial |= position > 0;
+    }
     member->opened = true;
     member->ever_opened = true;
     member->attempts = 0;
@@ -323,7 +335,7 @@ void Swarm::Impl::CompareViews() {
   views_compared_ = views_equal_ = 0;
   unequal_.clear();
   for (const auto& member : members_) {
-    if (member->auditor) continue;
+    if (member->auditor || member->partial) continue;
     ++views_compared_;
     const std::string problem =
         Compare(member->receiver->view(), auditor_, ExpectedView(policy_, *member->stakeholder, member->filter));
@@ -417,18 +429,21 @@ void Swarm::Impl::WriteStatus() const {
 
 std::string Swarm::Impl::Report() const {
   uint64_t duplicates = 0, reconnects = 0;
+  int cursors = 0, cursors_resumed = 0;
   for (const auto& member : members_) {
+    cursors += member->cursor.empty() ? 0 : 1;
+    cursors_resumed += member->partial ? 1 : 0;
     duplicates += member->duplicates;
     reconnects += member->reconnects;
   }
   return absl::StrFormat(
       "{\"stakeholders\":%d,\"connected\":%d,\"indicators\":%d,\"deliveries\":%d,\"duplicates\":%d,\"reconnects\":%d,"
       "\"latency_ms\":{\"count\":%d,\"p50\":%.2f,\"p99\":%.2f,\"max\":%.2f},\"views_compared\":%d,\"views_equal\":%d,"
-      "\"figures\":%d,\"corrections\":[%s]%s}",
+      "\"cursors\":%d,\"cursors_resumed\":%d,\"figures\":%d,\"corrections\":[%s]%s}",
       members_.empty() ? 0 : members_.size() - 1, Connected(), keys_.size(), deliveries_, duplicates, reconnects,
       latency_.count(), absl::ToDoubleMilliseconds(latency_.Quantile(0.5)),
       absl::ToDoubleMilliseconds(latency_.Quantile(0.99)), absl::ToDoubleMilliseconds(latency_.max()), views_compared_,
-      views_equal_, figures_, corrections_.Report(),
+      views_equal_, cursors, cursors_resumed, figures_, corrections_.Report(),
       checker_ == nullptr ? "" : absl::StrCat(",\"check\":", checker_->Report()));
 }
 

@@ -27,6 +27,10 @@ struct SwarmOptions {
   int slice = 0;
   int slice_count = 1;
   int slices = 1;
+  // So many of a hundred stakeholders use a named cursor instead of tokens; a later process goes on where this one was. What such a stream
+  // held before isn't known then, so its view is not compared.
+  int cursor_percent = 0;
+  std::string cursor = "swarm";  // its name
   bool filters = true;  // give the stakeholders the mix of filters described in swarm.cc
   absl::Duration run_for = absl::InfiniteDuration();
   absl::Duration until_quiet = absl::InfiniteDuration();  // stop when no event came for so long, after the first one
