@@ -67,9 +67,9 @@ identities() {
 start_hub() { # local|kafka
   local more=""
   [[ $1 == local ]] || more="--set log.kind=kafka --set log.kafka_bootstrap=$broker --set log.kafka_topic_prefix=bench-$RANDOM-"
-  start_process hub-all hub "$more"
+  start_server hub-all hub "$more"
 }
-start_process() { # BINARY NAME SETTINGS: sets hub_pid, server and ops_port; its files are of that name
+start_server() { # BINARY NAME SETTINGS: sets hub_pid, server and ops_port; its files are of that name
   identities
   rm -rf "${work:?}/$2-data"
   # shellcheck disable=SC2086 # settings are words

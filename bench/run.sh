@@ -98,9 +98,9 @@ metric() { # NAME{LABELS}: its value
 registry_ticks() { if [[ -n $registry_pid ]]; then ticks "$registry_pid" ''; else ticks "$hub_pid" "$registry_leg"; fi; }
 start_ingest_and_registry() {
   local prefix=bench-$RANDOM-
-  start_process hub-registry registry "--set log.kind=kafka --set log.kafka_bootstrap=$broker --set log.kafka_topic_prefix=$prefix"
+  start_server hub-registry registry "--set log.kind=kafka --set log.kafka_bootstrap=$broker --set log.kafka_topic_prefix=$prefix"
   registry_pid=$hub_pid
-  start_process hub-ingest hub "--set log.kind=kafka --set log.kafka_bootstrap=$broker --set log.kafka_topic_prefix=$prefix"
+  start_server hub-ingest hub "--set log.kind=kafka --set log.kafka_bootstrap=$broker --set log.kafka_topic_prefix=$prefix"
 }
 stop_registry() {
   [[ -z $registry_pid ]] || { kill -TERM "$registry_pid"; wait "$registry_pid" || true; }
