@@ -8,7 +8,7 @@ out=$root/build/bench
 bin=$root/build/release/bin
 machine="$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1 | tr -d '"\\'), $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo)"
 work=$(mktemp -d)
-hub_pid="" swarm_pid="" registry_pid="" broker="" servers=()
+hub_pid="" swarm_pid="" registry_pid="" broker="" servers=() more_banks=0
 cleanup() {
   local pid
   for pid in $swarm_pid $hub_pid $registry_pid "${servers[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
@@ -56,21 +56,27 @@ build() { # TARGET...
 }
 
 # --- a hub of its own --------------------------------------------------------------------------
-identities() {
-  [[ -d $work/pki ]] || {
+identities() { # [MORE]: so many banks more than the sample policy has
+  local i
+  [[ -d $work/pki && ${1:-0} == "$more_banks" ]] || {
     # Nobody is held to a quota here.
     sed 's/reports_per_second: [0-9]*/reports_per_second: 1000000/' deploy/config/policy.textproto >"$work/policy.textproto"
+    for ((i = 1; i <= ${1:-0}; ++i)); do
+      echo "stakeholders { id: \"bank-more-$i\" title: \"One more bank\" role: ROLE_FINANCIAL_INSTITUTION kind: \"BANK_PRIVATE\" }" >>"$work/policy.textproto"
+    done
     deploy/config/list_principals.sh "$work/policy.textproto" >"$work/principals"
     deploy/dev_pki.sh "$work/pki" --stakeholders-from "$work/principals" >/dev/null 2>&1
+    more_banks=${1:-0}
   }
 }
-start_hub() { # local|kafka
+start_hub() { # local|kafka [MORE-BANKS]
+  identities "${2:-0}"
   local more=""
   [[ $1 == local ]] || more="--set log.kind=kafka --set log.kafka_bootstrap=$broker --set log.kafka_topic_prefix=bench-$RANDOM-"
   start_server hub-all hub "$more"
 }
 start_server() { # BINARY NAME SETTINGS: sets hub_pid, server and ops_port; its files are of that name
-  identities
+  identities "$more_banks"
   rm -rf "${work:?}/$2-data"
   # shellcheck disable=SC2086 # settings are words
   "$bin/$1" --config deploy/config/hub.textproto --set policy_file="$work/policy.textproto" --set data_dir="$work/$2-data" --set key_dir="$work/keys" --set allow_test_range=true \
@@ -88,6 +94,21 @@ start_server() { # BINARY NAME SETTINGS: sets hub_pid, server and ops_port; its 
 stop_hub() { kill -TERM "$hub_pid"; wait "$hub_pid" || true; hub_pid=""; }
 start_broker() {
   [[ -n $broker ]] || broker=$(deploy/kafka.sh start --dir "$out/kafka" --port auto --fresh | sed -n 's/^bootstrap=//p' | tail -n 1)
+}
+# Quantiles of the hub's own histograms, as JSON: {"NAME":[p50,p99],...} in milliseconds, the upper edge of the bucket that holds them.
+hops() { # LOG NAME...
+  local port text name list=""
+  port=$(sed -n 's/.*hub_serves.* ops_port=\([0-9]*\).*/\1/p' "$1")
+  shift
+  exec 3<>"/dev/tcp/127.0.0.1/$port" && printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3 && text=$(cat <&3)
+  exec 3>&-
+  for name; do
+    list+="${list:+,}\"$name\":$(awk -v name="${name}_bucket" '
+      index($1, name "{") == 1 { match($1, /le="[^"]*"/); le = substr($1, RSTART + 4, RLENGTH - 5); if (!(le in count)) edges[++n] = le; count[le] += $2 }
+      function at(share,   i) { for (i = 1; i <= n; i++) if (count[edges[i]] >= share * count["+Inf"]) return edges[i] == "+Inf" ? -1 : edges[i] * 1000; return 0 }
+      END { printf "[%.2f,%.2f]", at(0.5), at(0.99) }' <<<"${text//$'\r'/}")"
+  done
+  echo "{$list}"
 }
 # CPU ticks of a process's threads, those whose name matches, or those whose name doesn't with "!".
 ticks() { # PID REGEX [!]

@@ -10,6 +10,8 @@
 namespace hub::bench {
 namespace {
 
+constexpr uint64_t kTerm = 1;
+
 model::Event MakeEvent(uint64_t number, absl::Time stamp, Lane lane) {
   model::Event event;
   event.kind = lane == Lane::kUrgent ? model::EventKind::kRetracted : model::EventKind::kFlagged;
@@ -31,6 +33,7 @@ model::Event MakeEvent(uint64_t number, absl::Time stamp, Lane lane) {
   state.independent_sources = 2;
   state.first_seen = stamp - absl::Hours(1);
   state.last_seen = stamp;
+  event.urgent = lane == Lane::kUrgent;
   event.reports_offset = static_cast<int64_t>(number);
   event.rules_version = 1;
   event.decided_at = stamp;
@@ -42,7 +45,13 @@ model::Event MakeEvent(uint64_t number, absl::Time stamp, Lane lane) {
 
 LoadRecord MakeRecord(uint64_t number, absl::Time stamp, Lane lane) {
   const model::Event event = MakeEvent(number, stamp, lane);
-  return {model::ToBytes(event.state.key), wire::EncodeRecord({1, number + 1}, event)};
+  return {model::ToBytes(event.state.key), wire::EncodeRecord({kTerm, number + 1}, event)};
+}
+
+LoadRecord MakeCopy(uint64_t number, absl::Time stamp, int64_t twin_offset) {
+  const model::Event event = MakeEvent(number, stamp, Lane::kUrgent);
+  return {model::ToBytes(event.state.key),
+          wire::EncodeRecord({kTerm, number + 1}, model::UrgentCopy{event, twin_offset, kTerm})};
 }
 
 std::string MakePublicSlice(uint64_t number, absl::Time stamp) {

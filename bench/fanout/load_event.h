@@ -19,6 +19,8 @@ struct LoadRecord {
   std::string value;
 };
 LoadRecord MakeRecord(uint64_t number, absl::Time stamp, Lane lane = Lane::kOrdinary);
+// The record of `urgent` that follows once the event itself has landed at `twin_offset` of `events`.
+LoadRecord MakeCopy(uint64_t number, absl::Time stamp, int64_t twin_offset);
 
 // The same event as a subscriber of the hub receives it: a field of SubscribeResponse, and without the field's tag and length.
 std::string MakePublicSlice(uint64_t number, absl::Time stamp);

@@ -248,7 +248,8 @@ int main(int argc, char** argv) {
   app.add_option("--subscribers", leg.subscribers.connections, "connections, one subscription each")
       ->check(CLI::PositiveNumber);
   app.add_option("--filters", leg.subscribers.filters, "the hub: different filters")->check(CLI::Range(1, 1024));
-  app.add_option("--behind", leg.subscribers.behind, "the hub: so many of them start at the log's beginning");
+  app.add_option("--behind", leg.subscribers.behind,
+                 "the hub: so many of them start at the log's beginning and stay behind");
   app.add_flag("--urgent", leg.subscribers.urgent, "the hub: urgent events ahead of the order");
   app.add_option("--brokers", leg.publisher.brokers, "the hub's log");
   app.add_option("--topic-prefix", leg.publisher.topic_prefix, "of the hub's log");

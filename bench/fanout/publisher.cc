@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -79,7 +80,7 @@ class PeerPublisher final : public Publisher {
   std::string out_;
 };
 
-// The hub: appends to `events` as a registry does, ticks included.
+// The hub: appends to `events` as a registry does, ticks included, and of an urgent event a copy to `urgent` once it has landed.
 class LogPublisher final : public Publisher {
  public:
   explicit LogPublisher(int32_t partitions) : partitions_(partitions) {}
@@ -96,13 +97,20 @@ class LogPublisher final : public Publisher {
 
   absl::Status Publish(uint64_t number, absl::Time stamp, Lane lane) override {
     LoadRecord record = MakeRecord(number, stamp, lane);
-    Put(static_cast<int32_t>(number % static_cast<uint64_t>(partitions_)),
-        {std::move(record.key), std::move(record.value)});
+    const auto partition = static_cast<int32_t>(number % static_cast<uint64_t>(partitions_));
+    Put({eventlog::kEventsTopic, partition}, {std::move(record.key), std::move(record.value)},
+        [=, this](int64_t offset) {
+          if (lane == Lane::kOrdinary) return;
+          LoadRecord copy = MakeCopy(number, stamp, offset);
+          Put({eventlog::kUrgentTopic, partition}, {std::move(copy.key), std::move(copy.value)}, [](int64_t) {});
+        });
     const absl::Duration now = clock_.Monotonic();
     if (now - ticked_at_ >= kTick) {
       ticked_at_ = now;
-      for (int32_t p = 0; p < partitions_; ++p)
-        Put(p, {"tick", wire::EncodeRecord({1, number + 1}, model::Tick{clock_.TimeNow(), 1})});
+      for (int32_t p = 0; p < partitions_; ++p) {
+        Put({eventlog::kEventsTopic, p},
+            {"tick", wire::EncodeRecord({1, number + 1}, model::Tick{clock_.TimeNow(), 1})}, [](int64_t) {});
+      }
     }
     return failed_ ? absl::UnavailableError("the log refused a record") : absl::OkStatus();
   }
@@ -117,11 +125,15 @@ class LogPublisher final : public Publisher {
   }
 
  private:
-  void Put(int32_t partition, eventlog::Record record) {
+  void Put(const eventlog::TopicPartition& to, eventlog::Record record, std::function<void(int64_t)> landed_at) {
     ++pending_;
-    log_->Append({eventlog::kEventsTopic, partition}, std::move(record),
-                 [this](absl::StatusOr<eventlog::Offset> landed) {
-                   if (!landed.ok()) failed_ = true;
+    log_->Append(to, std::move(record),
+                 [this, landed_at = std::move(landed_at)](absl::StatusOr<eventlog::Offset> landed) {
+                   if (landed.ok()) {
+                     landed_at(*landed);
+                   } else {
+                     failed_ = true;
+                   }
                    --pending_;
                  });
   }

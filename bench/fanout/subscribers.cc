@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "bench/fanout/peer_protocol.h"
 #include "bench/swarm/endpoint.h"
@@ -29,6 +30,7 @@ constexpr char kPath[] = "/fraudhub.v1.SubscriptionService/Subscribe";
 constexpr int kConnecting = 64;  // handshakes at a time
 constexpr int64_t kAckBytes = 512 * 1024;
 constexpr absl::Duration kAckInterval = absl::Milliseconds(500);
+constexpr uint32_t kBehindWindow = 128 * 1024;  // with an acknowledgement twice a second
 
 // Number `number` of the filters that match every event of load_event.h.
 api::Filter FilterOf(int number) {
@@ -51,6 +53,7 @@ struct Connection {
   bool behind = false;
   bool subscribed = false;
   uint64_t events = 0, stamps = 0;
+  absl::flat_hash_set<int64_t> copies;  // stamps of those whose event hasn't come yet
 
   // The hub.
   std::unique_ptr<swarm::H2Stream> stream;
@@ -147,8 +150,8 @@ class Impl final : public Subscribers {
     auto owned = std::make_unique<Connection>();
     Connection* const connection = owned.get();
     const auto index = static_cast<int>(connections_.size());
-    connection->scanned = index % options_.scan_every == 0;
     connection->behind = index < options_.behind;
+    connection->scanned = connection->behind || index % options_.scan_every == 0;
     connections_.push_back(std::move(owned));
     if (options_.target == Target::kHub) return BeginStream(connection, index);
 
@@ -175,6 +178,7 @@ class Impl final : public Subscribers {
     *open->mutable_filter() = FilterOf(options_.filters > 0 ? index % options_.filters : 0);
     open->set_start(connection->behind ? api::STREAM_START_EARLIEST : api::STREAM_START_NOW);
     open->set_urgent(options_.urgent);
+    if (connection->behind) open->set_unacked_bytes_max(kBehindWindow);
     open->set_client_id("bench");
     connection->stream->Send(request.SerializeAsString());
     Watch(connection, EPOLL_CTL_ADD);
@@ -247,7 +251,10 @@ class Impl final : public Subscribers {
     if (connection->behind) {
       if (copy) receipt_.behind_latency.Add(took);
     } else if (overtakes) {
-      receipt_.urgent_latency.Add(took);
+      // Of an event and its copy, what came first.
+      const bool first = copy ? connection->copies.insert(head.received_micros).second
+                              : connection->copies.erase(head.received_micros) == 0;
+      if (first) receipt_.urgent_latency.Add(took);
     } else {
       receipt_.latency.Add(took);
     }
@@ -287,7 +294,8 @@ class Impl final : public Subscribers {
           break;
       }
     });
-    if (connection->unacked < kAckBytes && monotonic_ - connection->acked_at < kAckInterval) return;
+    const bool much = connection->unacked >= kAckBytes && !connection->behind;
+    if (!much && monotonic_ - connection->acked_at < kAckInterval) return;
     if (connection->partitions == 0) return;
     connection->unacked = 0;
     connection->acked_at = monotonic_;

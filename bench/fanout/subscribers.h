@@ -29,7 +29,7 @@ struct SubscriberOptions {
   int connections = 600;
   // The hub: so many different filters, dealt out in turn. All match every event of load_event.h, and the hub can't know.
   int filters = 20;
-  // The hub: the first so many start at the log's beginning and acknowledge nothing but what a slow reader would, see `behind_rate`.
+  // The hub: so many start at the log's beginning and acknowledge so seldom, in so small a window, that they stay behind.
   int behind = 0;
   bool urgent = false;  // the hub: ask for urgent events ahead of the order
   // Every so-manieth connection looks into each event: latency, and that each came once.
