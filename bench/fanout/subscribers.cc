@@ -28,6 +28,7 @@ namespace api = fraudhub::v1;
 
 constexpr char kPath[] = "/fraudhub.v1.SubscriptionService/Subscribe";
 constexpr int kConnecting = 64;  // handshakes at a time
+constexpr int kAgainMax = 500;   // streams begun once more because they broke before they stood
 constexpr int64_t kAckBytes = 512 * 1024;
 constexpr absl::Duration kAckInterval = absl::Milliseconds(500);
 constexpr uint32_t kBehindWindow = 128 * 1024;  // with an acknowledgement twice a second
@@ -49,6 +50,7 @@ api::Filter FilterOf(int number) {
 }
 
 struct Connection {
+  int index = 0;
   bool scanned = false;
   bool behind = false;
   bool subscribed = false;
@@ -116,6 +118,9 @@ class Impl final : public Subscribers {
     for (int i = 0; i < count; ++i) {
       auto* connection = static_cast<Connection*>(ready_[static_cast<size_t>(i)].data.ptr);
       absl::Status status = connection->stream != nullptr ? connection->stream->OnReady() : OnPeer(connection);
+      if (!status.ok() && !connection->subscribed && connection->stream != nullptr && again_++ < kAgainMax) {
+        status = BeginStream(connection);  // nobody has promised it anything yet
+      }
       if (!status.ok()) return status;
       Watch(connection, EPOLL_CTL_MOD);
     }
@@ -152,8 +157,9 @@ class Impl final : public Subscribers {
     const auto index = static_cast<int>(connections_.size());
     connection->behind = index < options_.behind;
     connection->scanned = connection->behind || index % options_.scan_every == 0;
+    connection->index = index;
     connections_.push_back(std::move(owned));
-    if (options_.target == Target::kHub) return BeginStream(connection, index);
+    if (options_.target == Target::kHub) return BeginStream(connection);
 
     connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (connection->fd < 0) return absl::ResourceExhaustedError("no socket: raise the limit of open files (ulimit -n)");
@@ -169,13 +175,13 @@ class Impl final : public Subscribers {
     return absl::OkStatus();
   }
 
-  absl::Status BeginStream(Connection* connection, int index) {
+  absl::Status BeginStream(Connection* connection) {
     connection->stream = std::make_unique<swarm::H2Stream>(
         identity_.get(), server_, kPath, [this, connection](absl::string_view bytes) { OnMessage(connection, bytes); });
     if (absl::Status begun = connection->stream->Connect(); !begun.ok()) return begun;
     api::SubscribeRequest request;
     auto* open = request.mutable_open();
-    *open->mutable_filter() = FilterOf(options_.filters > 0 ? index % options_.filters : 0);
+    *open->mutable_filter() = FilterOf(options_.filters > 0 ? connection->index % options_.filters : 0);
     open->set_start(connection->behind ? api::STREAM_START_EARLIEST : api::STREAM_START_NOW);
     open->set_urgent(options_.urgent);
     if (connection->behind) open->set_unacked_bytes_max(kBehindWindow);
@@ -313,6 +319,7 @@ class Impl final : public Subscribers {
   std::vector<epoll_event> ready_{512};
   std::vector<std::unique_ptr<Connection>> connections_;
   int subscribed_ = 0;
+  int again_ = 0;
   Receipt receipt_;
   uint64_t live_ = 0;  // deliveries to connections that live at the log's end
   std::atomic<uint64_t> live_deliveries_{0};
