@@ -121,7 +121,11 @@ absl::StatusOr<Session::Message> Session::Next() {
   Message message;
   const absl::Duration now = clock_->Monotonic();
   unacked_.CheckSilence(now);
-  if (!paused()) HUB_RETURN_IF_ERROR(Gather(&message));
+  if (paused()) {
+    message.drained = true;  // until it is acknowledged
+  } else {
+    HUB_RETURN_IF_ERROR(Gather(&message));
+  }
   flowing_ |= message.events > 0;
   const bool due = now - progress_sent_at_ >= (flowing_ ? options_.progress_interval : options_.idle_progress_interval);
   if (message.events == 0 && !due) return message;
@@ -165,6 +169,7 @@ absl::Status Session::Gather(Message* message) {
     message->events += chunk->events;
     message->slices.push_back(std::move(chunk->slice));
   }
+  message->drained = without_news >= dispatcher_->partitions();
   return absl::OkStatus();
 }
 

@@ -69,6 +69,7 @@ class Session {
     std::vector<Slice> slices;
     size_t bytes = 0;
     int events = 0;
+    bool drained = false;  // it holds all that there was
     bool empty() const { return slices.empty(); }
   };
   absl::StatusOr<Message> Next();

@@ -18,8 +18,9 @@ grpc::ByteBuffer ToByteBuffer(const std::vector<EgressSlice>& slices, size_t* by
       out.emplace_back(slice.bytes.data(), slice.bytes.size());
     } else {
       using Owner = std::shared_ptr<const void>;
-      out.emplace_back(const_cast<char*>(slice.bytes.data()), slice.bytes.size(),
-                       [](void* owner) { delete static_cast<Owner*>(owner); }, new Owner(slice.owner));
+      out.emplace_back(
+          const_cast<char*>(slice.bytes.data()), slice.bytes.size(),
+          [](void* owner) { delete static_cast<Owner*>(owner); }, new Owner(slice.owner));
     }
   }
   return grpc::ByteBuffer(out.data(), out.size());

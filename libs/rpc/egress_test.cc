@@ -1,136 +1,12 @@
 // Streams through a real server on loopback, against scripted sources.
 #include "libs/rpc/egress.h"
 
-#include <grpcpp/grpcpp.h>
+#include <grpcpp/support/byte_buffer.h>
 
-#include <atomic>
-#include <functional>
-
-#include "fraudhub/v1/subscription.grpc.pb.h"
-#include "libs/base/clock.h"
-#include "libs/base/mutex.h"
-#include "libs/rpc/server.h"
-#include "tests/catch.h"
+#include "libs/rpc/egress_bytes.h"
+#include "libs/rpc/egress_kit_test.h"
 
 namespace hub::rpc {
-namespace {
-
-namespace v1 = ::fraudhub::v1;
-using Stream = grpc::ClientReaderWriter<v1::SubscribeRequest, v1::SubscribeResponse>;
-
-std::vector<EgressSlice> Message(int partition, int64_t position, size_t padding = 0) {
-  v1::SubscribeResponse response;
-  (*response.mutable_positions())[partition] = position;
-  if (padding > 0) response.mutable_opened()->set_stakeholder(std::string(padding, 'x'));
-  auto bytes = std::make_shared<const std::string>(response.SerializeAsString());
-  return {{bytes, *bytes}};
-}
-
-// What the sources of one test share.
-struct Board {
-  std::atomic<int64_t> produced{0};  // messages that every stream is to get
-  std::atomic<int> done{0};
-  std::atomic<int> messages_in{0};
-  std::atomic<int> concurrent{0}, overlaps{0};
-  std::atomic<bool> allowed{true};
-  size_t padding = 0;
-};
-
-class Counting final : public EgressSource {
- public:
-  explicit Counting(Board* board) : board_(board) {}
-  absl::Status OnMessage(absl::string_view bytes) override {
-    Alone alone(board_);
-    ++board_->messages_in;
-    v1::SubscribeRequest request;
-    if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return absl::InvalidArgumentError("not a request");
-    return absl::OkStatus();
-  }
-  absl::StatusOr<std::vector<EgressSlice>> Next() override {
-    Alone alone(board_);
-    if (sent_ >= board_->produced.load()) return std::vector<EgressSlice>();
-    return Message(0, sent_++, board_->padding);
-  }
-  absl::Status StillAllowed() override {
-    return board_->allowed ? absl::OkStatus() : absl::PermissionDeniedError("no longer");
-  }
-  std::vector<EgressSlice> Farewell() override {
-    Alone alone(board_);
-    return Message(99, sent_);
-  }
-  void OnDone() override { ++board_->done; }
-
- private:
-  struct Alone {
-    explicit Alone(Board* b) : board(b) {
-      if (board->concurrent.fetch_add(1) != 0) ++board->overlaps;
-    }
-    ~Alone() { board->concurrent.fetch_sub(1); }
-    Board* board;
-  };
-  Board* const board_;
-  int64_t sent_ = 0;
-};
-
-class Service final : public v1::SubscriptionService::WithRawCallbackMethod_Subscribe<v1::SubscriptionService::Service> {
- public:
-  Service(EgressLoop* loop, Board* board) : loop_(loop), board_(board) {}
-  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Subscribe(grpc::CallbackServerContext* context) override {
-    return loop_->Serve(context, std::make_unique<Counting>(board_), absl::OkStatus());
-  }
-
- private:
-  EgressLoop* const loop_;
-  Board* const board_;
-};
-
-class World {
- public:
-  explicit World(const EgressOptions& options = {}) : loop(EgressLoop::Start(options, &metrics)), service_(loop.get(), &board) {
-    ServerOptions server_options;
-    server_options.address = "127.0.0.1:0";
-    server_options.insecure_for_benches = true;
-    auto started = Server::Start(server_options, {&service_});
-    REQUIRE(started.ok());
-    server = std::move(*started);
-    stub = NewConnection();
-  }
-  std::unique_ptr<v1::SubscriptionService::Stub> NewConnection() {
-    grpc::ChannelArguments distinct;  // equal channels would share a connection
-    distinct.SetInt("hub.test.distinct", ++connections_);
-    return v1::SubscriptionService::NewStub(grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server->port()),
-                                                                      grpc::InsecureChannelCredentials(), distinct));
-  }
-  ~World() {
-    server->Drain([this] { loop->Drain(absl::ZeroDuration()); }, absl::Seconds(1));
-  }
-
-  // True when it held within ten seconds.
-  static bool Eventually(const std::function<bool()>& condition) {
-    const base::RealClock clock;
-    const absl::Duration until = clock.Monotonic() + absl::Seconds(10);
-    base::Mutex mu;
-    base::CondVar never;
-    while (!condition()) {
-      if (clock.Monotonic() > until) return false;
-      base::MutexLock lock(&mu);
-      never.WaitFor(&mu, absl::Milliseconds(2));
-    }
-    return true;
-  }
-
-  base::Metrics metrics;
-  Board board;
-  std::unique_ptr<EgressLoop> loop;
-  std::unique_ptr<Server> server;
-  std::unique_ptr<v1::SubscriptionService::Stub> stub;
-
- private:
-  Service service_;
-  int connections_ = 0;
-};
-
-}  // namespace
 
 TEST_CASE("messages arrive in order, and what the client sends gets to the source", "[rpc][egress]") {
   World world;
@@ -140,7 +16,7 @@ TEST_CASE("messages arrive in order, and what the client sends gets to the sourc
   (*ack.mutable_ack()->mutable_positions())[0] = 1;
   REQUIRE(stream->Write(ack));
   world.board.produced = 1000;
-  world.loop->Wake();
+  world.loop->Wake(/*urgent=*/false);
   v1::SubscribeResponse response;
   for (int64_t i = 0; i < 1000; ++i) {
     REQUIRE(stream->Read(&response));
@@ -176,7 +52,7 @@ TEST_CASE("a client that doesn't read costs bounded memory and delays nobody", "
   auto quick = world.stub->Subscribe(&quick_context);
   REQUIRE(World::Eventually([&] { return world.loop->streams() == 2; }));
   world.board.produced = 400;  // 25 MB
-  world.loop->Wake();
+  world.loop->Wake(/*urgent=*/false);
   v1::SubscribeResponse response;
   for (int64_t i = 0; i < 400; ++i) {
     REQUIRE(quick->Read(&response));
@@ -201,7 +77,7 @@ TEST_CASE("draining sends each stream its farewell, then ends it", "[rpc][egress
     streams.push_back(stubs.back()->Subscribe(contexts.back().get()));
   }
   world.board.produced = 3;
-  world.loop->Wake();
+  world.loop->Wake(/*urgent=*/false);
   v1::SubscribeResponse response;
   for (auto& stream : streams) {
     for (int64_t i = 0; i < 3; ++i) {
@@ -238,6 +114,45 @@ TEST_CASE("streams beyond the bound are refused with a time to come back", "[rpc
   CHECK(status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED);
   CHECK(status.error_details().find("RetryInfo") != std::string::npos);
   first_context.TryCancel();
+}
+
+TEST_CASE("a shared slice reaches gRPC without a copy and is let go afterwards", "[rpc][egress]") {
+  const auto segment = std::make_shared<const std::string>(64 * 1024, 'x');
+  const absl::string_view part = absl::string_view(*segment).substr(1000, 30'000);
+  size_t bytes = 0;
+  grpc::ByteBuffer buffer = ToByteBuffer({{segment, part}}, &bytes);
+  CHECK(bytes == part.size());
+  std::vector<grpc::Slice> slices;
+  REQUIRE(buffer.Dump(&slices).ok());
+  REQUIRE(slices.size() == 1);
+  CHECK(reinterpret_cast<const char*>(slices[0].begin()) == part.data());
+  CHECK(segment.use_count() == 2);
+  slices.clear();
+  buffer.Clear();
+  CHECK(segment.use_count() == 1);
+}
+
+TEST_CASE("urgent news doesn't wait for the linger", "[rpc][egress]") {
+  EgressOptions options;
+  options.linger_min = options.linger_max = absl::Seconds(10);
+  World world(options);
+  grpc::ClientContext context;
+  auto stream = world.stub->Subscribe(&context);
+  REQUIRE(World::Eventually([&] { return world.loop->streams() == 1; }));
+  v1::SubscribeResponse response;
+  const base::RealClock clock;
+  constexpr int kRounds = 60;
+  absl::Duration began;
+  for (int64_t i = 0; i < kRounds; ++i) {
+    if (i == 1) began = clock.Monotonic();
+    ++world.board.produced;
+    world.loop->Wake(/*urgent=*/true);
+    REQUIRE(stream->Read(&response));
+    REQUIRE(response.positions().at(0) == i);
+  }
+  // A source is asked every 100 ms in any case; that would make six seconds.
+  CHECK(clock.Monotonic() - began < absl::Seconds(3));
+  context.TryCancel();
 }
 
 }  // namespace hub::rpc

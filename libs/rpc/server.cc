@@ -17,6 +17,7 @@
 #include "libs/base/thread.h"
 #include "libs/rpc/acceptor.h"
 #include "libs/rpc/canary.h"
+#include "libs/rpc/egress.h"
 #include "libs/rpc/tls.h"
 
 namespace hub::rpc {
@@ -85,7 +86,7 @@ class NotesOwnCalls final : public grpc::experimental::ServerInterceptorFactoryI
 
 class GrpcServer final : public Server {
  public:
-  explicit GrpcServer(const ServerOptions& options) {
+  GrpcServer(const ServerOptions& options, EgressLoop* egress) : egress_(egress) {
     if (options.metrics == nullptr) own_metrics_.emplace();
     metrics_ = options.metrics != nullptr ? options.metrics : &*own_metrics_;
     if (options.connections == nullptr) own_connections_.emplace(options.limits, metrics_);
@@ -96,6 +97,7 @@ class GrpcServer final : public Server {
     if (server_ == nullptr) return;
     if (!drained_) Drain([] {}, absl::ZeroDuration());
     shutdown_thread_.Stop();
+    if (egress_ != nullptr) egress_->Finish();  // the only order that gRPC stands: streams, server, queues
     server_.reset();
     acceptor_.reset();
   }
@@ -111,8 +113,13 @@ class GrpcServer final : public Server {
     factories.push_back(std::make_unique<NotesOwnCalls>(connections_));
     builder.experimental().SetInterceptorCreators(std::move(factories));
     for (grpc::Service* service : services) builder.RegisterService(service);
+    if (egress_ != nullptr) egress_->AddQueues(&builder);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) return absl::InternalError("gRPC didn't start; its log says why");
+    if (egress_ != nullptr) {
+      egress_->SetCut([this](absl::string_view peer) { return connections_->Cut(peer); });
+      egress_->Begin();
+    }
     SetServing(true);
     acceptor_->Start([this](int fd) {
       grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
@@ -166,6 +173,7 @@ class GrpcServer final : public Server {
   base::Metrics* metrics_;
   std::optional<Connections> own_connections_;
   Connections* connections_;
+  EgressLoop* const egress_;  // may be null
   std::unique_ptr<Acceptor> acceptor_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> entrance_;
   std::unique_ptr<grpc::Server> server_;
@@ -187,7 +195,8 @@ bool IsLoopback(absl::string_view address) {
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
-                                                      const std::vector<grpc::Service*>& services) {
+                                                      const std::vector<grpc::Service*>& services,
+                                                      EgressLoop* egress) {
   static const bool once_per_process = [] {
     gpr_set_log_function(LogForGrpc);
     grpc::EnableDefaultHealthCheckService(true);
@@ -195,7 +204,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
     return true;
   }();
   (void)once_per_process;
-  auto server = std::make_unique<GrpcServer>(options);
+  auto server = std::make_unique<GrpcServer>(options, egress);
   HUB_RETURN_IF_ERROR(server->Open(options, services));
   return server;
 }

@@ -25,6 +25,8 @@ class ServerContextBase;
 
 namespace hub::rpc {
 
+class EgressLoop;
+
 struct ServerOptions {
   std::string address;        // host:port; port 0 = a free one; IPv6 in brackets
   std::string identity_dir;   // mTLS
@@ -65,10 +67,12 @@ class Gate {
 
 class Server {
  public:
-  // Services are borrowed and outlive the server. Health (all services SERVING) and reflection are added.
+  // Services are borrowed and outlive the server, as does `egress`, which serves the streams of one of them: it begins with the server and
+  // is finished when the server is destroyed. Health (all services SERVING) and reflection are added.
   // InvalidArgument: identity or address; Unavailable: the port is taken.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
-                                                       const std::vector<grpc::Service*>& services);
+                                                       const std::vector<grpc::Service*>& services,
+                                                       EgressLoop* egress = nullptr);
   virtual ~Server() = default;
   virtual int port() const = 0;
   virtual void SetServing(bool serving) = 0;

@@ -17,12 +17,11 @@ fanout::DispatcherOptions WithReceipts(fanout::DispatcherOptions options, fanout
 
 FanoutApp::FanoutApp(const FanoutOptions& options, const base::Clock* clock, eventlog::Log* log, const rpc::Gate* gate,
                      const wire::CursorSealer* sealer, base::Metrics* metrics)
-    : clock_(clock),
-      receipts_(options.receipts, clock, log, metrics),
-      dispatcher_(WithReceipts(options.dispatcher, &receipts_), clock, log, metrics),
-      cursors_(options.cursors, clock, log, metrics),
-      egress_(rpc::EgressLoop::Start(options.egress, metrics)),
-      service_(SubscriptionService::Create(clock, gate, &dispatcher_, &cursors_, &receipts_, egress_.get(), sealer, &board_, metrics)) {}
+    : dispatcher_(options.dispatcher, clock, log, metrics),
+      egress_(rpc::EgressLoop::Create(options.egress, metrics)),
+      service_(SubscriptionService::Create(clock, gate, &dispatcher_, egress_.get(), sealer, &board_, metrics)) {
+  egress_->SetMethod(service_->method());
+}
 
 FanoutApp::~FanoutApp() { Stop(); }
 
@@ -42,7 +41,7 @@ void FanoutApp::Stop() {
 void FanoutApp::Dispatch(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     if (dispatcher_.Step()) {
-      egress_->Wake();
+      egress_->Wake(/*urgent=*/false);
     } else {
       dispatcher_.WaitForNews(kWaitMax);
     }

@@ -45,6 +45,7 @@ class FanoutApp {
   void Stop();
 
   grpc::Service* service() { return service_->service(); }
+  rpc::EgressLoop* egress() { return egress_.get(); }
   const StreamBoard& board() const { return board_; }
   const fanout::Dispatcher& dispatcher() const { return dispatcher_; }
   int streams() const { return egress_->streams(); }

@@ -1,6 +1,7 @@
 #include "services/fanout/subscription_service.h"
 
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/support/async_stream.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <algorithm>
@@ -11,8 +12,6 @@
 
 #include "fraudhub/v1/subscription.grpc.pb.h"
 #include "libs/base/status_macros.h"
-#include "libs/fanout/cursor_place.h"
-#include "libs/rpc/proto_time.h"
 #include "libs/rpc/status.h"
 #include "services/fanout/subscription_stream.h"
 
@@ -21,29 +20,25 @@ namespace {
 
 namespace v1 = ::fraudhub::v1;
 
-constexpr int kSubscriptionsMax = 1000;  // as the API says
+using Base = v1::SubscriptionService::WithRawMethod_Subscribe<v1::SubscriptionService::WithCallbackMethod_GetCursor<
+    v1::SubscriptionService::WithCallbackMethod_ListSubscriptions<v1::SubscriptionService::Service>>>;
 
-using Base =
-    v1::SubscriptionService::WithRawCallbackMethod_Subscribe<v1::SubscriptionService::WithCallbackMethod_GetCursor<
-        v1::SubscriptionService::WithCallbackMethod_ListSubscriptions<v1::SubscriptionService::Service>>>;
-
-class Impl final : public SubscriptionService, public Base {
+class Impl final : public SubscriptionService, public Base, public rpc::EgressMethod {
  public:
-  Impl(const StreamContext& context, rpc::EgressLoop* egress, StreamBoard* board)
-      : context_(context), egress_(egress), board_(board) {}
+  Impl(const StreamContext& context, StreamBoard* board) : context_(context), board_(board) {}
 
   grpc::Service* service() override { return this; }
+  rpc::EgressMethod* method() override { return this; }
 
-  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Subscribe(
-      grpc::CallbackServerContext* context) override {
-    absl::StatusOr<access::Principal> caller = context_.gate->Admit(*context, "SubscriptionService.Subscribe");
-    if (!caller.ok()) return egress_->Serve(context, nullptr, caller.status());
-    const uint32_t streams_max = context_.gate->policy()->Grant(caller->role).streams_max;
-    absl::StatusOr<std::unique_ptr<StreamBoard::Entry>> entry = board_->Open(caller->stakeholder, streams_max);
-    if (!entry.ok()) return egress_->Serve(context, nullptr, entry.status());
-    return egress_->Serve(context,
-                          std::make_unique<SubscriptionStream>(&context_, *std::move(caller), *std::move(entry)),
-                          absl::OkStatus());
+  void AskForCall(grpc::ServerContext* context, Call* call, grpc::ServerCompletionQueue* queue, void* tag) override {
+    RequestSubscribe(context, call, queue, queue, tag);
+  }
+
+  absl::StatusOr<std::unique_ptr<rpc::EgressSource>> Accept(const grpc::ServerContextBase& context) override {
+    HUB_ASSIGN_OR_RETURN(access::Principal caller, context_.gate->Admit(context, "SubscriptionService.Subscribe"));
+    const uint32_t streams_max = context_.gate->policy()->Grant(caller.role).streams_max;
+    HUB_ASSIGN_OR_RETURN(std::unique_ptr<StreamBoard::Entry> entry, board_->Open(caller.stakeholder, streams_max));
+    return std::make_unique<SubscriptionStream>(&context_, std::move(caller), std::move(entry));
   }
 
   grpc::ServerUnaryReactor* GetCursor(grpc::CallbackServerContext* context, const v1::GetCursorRequest* request,
@@ -115,7 +110,6 @@ class Impl final : public SubscriptionService, public Base {
   }
 
   const StreamContext context_;
-  rpc::EgressLoop* const egress_;
   StreamBoard* const board_;
 };
 
@@ -140,7 +134,7 @@ std::unique_ptr<SubscriptionService> SubscriptionService::Create(const base::Clo
       metrics->AddCounter("fraudhub_fanout_streams_resumed_total", "Of these, with a token"),
       metrics->AddCounter("fraudhub_fanout_deliveries_total", "Events handed to streams"),
   };
-  return std::make_unique<Impl>(context, egress, board);
+  return std::make_unique<Impl>(context, board);
 }
 
 }  // namespace hub::fanout_service

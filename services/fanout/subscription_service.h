@@ -1,6 +1,6 @@
 // fraudhub.v1.SubscriptionService: opens streams, hands them to the egress loop, lists what is open.
 //
-// Thread safety: service() is called by gRPC's threads; each stream then belongs to one pacing thread of the egress loop.
+// Thread safety: service() is called by gRPC's threads, method() by those of the egress loop; each stream belongs to one of them.
 #pragma once
 
 #include <memory>
@@ -27,6 +27,7 @@ class SubscriptionService {
                                                      base::Metrics* metrics);
   virtual ~SubscriptionService() = default;
   virtual grpc::Service* service() = 0;
+  virtual rpc::EgressMethod* method() = 0;
 };
 
 }  // namespace hub::fanout_service

@@ -262,13 +262,26 @@ absl::StatusOr<std::vector<rpc::EgressSlice>> SubscriptionStream::Next() {
   }
   if (lease_ != nullptr && lease_->lost()) return lease_->Poll().status();
   HUB_ASSIGN_OR_RETURN(fanout::Session::Message message, session_->Next());
-  NoteReceipts();
+  drained_ = message.drained;
   if (message.empty()) return slices;
   slices.reserve(message.slices.size());
   for (fanout::Slice& slice : message.slices) slices.push_back({std::move(slice.owner), slice.bytes});
   context_->events.Increment(message.events);
   Report(/*now=*/false);
   return slices;
+}
+
+rpc::EgressStanding SubscriptionStream::Standing() const {
+  if (session_ == nullptr) return rpc::EgressStanding::kOpening;
+  switch (session_->mode()) {
+    case fanout::SessionMode::kLive:
+      return rpc::EgressStanding::kCurrent;
+    case fanout::SessionMode::kParked:
+      return rpc::EgressStanding::kParked;
+    case fanout::SessionMode::kCatchup:
+      break;
+  }
+  return rpc::EgressStanding::kCatchup;
 }
 
 absl::Status SubscriptionStream::StillAllowed() {
@@ -288,10 +301,14 @@ absl::Status SubscriptionStream::StillAllowed() {
   return absl::OkStatus();
 }
 
-std::vector<rpc::EgressSlice> SubscriptionStream::Farewell() {
+std::vector<rpc::EgressSlice> SubscriptionStream::Farewell(rpc::EgressEnd why) {
   if (session_ == nullptr) return {};
   v1::SubscribeResponse response;
   response.mutable_drain()->set_token(session_->Token());
+  if (why == rpc::EgressEnd::kAge) {  // others leave at other times: come back at once
+    rpc::ToProto(absl::ZeroDuration(), response.mutable_drain()->mutable_reconnect_after());
+    return {Owned(response.SerializeAsString())};
+  }
   const absl::Duration spread = std::max(absl::Seconds(1), kReconnectPerStream * context_->egress->streams());
   // By the client's name rather than by chance: the same every time it happens.
   const double share =

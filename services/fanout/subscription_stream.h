@@ -1,6 +1,6 @@
 // One Subscribe call: what it was opened with, its session, and what to say first and last. Knows no gRPC.
 //
-// Thread safety: as rpc::EgressSource: one pacing thread.
+// Thread safety: as rpc::EgressSource: one egress thread.
 #pragma once
 
 #include <memory>
@@ -48,8 +48,10 @@ class SubscriptionStream final : public rpc::EgressSource {
   absl::Status OnMessage(absl::string_view bytes) override;
   absl::Status OnHalfClose() override;
   absl::StatusOr<std::vector<rpc::EgressSlice>> Next() override;
+  bool HasMore() const override { return !drained_; }
+  rpc::EgressStanding Standing() const override;
   absl::Status StillAllowed() override;
-  std::vector<rpc::EgressSlice> Farewell() override;
+  std::vector<rpc::EgressSlice> Farewell(rpc::EgressEnd why) override;
   void OnDone() override;
 
  private:
@@ -79,6 +81,7 @@ class SubscriptionStream final : public rpc::EgressSource {
   std::vector<fanout::PartitionPosition> start_;
   std::unique_ptr<fanout::ReceiptBoard::Reader> receipts_;  // null until opened
   bool greeted_ = false;
+  bool drained_ = false;  // the last message held all there was
   uint64_t events_counted_ = 0;
   absl::Duration reported_at_ = -absl::InfiniteDuration();
 };

@@ -418,7 +418,8 @@ class Impl final : public HubApp {
     if (fanout_) services.push_back(fanout_->service());
     if (bindings_ != nullptr) services.push_back(bindings_->operations());
     if (lookup_) services.push_back(bindings_->lookup());
-    absl::StatusOr<std::unique_ptr<rpc::Server>> server = rpc::Server::Start(server_options_, services);
+    absl::StatusOr<std::unique_ptr<rpc::Server>> server =
+        rpc::Server::Start(server_options_, services, fanout_ ? fanout_->egress() : nullptr);
     if (!server.ok()) return base::Annotate(server.status(), "listen.address");
     server_ = *std::move(server);
     return absl::OkStatus();

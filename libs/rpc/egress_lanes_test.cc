@@ -1,0 +1,126 @@
+// Shares and pace, without a server.
+#include "libs/rpc/egress_lanes.h"
+
+#include "libs/rpc/egress_pace.h"
+#include "tests/catch.h"
+
+namespace hub::rpc {
+namespace {
+
+struct Item {
+  LaneTurn turn;
+  absl::Duration had;
+};
+
+// Every item comes back to its lane after its turn: both kinds always want the thread.
+void Contend(std::vector<Item>* live, absl::Duration live_turn, std::vector<Item>* catchup, absl::Duration catchup_turn,
+             int turns) {
+  Lanes<Item> lanes(0.3);
+  for (Item& item : *live) lanes.Push(&item, Lane::kLive);
+  for (Item& item : *catchup) lanes.Push(&item, Lane::kCatchup);
+  for (int i = 0; i < turns; ++i) {
+    Item* const item = lanes.Pop(/*live_first=*/false);
+    REQUIRE(item != nullptr);
+    const Lane lane = item->turn.lane;
+    const absl::Duration took = lane == Lane::kLive ? live_turn : catchup_turn;
+    item->had += took;
+    lanes.Charge(item, lane, took);
+    lanes.Push(item, lane);
+  }
+}
+
+absl::Duration Sum(const std::vector<Item>& items) {
+  absl::Duration sum;
+  for (const Item& item : items) sum += item.had;
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("the shares of live and catch-up hold both ways, whatever their turns cost", "[rpc][egress]") {
+  for (const auto& [live_turn, catchup_turn] : {std::pair(absl::Microseconds(10), absl::Milliseconds(3)),
+                                               std::pair(absl::Microseconds(10), absl::Microseconds(10)),
+                                               std::pair(absl::Microseconds(500), absl::Microseconds(20))}) {
+    std::vector<Item> live(600), catchup(60);
+    Contend(&live, live_turn, &catchup, catchup_turn, 200'000);
+    const double share = absl::FDivDuration(Sum(catchup), Sum(live) + Sum(catchup));
+    INFO(live_turn << " " << catchup_turn);
+    CHECK(share > 0.25);
+    CHECK(share < 0.35);
+  }
+}
+
+TEST_CASE("one dear stream among those that catch up has no more than its neighbours", "[rpc][egress]") {
+  Lanes<Item> lanes(0.3);
+  std::vector<Item> items(10);
+  for (Item& item : items) lanes.Push(&item, Lane::kCatchup);
+  for (int i = 0; i < 20'000; ++i) {
+    Item* const item = lanes.Pop(false);
+    const absl::Duration took = item == &items[0] ? absl::Milliseconds(4) : absl::Microseconds(400);
+    item->had += took;
+    lanes.Charge(item, Lane::kCatchup, took);
+    lanes.Push(item, Lane::kCatchup);
+  }
+  CHECK(items[0].had < 1.5 * items[1].had);
+  CHECK(items[0].had > 0.5 * items[1].had);
+}
+
+TEST_CASE("a kind that is alone has all, and owes little for it later", "[rpc][egress]") {
+  Lanes<Item> lanes(0.3);
+  Item live, catchup;
+  lanes.Push(&catchup, Lane::kCatchup);
+  for (int i = 0; i < 1000; ++i) {
+    REQUIRE(lanes.Pop(false) == &catchup);
+    lanes.Charge(&catchup, Lane::kCatchup, absl::Milliseconds(10));
+    lanes.Push(&catchup, Lane::kCatchup);
+  }
+  lanes.Push(&live, Lane::kLive);
+  absl::Duration waited;
+  while (true) {
+    Item* const item = lanes.Pop(false);
+    if (item == &catchup) break;
+    lanes.Charge(&live, Lane::kLive, absl::Milliseconds(1));
+    waited += absl::Milliseconds(1);
+    lanes.Push(&live, Lane::kLive);
+  }
+  CHECK(waited <= absl::Milliseconds(80));
+}
+
+TEST_CASE("what is urgent goes before catch-up", "[rpc][egress]") {
+  Lanes<Item> lanes(0.3);
+  Item live, catchup;
+  lanes.Push(&live, Lane::kLive);
+  lanes.Charge(&live, Lane::kLive, absl::Seconds(1));
+  lanes.Push(&catchup, Lane::kCatchup);
+  CHECK(lanes.Pop(/*live_first=*/true) == &live);
+  CHECK(lanes.Pop(false) == &catchup);
+}
+
+TEST_CASE("the linger grows with what writing costs, within its bounds", "[rpc][egress]") {
+  EgressOptions options;
+  options.core_share = 0.5;
+  EgressPace pace(options);
+  CHECK(pace.Linger(0, 600, false) == absl::ZeroDuration());
+  CHECK(pace.Linger(300, 300, false) == absl::Microseconds(6600));  // 300 x 11 us at half a core
+  CHECK(pace.Linger(600, 600, false) == absl::Microseconds(13'200));
+  CHECK(pace.Linger(1000, 1000, false) == absl::Milliseconds(20));
+  CHECK(pace.Linger(2500, 2500, false) ==
+        absl::Milliseconds(50));  // the sizing rule: 2,500 x 11 us / 50 ms is half a core
+  CHECK(pace.Linger(9000, 9000, false) == absl::Milliseconds(100));
+  CHECK(pace.Linger(300, 300, true) > pace.Linger(300, 300, false));
+  pace.Measured(absl::Milliseconds(1), 10);  // too few to tell
+  CHECK(pace.write_cost() == absl::Microseconds(11));
+  pace.Measured(absl::Milliseconds(5), 990);
+  CHECK(pace.write_cost() == absl::Microseconds(6));
+  CHECK(pace.Linger(300, 300, false) == absl::Microseconds(3600));
+}
+
+TEST_CASE("a linger whose bounds are equal is not adaptive", "[rpc][egress]") {
+  EgressOptions options;
+  options.linger_min = options.linger_max = absl::Milliseconds(20);
+  const EgressPace pace(options);
+  CHECK(pace.Linger(0, 10, false) == absl::Milliseconds(20));
+  CHECK(pace.Linger(900, 900, false) == absl::Milliseconds(20));
+}
+
+}  // namespace hub::rpc
