@@ -36,7 +36,6 @@ TEST_CASE("draining ends in time with a client that doesn't read, and stopping t
   CHECK(clock.Monotonic() - began < absl::Seconds(4));
   CHECK(world.loop->streams() == 0);
   CHECK(world.board.done == 1);
-  CHECK(World::Eventually([&] { return world.Count("fraudhub_egress_cut_total") == 1; }));
 }
 
 TEST_CASE("a client that sends without end is read at a bounded rate, and others are served", "[rpc][egress]") {

@@ -33,6 +33,8 @@ constexpr int32_t kConnectionsPerSource = 512;  // the gateway of a large stakeh
 constexpr int32_t kPartitions = 4;  // a registry thread each; enough for a machine, and fixed from then on
 constexpr int64_t kSegmentBytes = int64_t{256} << 20;
 constexpr int32_t kLingerMillis = 20;  // DESIGN.md 6
+constexpr int32_t kLingerCorePercent = 60;  // the rest is for the log, the dispatcher, and peaks
+constexpr int32_t kWriteStalledSeconds = 60;
 constexpr int32_t kClasses = 1024;
 constexpr int32_t kStreams = 5000;          // the number that is tested
 constexpr int32_t kBatchRecords = 512;      // bounds one commit to some milliseconds
@@ -40,6 +42,8 @@ constexpr int32_t kStateFlushSeconds = 30;  // DESIGN.md 5 promises a minute
 constexpr int32_t kTickMillis = 1000;
 constexpr int32_t kLookupAgeSeconds = 60;
 constexpr int kEgressThreadsMax = 8;
+
+int64_t MachineBytes() { return int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE); }
 
 std::string DefaultName(const ServerKind& kind) {
   char host[256] = "";
@@ -72,6 +76,12 @@ void FillIn(const ServerKind& kind, config::HubConfig* c) {
       fanout->segment_bytes_max(), [&](int64_t v) { fanout->set_segment_bytes_max(v); }, kSegmentBytes);
   number(
       fanout->linger_ms(), [&](int32_t v) { fanout->set_linger_ms(v); }, kLingerMillis);
+  number(
+      fanout->linger_core_percent(), [&](int32_t v) { fanout->set_linger_core_percent(v); }, kLingerCorePercent);
+  number(
+      fanout->write_stalled_seconds(), [&](int32_t v) { fanout->set_write_stalled_seconds(v); }, kWriteStalledSeconds);
+  number(
+      fanout->memory_bytes_max(), [&](int64_t v) { fanout->set_memory_bytes_max(v); }, MachineBytes() / 4 * 3);
   number(
       fanout->classes_max(), [&](int32_t v) { fanout->set_classes_max(v); }, kClasses);
   number(
@@ -218,6 +228,13 @@ HubConfig Convert(const config::HubConfig& c) {
   result.fanout.egress.threads =
       std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kEgressThreadsMax);
   result.fanout.egress.linger_max = absl::Milliseconds(c.fanout().linger_ms());
+  result.fanout.egress.linger_min = absl::Milliseconds(c.fanout().linger_min_ms());
+  result.fanout.egress.core_share = c.fanout().linger_core_percent() / 100.0;
+  if (c.fanout().stream_age_minutes() > 0) {
+    result.fanout.egress.stream_age_max = absl::Minutes(c.fanout().stream_age_minutes());
+  }
+  result.fanout.egress.write_stalled_after = absl::Seconds(c.fanout().write_stalled_seconds());
+  result.fanout.egress.memory_bytes_max = c.fanout().memory_bytes_max();
   result.fanout.egress.streams_max = c.fanout().streams_max();
   result.processor.batch_records_max = c.registry().batch_records_max();
   result.processor.state_flush_interval = absl::Seconds(c.registry().state_flush_seconds());
@@ -250,6 +267,11 @@ absl::StatusOr<HubConfig> LoadConfig(const std::string& path, const std::vector<
   CheckListen(kind, c.listen(), &problems);
   CheckRange("fanout.segment_bytes_max", c.fanout().segment_bytes_max(), 1 << 20, int64_t{64} << 30, &problems);
   CheckRange("fanout.linger_ms", c.fanout().linger_ms(), 1, 1000, &problems);
+  CheckRange("fanout.linger_min_ms", c.fanout().linger_min_ms(), 0, c.fanout().linger_ms(), &problems);
+  CheckRange("fanout.linger_core_percent", c.fanout().linger_core_percent(), 5, 100, &problems);
+  CheckRange("fanout.stream_age_minutes", c.fanout().stream_age_minutes(), 0, 100'000, &problems);
+  CheckRange("fanout.write_stalled_seconds", c.fanout().write_stalled_seconds(), 1, 3600, &problems);
+  CheckRange("fanout.memory_bytes_max", c.fanout().memory_bytes_max(), 64 << 20, int64_t{1} << 50, &problems);
   CheckRange("fanout.classes_max", c.fanout().classes_max(), 1, 100'000, &problems);
   CheckRange("fanout.streams_max", c.fanout().streams_max(), 1, 100'000, &problems);
   CheckRange("registry.batch_records_max", c.registry().batch_records_max(), 1, 10'000, &problems);
