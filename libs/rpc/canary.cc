@@ -33,22 +33,6 @@ struct SslFreer {
   void operator()(SSL* ssl) const { SSL_free(ssl); }
 };
 
-// The first flight of a TLS client that speaks HTTP/2.
-std::string TlsHello() {
-  const std::unique_ptr<SSL_CTX, SslFreer> context(SSL_CTX_new(TLS_client_method()));
-  const std::unique_ptr<SSL, SslFreer> ssl(SSL_new(context.get()));
-  static const unsigned char kAlpn[] = "\x02h2";
-  SSL_set_alpn_protos(ssl.get(), kAlpn, 3);
-  BIO* const out = BIO_new(BIO_s_mem());
-  SSL_set_bio(ssl.get(), BIO_new(BIO_s_mem()), out);
-  SSL_set_connect_state(ssl.get());
-  SSL_do_handshake(ssl.get());  // wants an answer
-  ERR_clear_error();            // the queue is per thread
-  char* bytes = nullptr;
-  const long size = BIO_get_mem_data(out, &bytes);
-  return std::string(bytes, static_cast<size_t>(size));
-}
-
 std::string ClearHello() {
   static const char kPrefaceAndEmptySettings[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
   return std::string(kPrefaceAndEmptySettings, sizeof(kPrefaceAndEmptySettings) - 1);
@@ -81,6 +65,21 @@ std::optional<PeerAddress> BindBeside(int fd, sockaddr_storage address) {
 }
 
 }  // namespace
+
+std::string TlsHello() {
+  const std::unique_ptr<SSL_CTX, SslFreer> context(SSL_CTX_new(TLS_client_method()));
+  const std::unique_ptr<SSL, SslFreer> ssl(SSL_new(context.get()));
+  static const unsigned char kAlpn[] = "\x02h2";
+  SSL_set_alpn_protos(ssl.get(), kAlpn, 3);
+  BIO* const out = BIO_new(BIO_s_mem());
+  SSL_set_bio(ssl.get(), BIO_new(BIO_s_mem()), out);
+  SSL_set_connect_state(ssl.get());
+  SSL_do_handshake(ssl.get());  // wants an answer
+  ERR_clear_error();            // the queue is per thread
+  char* bytes = nullptr;
+  const long size = BIO_get_mem_data(out, &bytes);
+  return std::string(bytes, static_cast<size_t>(size));
+}
 
 Canary::Canary(CanaryOptions options, base::Metrics* metrics, std::function<void(const PeerAddress&)> expect)
     : options_(std::move(options)),

@@ -26,6 +26,9 @@ struct CanaryOptions {
   absl::Duration patience = absl::Seconds(3);           // for one answer
 };
 
+// The first flight of a TLS client that speaks HTTP/2.
+std::string TlsHello();
+
 class Canary {
  public:
   // `expect` is told where each attempt comes from before it connects.

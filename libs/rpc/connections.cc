@@ -10,8 +10,10 @@
 namespace hub::rpc {
 namespace {
 
-// A connection that has called nothing is left alone so long, even when there is no room: an honest one is about to.
-constexpr absl::Duration kEvictAfter = absl::Milliseconds(300);
+// Left alone so long even when there is no room, because an honest one is about to: one that is silent (a client's hello comes right behind
+// the packet that completes the connection), and one that has called nothing yet (some round trips and its turn at the processor).
+constexpr absl::Duration kEvictSilentAfter = absl::Milliseconds(50);
+constexpr absl::Duration kEvictUncalledAfter = absl::Milliseconds(300);
 // Connections that we ended and whose descriptors may still be open for a moment; further newcomers are reset. The reserve has room for them.
 constexpr int kEndingMax = 24;
 constexpr int kDescriptorsEach = 2;  // gRPC's and our duplicate
@@ -127,7 +129,8 @@ std::optional<Connections::Id> Connections::Enter(const PeerAddress& peer, int f
 bool Connections::MakeRoomLocked(absl::Duration now) {
   if (static_cast<int>(entries_.size()) - ending_ < max_) return true;
   if (ending_ >= kEndingMax) return false;
-  return EndOldestLocked(silent_, now - kEvictAfter, &evicted_) || EndOldestLocked(uncalled_, now - kEvictAfter, &evicted_);
+  return EndOldestLocked(silent_, now - kEvictSilentAfter, &evicted_) ||
+         EndOldestLocked(uncalled_, now - kEvictUncalledAfter, &evicted_);
 }
 
 bool Connections::EndOldestLocked(const std::list<Id>& list, absl::Duration before, base::Counter* counter) {

@@ -24,6 +24,7 @@ policy=$root/deploy/config/policy.textproto
 rules=$root/deploy/config/rules.textproto
 hub_settings=() # more --set path=value, for every start
 kept_pids=()
+hub_descriptors="" # limit of open files of hub-all
 cluster_arguments=() # more for `deploy/cluster.sh up`
 
 fail() { echo "$script: $*" >&2; exit 1; }
@@ -115,9 +116,12 @@ launch_hub() { # [path=value...]
   stream_server=$server query_server=$server servers=(--server "$server")
   local log=$work/hub.log
   [[ ! -e $log ]] || cat "$log" >>"$work/hub-before.log"
-  "$bin/hub-all" --config deploy/config/hub.textproto --set data_dir="$work/data" --set key_dir="$work/keys" --set policy_file="$policy" \
-    --set listen.identity_dir="$work/pki/server" --set listen.address="$server" --set listen.ops_address=127.0.0.1:0 "${arguments[@]}" \
-    >"$log" 2>&1 &
+  (
+    [[ -z $hub_descriptors ]] || ulimit -n "$hub_descriptors"
+    exec "$bin/hub-all" --config deploy/config/hub.textproto --set data_dir="$work/data" --set key_dir="$work/keys" \
+      --set policy_file="$policy" --set listen.identity_dir="$work/pki/server" --set listen.address="$server" \
+      --set listen.ops_address=127.0.0.1:0 "${arguments[@]}"
+  ) >"$log" 2>&1 &
   hub_pid=$!
 }
 common_launch_cluster() { # uses arguments; starts again what kill_hub killed, or all of it
