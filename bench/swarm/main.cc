@@ -12,13 +12,13 @@ namespace {
 hub::swarm::Swarm* running = nullptr;
 void OnSignal(int signal) {
   if (running == nullptr) return;
-  signal == SIGUSR1 ? running->StartFigures() : running->Stop();
+  signal == SIGUSR1 ? running->StartFigures() : signal == SIGUSR2 ? running->StartStorm() : running->Stop();
 }
 }  // namespace
 
 int main(int argc, char** argv) {
   hub::swarm::SwarmOptions options;
-  double run_seconds = 0, quiet_seconds = 0, heartbeat_seconds = 10, recovery_seconds = 0;
+  double run_seconds = 0, quiet_seconds = 0, heartbeat_seconds = 10, recovery_seconds = 0, away_seconds = 10;
   CLI::App app{"Many simulated stakeholders in one process; compares what each received with what it may see."};
   app.add_option("--server", options.server, "host:port of the hub, several with commas between");
   app.add_option("--identities", options.identities,
@@ -26,6 +26,8 @@ int main(int argc, char** argv) {
   app.add_option("--policy", options.policy_file, "policy.textproto")->required();
   app.add_option("--auditor", options.auditor, "analyst's stream used as the reference");
   app.add_option("--stakeholders", options.stakeholders_max, "at most so many; 0 = all");
+  app.add_option("--copies", options.copies, "streams per stakeholder")->check(CLI::PositiveNumber);
+  app.add_option("--storm-away", away_seconds, "seconds from SIGUSR2, which breaks all streams, until all come back");
   app.add_option("--slice", options.slice, "this process's part, from 0");
   app.add_option("--slice-count", options.slice_count, "so many parts from --slice on")->check(CLI::PositiveNumber);
   app.add_option("--slices", options.slices, "number of parts")->check(CLI::PositiveNumber);
@@ -48,6 +50,7 @@ int main(int argc, char** argv) {
   app.add_option("--recovery-max", recovery_seconds, "--check: from a break to live, seconds; 0 = any");
   app.add_flag("!--compacted", options.checker.dense, "--check: the log is compacted under the readers");
   CLI11_PARSE(app, argc, argv);
+  options.storm_away = absl::Seconds(away_seconds);
   if (run_seconds > 0) options.run_for = absl::Seconds(run_seconds);
   options.checker.heartbeat_max = absl::Seconds(heartbeat_seconds);
   if (recovery_seconds > 0) options.checker.recovery_max = absl::Seconds(recovery_seconds);
@@ -68,6 +71,7 @@ int main(int argc, char** argv) {
   signal(SIGTERM, OnSignal);
   signal(SIGINT, OnSignal);
   signal(SIGUSR1, OnSignal);  // figures anew
+  signal(SIGUSR2, OnSignal);  // all streams break at once
   const absl::Status status = (*swarm)->Run();
   std::cout << (*swarm)->Report() << std::endl;
   if (!status.ok()) std::cerr << "hub-swarm: " << status.message() << "\n";

@@ -22,6 +22,7 @@
 #include "bench/swarm/h2_stream.h"
 #include "bench/swarm/latency.h"
 #include "bench/swarm/mix.h"
+#include "bench/swarm/peak_rate.h"
 #include "bench/swarm/receiver.h"
 #include "bench/swarm/view.h"
 #include "fraudhub/config/v1/policy.pb.h"
@@ -37,6 +38,7 @@ namespace config = fraudhub::config::v1;
 
 constexpr char kPath[] = "/fraudhub.v1.SubscriptionService/Subscribe";
 constexpr int kConnectsPerTurn = 8;  // a storm of handshakes would measure itself
+constexpr int kConnectsPerTurnInStorm = 1000;
 
 struct Member {
   const config::Stakeholder* stakeholder = nullptr;
@@ -53,12 +55,23 @@ struct Member {
   absl::Duration hint;        // of a drain
   absl::Duration connect_at;  // monotonic, when there is no stream
   absl::Duration acked_at;
+  bool waits_to_write = false;  // epoll is asked for it
   bool opened = false;
   bool ever_opened = false;
+  Positions start, goal;  // where the stream began, and where the log ended then
   int attempts = 0;
   uint64_t deliveries = 0, duplicates = 0, reconnects = 0;
   std::string last_error;
 };
+
+// It has all that there was when it opened.
+bool IsLive(const Member& member) {
+  if (!member.opened) return false;
+  for (size_t p = 0; p < member.goal.size(); ++p) {
+    if (std::max(member.start.at(p), member.receiver->positions().at(p)) < member.goal.at(p)) return false;
+  }
+  return true;
+}
 
 bool IsWithdrawal(int kind) {
   return kind == api::EVENT_KIND_CLEARED || kind == api::EVENT_KIND_RETRACTED || kind == api::EVENT_KIND_RESCINDED ||
@@ -73,9 +86,11 @@ class Swarm::Impl {
   absl::Status Run();
   void Stop() { stop_.store(true, std::memory_order_relaxed); }
   void StartFigures() { figures_asked_.fetch_add(1, std::memory_order_relaxed); }
+  void StartStorm() { storms_asked_.fetch_add(1, std::memory_order_relaxed); }
   std::string Report() const;
 
  private:
+  void TakeStorm();
   absl::Status AddMember(const config::Stakeholder& stakeholder, const std::string& principal, int index, bool auditor);
   void ConnectDue();
   void Connect(Member* member);
@@ -102,6 +117,12 @@ class Swarm::Impl {
   std::mt19937_64 random_;
   std::atomic<bool> stop_{false};
   std::atomic<int> figures_asked_{0};
+  std::atomic<int> storms_asked_{0};
+  int storms_ = 0;
+  absl::Duration storm_back_at_;  // of the last
+  int64_t storm_live_ms_ = -1;    // from then until all were live; -1: not yet
+  uint64_t without_token_ = 0;    // opens
+  PeakRate opens_;
   int figures_ = 0;  // how often they were begun anew
 
   absl::Duration started_;
@@ -151,7 +172,9 @@ absl::Status Swarm::Impl::Open(const SwarmOptions& options) {
     if (options.stakeholders_max > 0 && taken >= options.stakeholders_max) continue;
     ++taken;
     const std::string principal = stakeholder.principals().empty() ? "main" : stakeholder.principals(0).name();
-    if (absl::Status status = AddMember(stakeholder, principal, place, false); !status.ok()) return status;
+    for (int copy = 0; copy < options.copies; ++copy) {
+      if (absl::Status status = AddMember(stakeholder, principal, place, false); !status.ok()) return status;
+    }
   }
   if (auditor == nullptr || auditor_name.size() != 2) {
     return absl::InvalidArgumentError("--auditor: want stakeholder/principal of an analyst in the policy");
@@ -185,7 +208,7 @@ void Swarm::Impl::ConnectDue() {
   for (const auto& member : members_) {
     if (member->stream != nullptr || now < member->connect_at) continue;
     Connect(member.get());
-    if (++started >= kConnectsPerTurn) return;
+    if (++started >= (storms_ > 0 ? kConnectsPerTurnInStorm : kConnectsPerTurn)) return;
   }
 }
 
@@ -203,13 +226,10 @@ void Swarm::Impl::Connect(Member* member) {
   }
   api::SubscribeRequest request;
   *request.mutable_open()->mutable_filter() = member->filter;
-  const bool snapshot = options_.snapshots && !member->auditor;
-  const api::StreamStart start = snapshot ? api::STREAM_START_SNAPSHOT : api::STREAM_START_EARLIEST;
-  if (!member->cursor.empty()) {
-    request.mutable_open()->set_cursor(member->cursor);
-    request.mutable_open()->set_cursor_start(start);
-  } else if (member->receiver->token().empty()) {
-    request.mutable_open()->set_start(start);
+  if (member->receiver->token().empty()) {
+    ++without_token_;
+    const bool snapshot = options_.snapshots && !member->auditor;
+    request.mutable_open()->set_start(snapshot ? api::STREAM_START_SNAPSHOT : api::STREAM_START_EARLIEST);
   } else {
     request.mutable_open()->set_token(member->receiver->token());
   }
@@ -221,6 +241,7 @@ void Swarm::Impl::Connect(Member* member) {
   event.events = EPOLLIN | EPOLLOUT;
   event.data.ptr = member;
   epoll_ctl(epoll_, EPOLL_CTL_ADD, member->stream->fd(), &event);
+  member->waits_to_write = true;
 }
 
 void Swarm::Impl::Break(Member* member, const absl::Status& why, absl::Duration hint) {
@@ -263,6 +284,9 @@ void Swarm::Impl::OnMessage(Member* member, absl::string_view bytes) {
     member->opened = true;
     member->ever_opened = true;
     member->attempts = 0;
+    opens_.Note(clock_.Monotonic());
+    member->start = message.start;
+    member->goal = message.end;
   }
   if (message.drain) member->hint = message.reconnect_after;
   const absl::Duration now = clock_.Monotonic();
@@ -349,6 +373,23 @@ void Swarm::Impl::CompareViews() {
   }
 }
 
+void Swarm::Impl::TakeStorm() {
+  const absl::Duration now = clock_.Monotonic();
+  if (const int asked = storms_asked_.load(std::memory_order_relaxed); asked != storms_) {
+    storms_ = asked;
+    storm_live_ms_ = -1;
+    storm_back_at_ = now + options_.storm_away;
+    for (const auto& member : members_) {
+      if (member->stream != nullptr) Break(member.get(), absl::UnavailableError("the storm"), absl::ZeroDuration());
+      member->connect_at = storm_back_at_;
+    }
+  }
+  if (storms_ == 0 || storm_live_ms_ >= 0 || now < storm_back_at_) return;
+  if (std::all_of(members_.begin(), members_.end(), [](const auto& member) { return IsLive(*member); })) {
+    storm_live_ms_ = absl::ToInt64Milliseconds(now - storm_back_at_);
+  }
+}
+
 absl::Status Swarm::Impl::Run() {
   started_ = clock_.Monotonic();
   started_micros_ = absl::ToUnixMicros(clock_.TimeNow());
@@ -359,9 +400,11 @@ absl::Status Swarm::Impl::Run() {
   while (!stop_.load(std::memory_order_relaxed)) {
     if (const int asked = figures_asked_.load(std::memory_order_relaxed); asked != figures_) {
       figures_ = asked;
+      opens_.Clear();
       latency_.Clear();
       corrections_.Clear();
     }
+    TakeStorm();
     ConnectDue();
     const int count = epoll_wait(epoll_, ready.data(), static_cast<int>(ready.size()), 20);
     for (int i = 0; i < count; ++i) {
@@ -373,9 +416,10 @@ absl::Status Swarm::Impl::Run() {
       }
     }
     for (const auto& member : members_) {
-      if (member->stream == nullptr) continue;
+      if (member->stream == nullptr || member->stream->wants_write() == member->waits_to_write) continue;
+      member->waits_to_write = !member->waits_to_write;
       epoll_event event{};
-      event.events = EPOLLIN | (member->stream->wants_write() ? static_cast<uint32_t>(EPOLLOUT) : 0u);
+      event.events = EPOLLIN | (member->waits_to_write ? static_cast<uint32_t>(EPOLLOUT) : 0u);
       event.data.ptr = member.get();
       epoll_ctl(epoll_, EPOLL_CTL_MOD, member->stream->fd(), &event);
     }
@@ -439,11 +483,12 @@ std::string Swarm::Impl::Report() const {
   return absl::StrFormat(
       "{\"stakeholders\":%d,\"connected\":%d,\"indicators\":%d,\"deliveries\":%d,\"duplicates\":%d,\"reconnects\":%d,"
       "\"latency_ms\":{\"count\":%d,\"p50\":%.2f,\"p99\":%.2f,\"max\":%.2f},\"views_compared\":%d,\"views_equal\":%d,"
-      "\"cursors\":%d,\"cursors_resumed\":%d,\"figures\":%d,\"corrections\":[%s]%s}",
+      "\"figures\":%d,\"opened_without_token\":%d,\"storms\":%d,\"storm_live_ms\":%d,"
+      "\"opens_peak\":%d,\"corrections\":[%s]%s}",
       members_.empty() ? 0 : members_.size() - 1, Connected(), keys_.size(), deliveries_, duplicates, reconnects,
       latency_.count(), absl::ToDoubleMilliseconds(latency_.Quantile(0.5)),
       absl::ToDoubleMilliseconds(latency_.Quantile(0.99)), absl::ToDoubleMilliseconds(latency_.max()), views_compared_,
-      views_equal_, cursors, cursors_resumed, figures_, corrections_.Report(),
+      views_equal_, figures_, without_token_, storms_, storm_live_ms_, opens_.most(), corrections_.Report(),
       checker_ == nullptr ? "" : absl::StrCat(",\"check\":", checker_->Report()));
 }
 
@@ -459,6 +504,7 @@ absl::StatusOr<std::unique_ptr<Swarm>> Swarm::Create(const SwarmOptions& options
 absl::Status Swarm::Run() { return impl_->Run(); }
 void Swarm::Stop() { impl_->Stop(); }
 void Swarm::StartFigures() { impl_->StartFigures(); }
+void Swarm::StartStorm() { impl_->StartStorm(); }
 std::string Swarm::Report() const { return impl_->Report(); }
 
 }  // namespace hub::swarm

@@ -23,6 +23,8 @@ struct SwarmOptions {
   std::string policy_file;  // who there is and what each may see
   std::string auditor = "dot-diu/analyst-2";
   int stakeholders_max = 0;  // 0 = all that may subscribe
+  int copies = 1;            // streams per stakeholder, each with a view of its own
+  absl::Duration storm_away = absl::Seconds(10);  // of StartStorm
   // This process takes the stakeholders whose number modulo `slices` is from `slice` on, `slice_count` of them: parts of different size.
   int slice = 0;
   int slice_count = 1;
@@ -56,7 +58,10 @@ class Swarm {
   void Stop();
   // From a signal handler: latencies and corrections from now on only; views and counts go on.
   void StartFigures();
-  // What was seen, one JSON object: connected, deliveries, latencies, corrections, views.
+  // From a signal handler: breaks all streams at once; after a while all come back at once, with their tokens. The report tells when all were
+  // where the log ended when they opened.
+  void StartStorm();
+  // What was seen, one JSON object: connected, deliveries, latencies, most opens in a second, corrections, views.
   std::string Report() const;
 
  private:
