@@ -31,7 +31,6 @@ load=$bin/bench_p07_load
 
 if ((copies > 4)); then # more streams than the sample policy grants
   sed "s/^  role: ROLE_[A-Z_]*\$/&\n  streams_max: $((copies + 32))/;/^  streams_max: 32\$/d" "$policy" >"$work/policy.textproto"
-  sed -i "/streams_max: $((copies + 32))/{n;/streams_max/d}" "$work/policy.textproto"
   policy=$work/policy.textproto
 fi
 mapfile -t members < <(swarm_principals)
