@@ -42,7 +42,7 @@ class Dispatcher::Impl {
         clock_(clock),
         log_(log),
         probe_(metrics),
-        catchup_(options.catchup_bytes_max, log, &probe_),
+        catchup_(options.catchup_bytes_max, log, &probe_, options.on_event),
         classes_({options.partitions, options.segment_bytes_max, options.classes_max, options.overflow_classes_max},
                  &probe_) {
     HUB_CHECK(options.partitions > 0);

@@ -34,6 +34,9 @@ struct DispatcherOptions {
   int classes_max = 1024;
   // Each costs a look at every event, by the sessions' own threads; one moves up when a class in memory goes.
   int overflow_classes_max = 256;
+  // Told of each event, of any class or none, before a session can be given it: as it is taken in, near the log's end at Open, and again
+  // whenever a session of some class passes it in catch-up. On any thread; it must not block. Null: nobody cares.
+  std::function<void(int32_t partition, eventlog::Offset offset, const model::Event& event)> on_event;
 };
 
 // Where a reader stands in one partition, with what it needs to judge what follows.
