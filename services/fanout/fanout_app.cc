@@ -17,9 +17,12 @@ fanout::DispatcherOptions WithReceipts(fanout::DispatcherOptions options, fanout
 
 FanoutApp::FanoutApp(const FanoutOptions& options, const base::Clock* clock, eventlog::Log* log, const rpc::Gate* gate,
                      const wire::CursorSealer* sealer, base::Metrics* metrics)
-    : dispatcher_(options.dispatcher, clock, log, metrics),
+    : clock_(clock),
+      receipts_(options.receipts, clock, log, metrics),
+      dispatcher_(WithReceipts(options.dispatcher, &receipts_), clock, log, metrics),
+      cursors_(options.cursors, clock, log, metrics),
       egress_(rpc::EgressLoop::Create(options.egress, metrics)),
-      service_(SubscriptionService::Create(clock, gate, &dispatcher_, egress_.get(), sealer, &board_, metrics)) {
+      service_(SubscriptionService::Create(clock, gate, &dispatcher_, &cursors_, &receipts_, egress_.get(), sealer, &board_, metrics)) {
   egress_->SetMethod(service_->method());
 }
 
@@ -51,7 +54,7 @@ void FanoutApp::Dispatch(const std::stop_token& stop) {
 void FanoutApp::KeepBooks(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     // A stream that waits for its attach, or whose cursor is another's now, is asked at once.
-    if (cursors_.Step()) egress_->Wake();
+    if (cursors_.Step()) egress_->Wake(/*urgent=*/true);
     receipts_.Step();
     cursors_.WaitForNews(kBooksWaitMax);
   }

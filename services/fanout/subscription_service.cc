@@ -12,6 +12,8 @@
 
 #include "fraudhub/v1/subscription.grpc.pb.h"
 #include "libs/base/status_macros.h"
+#include "libs/fanout/cursor_place.h"
+#include "libs/rpc/proto_time.h"
 #include "libs/rpc/status.h"
 #include "services/fanout/subscription_stream.h"
 
@@ -19,6 +21,8 @@ namespace hub::fanout_service {
 namespace {
 
 namespace v1 = ::fraudhub::v1;
+
+constexpr int kSubscriptionsMax = 1000;  // as the API says
 
 using Base = v1::SubscriptionService::WithRawMethod_Subscribe<v1::SubscriptionService::WithCallbackMethod_GetCursor<
     v1::SubscriptionService::WithCallbackMethod_ListSubscriptions<v1::SubscriptionService::Service>>>;

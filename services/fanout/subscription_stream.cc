@@ -263,6 +263,7 @@ absl::StatusOr<std::vector<rpc::EgressSlice>> SubscriptionStream::Next() {
   if (lease_ != nullptr && lease_->lost()) return lease_->Poll().status();
   HUB_ASSIGN_OR_RETURN(fanout::Session::Message message, session_->Next());
   drained_ = message.drained;
+  NoteReceipts();
   if (message.empty()) return slices;
   slices.reserve(message.slices.size());
   for (fanout::Slice& slice : message.slices) slices.push_back({std::move(slice.owner), slice.bytes});
