@@ -226,10 +226,14 @@ void Swarm::Impl::Connect(Member* member) {
   }
   api::SubscribeRequest request;
   *request.mutable_open()->mutable_filter() = member->filter;
-  if (member->receiver->token().empty()) {
+  const bool snapshot = options_.snapshots && !member->auditor;
+  const api::StreamStart start = snapshot ? api::STREAM_START_SNAPSHOT : api::STREAM_START_EARLIEST;
+  if (!member->cursor.empty()) {
+    request.mutable_open()->set_cursor(member->cursor);
+    request.mutable_open()->set_cursor_start(start);
+  } else if (member->receiver->token().empty()) {
     ++without_token_;
-    const bool snapshot = options_.snapshots && !member->auditor;
-    request.mutable_open()->set_start(snapshot ? api::STREAM_START_SNAPSHOT : api::STREAM_START_EARLIEST);
+    request.mutable_open()->set_start(start);
   } else {
     request.mutable_open()->set_token(member->receiver->token());
   }
@@ -483,12 +487,12 @@ std::string Swarm::Impl::Report() const {
   return absl::StrFormat(
       "{\"stakeholders\":%d,\"connected\":%d,\"indicators\":%d,\"deliveries\":%d,\"duplicates\":%d,\"reconnects\":%d,"
       "\"latency_ms\":{\"count\":%d,\"p50\":%.2f,\"p99\":%.2f,\"max\":%.2f},\"views_compared\":%d,\"views_equal\":%d,"
-      "\"figures\":%d,\"opened_without_token\":%d,\"storms\":%d,\"storm_live_ms\":%d,"
+      "\"cursors\":%d,\"cursors_resumed\":%d,\"figures\":%d,\"opened_without_token\":%d,\"storms\":%d,\"storm_live_ms\":%d,"
       "\"opens_peak\":%d,\"corrections\":[%s]%s}",
       members_.empty() ? 0 : members_.size() - 1, Connected(), keys_.size(), deliveries_, duplicates, reconnects,
       latency_.count(), absl::ToDoubleMilliseconds(latency_.Quantile(0.5)),
       absl::ToDoubleMilliseconds(latency_.Quantile(0.99)), absl::ToDoubleMilliseconds(latency_.max()), views_compared_,
-      views_equal_, figures_, without_token_, storms_, storm_live_ms_, opens_.most(), corrections_.Report(),
+      views_equal_, cursors, cursors_resumed, figures_, without_token_, storms_, storm_live_ms_, opens_.most(), corrections_.Report(),
       checker_ == nullptr ? "" : absl::StrCat(",\"check\":", checker_->Report()));
 }
 
