@@ -16,6 +16,7 @@
 #include "libs/fanout/filter_class.h"
 #include "libs/fanout/intake.h"
 #include "libs/fanout/probe.h"
+#include "libs/fanout/urgent_lane.h"
 #include "libs/model/refusal.h"
 
 namespace hub::fanout {
@@ -44,14 +45,15 @@ class Dispatcher::Impl {
         probe_(metrics),
         catchup_(options.catchup_bytes_max, log, &probe_, options.on_event),
         classes_({options.partitions, options.segment_bytes_max, options.classes_max, options.overflow_classes_max},
-                 &probe_) {
+                 &probe_),
+        urgent_(options.partitions, clock, log, metrics) {
     HUB_CHECK(options.partitions > 0);
     for (int32_t p = 0; p < options.partitions; ++p) intakes_.push_back(std::make_unique<Intake>());
     readers_.resize(intakes_.size());
   }
 
   absl::Status Open();
-  bool Step();
+  bool Step(bool* urgent);
   void WaitForNews(absl::Duration timeout);
   ClassTable* classes() { return &classes_; }
   absl::StatusOr<Chunk> Read(const FilterClass& filter_class, int32_t partition, const PartitionPosition& from,
@@ -61,6 +63,7 @@ class Dispatcher::Impl {
     HUB_CHECK(partition >= 0 && partition < options_.partitions);
     return intakes_[Index(partition)].get();
   }
+  const UrgentLane& urgent() const { return urgent_; }
   eventlog::Log* log() const { return log_; }
   const std::string& log_id() const { return log_id_; }
   int32_t partitions() const { return options_.partitions; }
@@ -91,6 +94,7 @@ class Dispatcher::Impl {
   FanoutProbe probe_;
   CatchupCache catchup_;
   ClassTable classes_;
+  UrgentLane urgent_;
   std::string log_id_;  // set by Open, before there are other threads
   std::vector<std::unique_ptr<Intake>> intakes_;
   std::atomic<bool> log_changed_{false};  // relaxed: a flag that is never taken back
@@ -98,6 +102,7 @@ class Dispatcher::Impl {
 
   // The dispatcher's thread only.
   std::vector<Reader> readers_;
+  bool took_urgent_ = false;  // by this Step
 };
 
 absl::Status Dispatcher::Impl::Open() {
@@ -108,7 +113,7 @@ absl::Status Dispatcher::Impl::Open() {
     readers_[Index(p)] = {end->offset, {end->term, end->tick}};
     intakes_[Index(p)]->Restart(*end);
   }
-  return absl::OkStatus();
+  return urgent_.Open();
 }
 
 // The term in force at the end. A record of a term proves that the term's mark stands before it, so the highest term in the tail is in
@@ -157,14 +162,21 @@ bool Dispatcher::Impl::LogIsAnother() {
   return true;
 }
 
-bool Dispatcher::Impl::Step() {
+bool Dispatcher::Impl::Step(bool* urgent) {
   failed_.store(LogIsAnother(), std::memory_order_relaxed);
   if (failed_.load(std::memory_order_relaxed)) return false;
   std::vector<eventlog::Offset> bases;
   for (const Reader& reader : readers_) bases.push_back(reader.next);
   classes_.Refresh(bases);
   bool news = false;
-  for (int32_t p = 0; p < options_.partitions; ++p) news |= StepPartition(p);
+  took_urgent_ = false;
+  for (int32_t p = 0; p < options_.partitions; ++p) {
+    urgent_.Look(p);  // before its partition of `events`: the twin of what is found here is found there
+    news |= StepPartition(p);
+    took_urgent_ |= !failed_.load(std::memory_order_relaxed) && urgent_.Release(p, readers_[Index(p)].next);
+  }
+  news |= took_urgent_;
+  if (urgent != nullptr) *urgent = took_urgent_;
   classes_.Evict();
   return news;
 }
@@ -236,6 +248,10 @@ std::vector<PendingEvent> Dispatcher::Impl::TakeIn(int32_t partition, std::vecto
       probe_.fenced.Increment();
     } else if (auto* event = std::get_if<model::Event>(&decoded->body)) {
       if (options_.on_event) options_.on_event(partition, record.offset, *event);
+      if (event->urgent) {
+        urgent_.OnTwin(partition, record.offset, event->term);
+        took_urgent_ = true;
+      }
       events.emplace_back(record.offset, std::move(*event));
     } else if (std::holds_alternative<model::TermMark>(decoded->body)) {
       reader.fence.OnMark(decoded->header.term);
@@ -261,6 +277,7 @@ void Dispatcher::Impl::WaitForNews(absl::Duration timeout) {
   }
   std::vector<eventlog::Log::WaitFor> any_of;
   for (int32_t p = 0; p < options_.partitions; ++p) any_of.push_back({Events(p), intakes_[Index(p)]->head_offset()});
+  urgent_.WaitFor(&any_of);
   log_->Wait(any_of, timeout);
 }
 
@@ -326,7 +343,7 @@ Dispatcher::Dispatcher(const DispatcherOptions& options, const base::Clock* cloc
 Dispatcher::~Dispatcher() = default;
 
 absl::Status Dispatcher::Open() { return impl_->Open(); }
-bool Dispatcher::Step() { return impl_->Step(); }
+bool Dispatcher::Step(bool* urgent) { return impl_->Step(urgent); }
 void Dispatcher::WaitForNews(absl::Duration timeout) { impl_->WaitForNews(timeout); }
 
 absl::StatusOr<std::shared_ptr<FilterClass>> Dispatcher::Join(const model::Filter& effective,
@@ -338,6 +355,12 @@ absl::StatusOr<Chunk> Dispatcher::Read(const std::shared_ptr<FilterClass>& filte
                                        const PartitionPosition& from, size_t bytes_max, bool with_states) {
   return impl_->Read(*filter_class, partition, from, bytes_max, with_states);
 }
+
+UrgentCopies Dispatcher::ReadUrgent(const std::shared_ptr<FilterClass>& filter_class, int32_t partition,
+                                    eventlog::Offset from, const PartitionPosition& passed, size_t bytes_max) const {
+  return impl_->urgent().Read(*filter_class, partition, from, passed, bytes_max);
+}
+eventlog::Offset Dispatcher::UrgentHead(int32_t partition) const { return impl_->urgent().Head(partition); }
 
 std::vector<PartitionPosition> Dispatcher::Heads() const {
   std::vector<PartitionPosition> heads;

@@ -59,6 +59,13 @@ struct Chunk {
   bool from_log = false;  // CATCHUP: the caller checks the window (R10)
 };
 
+// Copies of urgent events, for a reader that is behind in the order.
+struct UrgentCopies {
+  std::vector<Slice> slices;  // each one element of SubscribeResponse.urgent
+  size_t bytes = 0;
+  eventlog::Offset next = 0;  // on `urgent`: where to go on
+};
+
 // About a place of the log: what a resume is judged by.
 struct LogPlace {
   eventlog::OffsetRange range;
@@ -75,8 +82,9 @@ class Dispatcher {
   // Starts at the end of the log (older records are read on demand). The term in force there is the highest that a bounded tail of the
   // log shows: its owner writes a tick every second. Unavailable: the log can't be read.
   absl::Status Open();
-  // Takes in what is new; true when there was anything. Errors are logged, counted and retried by the next Step.
-  bool Step();
+  // Takes in what is new; true when there was anything. `urgent` (may be null): set when something of it should not be waited with.
+  // Errors are logged, counted and retried by the next Step.
+  bool Step(bool* urgent = nullptr);
   // Blocks until there may be something new, at most `timeout`.
   void WaitForNews(absl::Duration timeout);
 
@@ -91,6 +99,12 @@ class Dispatcher {
   // and shows STATE records whose row matches as events.
   absl::StatusOr<Chunk> Read(const std::shared_ptr<FilterClass>& filter_class, int32_t partition,
                              const PartitionPosition& from, size_t bytes_max, bool with_states = false);
+
+  // The urgent lane: from `from` (of `urgent`) on what has been copied ahead of `passed`, at most about `bytes_max`. The lane begins where
+  // this node started to read and keeps the newest; what it has no copy of comes in its order.
+  UrgentCopies ReadUrgent(const std::shared_ptr<FilterClass>& filter_class, int32_t partition, eventlog::Offset from,
+                          const PartitionPosition& passed, size_t bytes_max) const;
+  eventlog::Offset UrgentHead(int32_t partition) const;
 
   // What has been taken in so far, per partition.
   std::vector<PartitionPosition> Heads() const;

@@ -72,7 +72,10 @@ eventlog::OffsetRange Feed::Range(int32_t partition) {
 }
 
 eventlog::Offset Feed::PutBytes(int32_t partition, std::string key, std::string value) {
-  const eventlog::TopicPartition at{eventlog::kEventsTopic, partition};
+  return PutTo({eventlog::kEventsTopic, partition}, std::move(key), std::move(value));
+}
+
+eventlog::Offset Feed::PutTo(const eventlog::TopicPartition& at, std::string key, std::string value) {
   if (memory_ == nullptr) {
     const auto landed = AppendSync(log_, at, {std::move(key), std::move(value)}, absl::Seconds(30));
     HUB_CHECK(landed.ok());
@@ -108,6 +111,23 @@ eventlog::Offset Feed::PutMark(int32_t partition, uint64_t new_term) {
 
 eventlog::Offset Feed::PutTick(int32_t partition) {
   return Append(partition, "tick", model::Tick{clock.TimeNow(), term});
+}
+
+eventlog::Offset Feed::PutCopy(int32_t partition, const model::Event& event, eventlog::Offset twin,
+                               uint64_t twin_term) {
+  return PutTo({eventlog::kUrgentTopic, partition}, model::ToBytes(event.state.key),
+               wire::EncodeRecord({term, 0}, model::UrgentCopy{event, twin, twin_term}));
+}
+
+eventlog::Offset Feed::PutCopy(int32_t partition, const model::Event& event, eventlog::Offset twin) {
+  return PutCopy(partition, event, twin, term);
+}
+
+eventlog::Offset Feed::PutUrgentMark(int32_t partition, uint64_t of_term) {
+  model::TermMark mark;
+  mark.term = of_term;
+  return PutTo({eventlog::kUrgentTopic, partition}, absl::StrCat("mark ", ++marks_),
+               wire::EncodeRecord({of_term, 0}, mark));
 }
 
 eventlog::Offset Feed::Change(int32_t partition, int number, model::Attributes now) {
@@ -165,16 +185,22 @@ std::string Bytes(const Session::Message& message) {
   return bytes;
 }
 
+Received::Item ItemOf(const fraudhub::v1::Event& event) {
+  return {event.indicator().indicator_id(),
+          {event.version().term(), event.version().version(), event.version().reports_offset()},
+          event.left_view(),
+          static_cast<model::Level>(event.indicator().level())};
+}
+
 Received Parse(absl::string_view bytes) {
   fraudhub::v1::SubscribeResponse response;
   HUB_CHECK(response.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
   Received received;
-  for (const auto& event : response.events()) {
-    received.events.push_back({event.indicator().indicator_id(),
-                               {event.version().term(), event.version().version(), event.version().reports_offset()},
-                               event.left_view(),
-                               static_cast<model::Level>(event.indicator().level())});
+  for (const auto& event : response.events()) received.events.push_back(ItemOf(event));
+  for (const auto& copy : response.urgent()) {
+    received.copies.push_back({ItemOf(copy.event()), copy.partition(), copy.position()});
   }
+  received.urgent_positions.insert(response.urgent_positions().begin(), response.urgent_positions().end());
   received.positions.insert(response.positions().begin(), response.positions().end());
   if (response.has_progress()) {
     received.progress = true;
@@ -192,6 +218,7 @@ Received NextOf(Session* session) {
   HUB_CHECK(message.ok());
   Received received = Parse(Bytes(*message));
   HUB_CHECK(received.events.size() == static_cast<size_t>(message->events));
+  HUB_CHECK(received.copies.size() == static_cast<size_t>(message->copies));
   return received;
 }
 
@@ -201,11 +228,12 @@ Received All(Session* session) {
   while (quiet < 2) {
     const std::vector<PartitionPosition> before = session->positions();
     Received batch = NextOf(session);
-    HUB_CHECK(session->OnAck(batch.positions).ok());
-    bool moved = !batch.events.empty();
+    HUB_CHECK(session->OnAck(batch.positions, batch.urgent_positions).ok());
+    bool moved = !batch.events.empty() || !batch.copies.empty();
     for (size_t p = 0; p < before.size(); ++p) moved |= session->positions()[p].offset != before[p].offset;
     quiet = moved ? 0 : quiet + 1;
     all.events.insert(all.events.end(), batch.events.begin(), batch.events.end());
+    all.copies.insert(all.copies.end(), batch.copies.begin(), batch.copies.end());
     for (const auto& [partition, offset] : batch.positions) all.positions[partition] = offset;
     if (batch.progress) {
       all.progress = true;

@@ -53,6 +53,10 @@ class Feed {
   eventlog::Offset PutMark(int32_t partition, uint64_t new_term);  // the writer's from now on
   eventlog::Offset PutTick(int32_t partition);                     // of the present time
   eventlog::Offset PutBytes(int32_t partition, std::string key, std::string value);
+  // Onto `urgent`: a copy of what Put returned `twin` for, by the writer's term; or the mark of a term.
+  eventlog::Offset PutCopy(int32_t partition, const model::Event& event, eventlog::Offset twin);
+  eventlog::Offset PutCopy(int32_t partition, const model::Event& event, eventlog::Offset twin, uint64_t twin_term);
+  eventlog::Offset PutUrgentMark(int32_t partition, uint64_t of_term);
   // The next version of a number, with the right previous row. Remembers it.
   eventlog::Offset Change(int32_t partition, int number, model::Attributes now);
 
@@ -73,6 +77,7 @@ class Feed {
     std::optional<model::Attributes> row;
   };
   eventlog::Offset Append(int32_t partition, const std::string& key, const model::LogBody& body);
+  eventlog::Offset PutTo(const eventlog::TopicPartition& at, std::string key, std::string value);
 
   const int32_t partitions_;
   std::unique_ptr<eventlog::MemoryLog> memory_;
@@ -93,8 +98,13 @@ struct Received {
     bool left_view = false;
     model::Level level = model::Level::kUnspecified;
   };
+  struct Copy : Item {
+    int32_t partition = 0;
+    eventlog::Offset position = 0;
+  };
   std::vector<Item> events;
-  std::map<int32_t, eventlog::Offset> positions;
+  std::vector<Copy> copies;  // ahead of the order
+  std::map<int32_t, eventlog::Offset> positions, urgent_positions;
   bool progress = false;
   std::string token;
   absl::Time complete_until = absl::InfinitePast();

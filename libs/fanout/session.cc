@@ -1,6 +1,7 @@
 #include "libs/fanout/session.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -105,12 +106,14 @@ absl::StatusOr<std::unique_ptr<Session>> Session::ResumeAt(Dispatcher* dispatche
   }
   std::unique_ptr<Session> session(
       new Session(dispatcher, clock, sealer, options, std::move(filter_class), filter_fingerprint));
+  if (options.urgent) session->urgent_ = UrgentPlace(dispatcher, cursor.urgent_offsets);
   session->Begin(std::move(positions), std::vector<eventlog::Offset>(Index(dispatcher->partitions()), -1));
   return session;
 }
 
 void Session::Begin(std::vector<PartitionPosition> positions, std::vector<eventlog::Offset> bootstrap_end) {
   started_at_ = clock_->TimeNow();
+  if (options_.urgent && !urgent_.on()) urgent_ = UrgentPlace(dispatcher_, {});
   positions_ = std::move(positions);
   bootstrap_end_ = std::move(bootstrap_end);
   for (const PartitionPosition& position : positions_) told_.push_back(position.offset);
@@ -126,9 +129,10 @@ absl::StatusOr<Session::Message> Session::Next() {
   } else {
     HUB_RETURN_IF_ERROR(Gather(&message));
   }
+  if (urgent_.on()) GatherUrgent(&message);
   flowing_ |= message.events > 0;
   const bool due = now - progress_sent_at_ >= (flowing_ ? options_.progress_interval : options_.idle_progress_interval);
-  if (message.events == 0 && !due) return message;
+  if (message.events == 0 && message.copies == 0 && !due) return message;
   if (due) {
     progress_sent_at_ = now;
     flowing_ = false;
@@ -139,7 +143,8 @@ absl::StatusOr<Session::Message> Session::Next() {
   message.bytes += trailer->size();
   message.slices.push_back({trailer, *trailer});
   events_sent_ += static_cast<uint64_t>(message.events);
-  unacked_.Sent(message.events > 0 ? message.bytes : 0, PresentCursor(), now);
+  const bool bare = message.events == 0 && message.copies == 0;
+  unacked_.Sent(bare ? 0 : message.bytes, PresentCursor(), now, message.copies > 0);
   return message;
 }
 
@@ -178,6 +183,17 @@ size_t Session::MessageBytes() const {
   return std::min(options_.message_bytes_max, std::max(kMessageBytesMin, unacked_.window().bytes() / 16));
 }
 
+// After the events of the message: what they bring in its order needs no copy.
+void Session::GatherUrgent(Message* message) {
+  if (RecordsBehind() == 0) return urgent_.MoveOn();
+  if (unacked_.bytes() >= unacked_.window().bytes() + kUrgentBeyondWindow) return;
+  UrgentCopies copies = urgent_.Gather(class_, positions_, kUrgentBytesMax);
+  message->bytes += copies.bytes;
+  message->copies = static_cast<int>(copies.slices.size());
+  message->slices.insert(message->slices.begin(), std::make_move_iterator(copies.slices.begin()),
+                         std::make_move_iterator(copies.slices.end()));
+}
+
 absl::StatusOr<Chunk> Session::ReadPartition(int32_t partition, size_t bytes_max) {
   const PartitionPosition& from = positions_[Index(partition)];
   eventlog::Offset& bootstrap_end = bootstrap_end_[Index(partition)];
@@ -211,18 +227,20 @@ std::string Session::Trailer(bool progress) {
     told_[p] = positions_[p].offset;
     trailer.positions.emplace_back(static_cast<int32_t>(p), positions_[p].offset);
   }
+  urgent_.Tell(&trailer);
   if (progress) {
     trailer.token = Token();
     trailer.complete_until = complete_until;
     trailer.records_behind = RecordsBehind();
     trailer.hub_time = clock_->TimeNow();
-  } else if (trailer.positions.empty()) {
+  } else if (trailer.positions.empty() && trailer.urgent_positions.empty()) {
     return "";
   }
   return wire::EncodeBatchTrailer(trailer);
 }
 
-absl::Status Session::OnAck(const std::map<int32_t, eventlog::Offset>& positions) {
+absl::Status Session::OnAck(const std::map<int32_t, eventlog::Offset>& positions,
+                            const std::map<int32_t, eventlog::Offset>& urgent_positions) {
   for (const auto& [partition, offset] : positions) {
     if (partition < 0 || partition >= dispatcher_->partitions()) {
       return absl::InvalidArgumentError(absl::StrCat("ack.positions: no partition ", partition));
@@ -231,6 +249,8 @@ absl::Status Session::OnAck(const std::map<int32_t, eventlog::Offset>& positions
       return absl::InvalidArgumentError(absl::StrCat("ack.positions[", partition, "]: ahead of what was sent"));
     }
   }
+  if (absl::Status urgent = urgent_.Check(urgent_positions); !urgent.ok()) return urgent;
+  urgent_.Take(urgent_positions);
   for (const auto& [partition, offset] : positions) {
     eventlog::Offset& acked = acked_.try_emplace(partition, offset).first->second;
     acked = std::max(acked, offset);
@@ -240,7 +260,7 @@ absl::Status Session::OnAck(const std::map<int32_t, eventlog::Offset>& positions
   std::vector<eventlog::Offset> safe;
   for (const wire::CursorPosition& start : unacked_.acked().positions) safe.push_back(start.offset);
   for (const auto& [partition, offset] : acked_) safe[Index(partition)] = std::max(safe[Index(partition)], offset);
-  unacked_.Acked(safe, clock_->Monotonic());
+  unacked_.Acked(safe, clock_->Monotonic(), urgent_.acked());
   return absl::OkStatus();
 }
 
@@ -258,6 +278,7 @@ void Session::RefreshTimes() {
 // log that is about now; for one that lags, the time of what it read last. Infinitely past while R9 forbids a token.
 wire::Cursor Session::PresentCursor() const {
   wire::Cursor cursor;
+  cursor.urgent_offsets = urgent_.next();
   cursor.filter_fingerprint = filter_fingerprint_;
   cursor.issued_at = Bootstrapping() ? absl::InfinitePast() : clock_->TimeNow();
   for (size_t p = 0; p < positions_.size(); ++p) {

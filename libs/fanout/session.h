@@ -17,6 +17,7 @@
 #include "libs/base/clock.h"
 #include "libs/fanout/dispatcher.h"
 #include "libs/fanout/unacked.h"
+#include "libs/fanout/urgent_place.h"
 #include "libs/wire/cursor_token.h"
 
 namespace hub::fanout {
@@ -30,6 +31,7 @@ struct SessionOptions {
   absl::Duration progress_interval = absl::Seconds(1);
   absl::Duration idle_progress_interval = absl::Seconds(5);
   absl::Duration window = absl::Hours(24 * 7);  // older tokens are refused: compaction may have removed what they need
+  bool urgent = false;                          // copies of urgent events ahead of the order while it lags
 };
 
 enum class SessionStart { kNow, kEarliest };
@@ -57,26 +59,31 @@ class Session {
                                                            std::shared_ptr<FilterClass> filter_class,
                                                            uint64_t filter_fingerprint, const wire::Cursor& cursor);
 
-  // One message: event slices first, then a trailer with the positions that changed and, when due, progress. Empty: nothing to send now
+  // One message: copies of urgent events first if the session asked for them and is behind, event slices, then a trailer with the positions that changed and, when due, progress. Empty: nothing to send now
   // (a session far behind that matches little may have moved on all the same: ask again soon).
   // Progress is due `progress_interval` after the last while events flow, else after `idle_progress_interval`; it tells of the session's
   // own positions only. R9: a session that started below the compaction bound gives none before it has reached the log's end as that
   // was when it read the last record from there; until then it is shown silent states, too, which may be all that compaction left of an
   // indicator. What it can't be shown is that a row left the view, if compaction takes the event that said so after the session passed
   // the one before; the client of a hub older than the window starts from a snapshot.
+  // Copies go out although the window is full, up to kUrgentBeyondWindow bytes beyond it and one message's worth of them.
   // Errors end the stream (kCursorTooOld, kLogChanged; Unavailable: the log is away); what was gathered before one still goes out.
+  static constexpr size_t kUrgentBytesMax = 16 * 1024;  // of copies in one message; the others go with the next
+  static constexpr size_t kUrgentBeyondWindow = 16 * 1024;
   struct Message {
     std::vector<Slice> slices;
     size_t bytes = 0;
     int events = 0;
     bool drained = false;  // it holds all that there was
+    int copies = 0;  // of urgent events, besides
     bool empty() const { return slices.empty(); }
   };
   absl::StatusOr<Message> Next();
 
-  // Positions the client has made safe; cumulative. InvalidArgument: ahead of what was sent, or not a partition. Going backwards is
-  // ignored.
-  absl::Status OnAck(const std::map<int32_t, eventlog::Offset>& positions);
+  // Positions the client has made safe, and of the urgent lane; cumulative. InvalidArgument: ahead of what was sent, or not a partition.
+  // Going backwards is ignored.
+  absl::Status OnAck(const std::map<int32_t, eventlog::Offset>& positions,
+                     const std::map<int32_t, eventlog::Offset>& urgent_positions = {});
 
   // Token of the present send position (what has been handed to Next's caller), for Opened and Drain. Empty while R9 forbids one.
   std::string Token() const;
@@ -102,6 +109,7 @@ class Session {
   void Begin(std::vector<PartitionPosition> positions, std::vector<eventlog::Offset> bootstrap_end);
   absl::Status Gather(Message* message);
   size_t MessageBytes() const;
+  void GatherUrgent(Message* message);
   absl::StatusOr<Chunk> ReadPartition(int32_t partition, size_t bytes_max);
   bool Bootstrapping() const;
   void RefreshTimes();
@@ -121,6 +129,7 @@ class Session {
   // R9, per partition: no progress before this offset; -1 when the session started above the compaction bound.
   std::vector<eventlog::Offset> bootstrap_end_;
   absl::Time started_at_ = absl::InfinitePast();
+  UrgentPlace urgent_;
   UnackedWindow unacked_;
   std::map<int32_t, eventlog::Offset> acked_;
   absl::Time acked_at_ = absl::InfinitePast();

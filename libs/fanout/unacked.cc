@@ -7,7 +7,7 @@ namespace hub::fanout {
 
 UnackedWindow::UnackedWindow(size_t bytes_max, wire::Cursor start) : window_(bytes_max), acked_(std::move(start)) {}
 
-void UnackedWindow::Sent(size_t bytes, wire::Cursor cursor, absl::Duration now) {
+void UnackedWindow::Sent(size_t bytes, wire::Cursor cursor, absl::Duration now, bool copies) {
   bytes_ += bytes;
   if (full() && !was_full_) {
     was_full_ = true;
@@ -18,27 +18,32 @@ void UnackedWindow::Sent(size_t bytes, wire::Cursor cursor, absl::Duration now) 
     if (!entries_.empty() && entries_.back().bytes == 0) {
       entries_.back().cursor = std::move(cursor);
     } else if (entries_.size() < kEntriesMax) {
-      entries_.push_back({0, std::move(cursor), now, acknowledged_});
+      entries_.push_back({0, std::move(cursor), now, acknowledged_, false});
     }
     return;
   }
   if (!entries_.empty() && (entries_.size() >= kEntriesMax || entries_.back().bytes + bytes <= window_.bytes() / 16)) {
-    entries_.back() = {entries_.back().bytes + bytes, std::move(cursor), now, acknowledged_};
+    entries_.back() = {entries_.back().bytes + bytes, std::move(cursor), now, acknowledged_,
+                       entries_.back().copies || copies};
     return;
   }
-  entries_.push_back({bytes, std::move(cursor), now, acknowledged_});
+  entries_.push_back({bytes, std::move(cursor), now, acknowledged_, copies});
 }
 
-void UnackedWindow::Acked(const std::vector<eventlog::Offset>& positions, absl::Duration now) {
+void UnackedWindow::Acked(const std::vector<eventlog::Offset>& positions, absl::Duration now,
+                          const std::vector<eventlog::Offset>& urgent) {
   size_t released_bytes = 0;
   absl::Duration sent_at;
   size_t before = 0;
   while (!entries_.empty()) {
     Entry& oldest = entries_.front();
-    const bool released = std::all_of(oldest.cursor.positions.begin(), oldest.cursor.positions.end(),
-                                      [&](const wire::CursorPosition& position) {
-                                        return position.offset <= positions[static_cast<size_t>(position.partition)];
-                                      });
+    bool released = std::all_of(oldest.cursor.positions.begin(), oldest.cursor.positions.end(),
+                                [&](const wire::CursorPosition& position) {
+                                  return position.offset <= positions[static_cast<size_t>(position.partition)];
+                                });
+    for (size_t p = 0; oldest.copies && p < urgent.size(); ++p) {
+      released &= oldest.cursor.urgent_offsets[p] <= urgent[p];
+    }
     if (!released) break;
     if (oldest.bytes > 0) {
       sent_at = oldest.sent_at;

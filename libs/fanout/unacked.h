@@ -23,10 +23,12 @@ class UnackedWindow {
   // `bytes_max`: the client's limit of the window; entries are grouped to about a sixteenth of the window as it is.
   UnackedWindow(size_t bytes_max, wire::Cursor start);
 
-  // A message of `bytes` was sent at `now` (monotonic); `cursor` is the session's place after it.
-  void Sent(size_t bytes, wire::Cursor cursor, absl::Duration now);
-  // The client has made everything before `positions[p]` safe, for every partition p.
-  void Acked(const std::vector<eventlog::Offset>& positions, absl::Duration now);
+  // A message of `bytes` was sent at `now` (monotonic); `cursor` is the session's place after it. `copies`: urgent ones were in it.
+  void Sent(size_t bytes, wire::Cursor cursor, absl::Duration now, bool copies = false);
+  // The client has made everything before `positions[p]` safe, for every partition p, and of the urgent lane, if the session is in it,
+  // everything before `urgent[p]`: what had copies in it is released when both have passed.
+  void Acked(const std::vector<eventlog::Offset>& positions, absl::Duration now,
+             const std::vector<eventlog::Offset>& urgent = {});
 
   size_t bytes() const { return bytes_; }
   // No more may be sent. Never with nothing un-acknowledged, so one message always may go.
@@ -45,6 +47,7 @@ class UnackedWindow {
     // Of the newest message in it: when it was sent, and what had been acknowledged by then.
     absl::Duration sent_at;
     size_t acknowledged_before = 0;
+    bool copies = false;
   };
   AckWindow window_;
   std::deque<Entry> entries_;

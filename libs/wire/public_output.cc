@@ -219,12 +219,12 @@ std::string EncodeEventSlice(const model::Event& event, const AudienceSet& audie
   return Framed(api::SubscribeResponse::kEventsFieldNumber, message);
 }
 
-std::string EncodeUrgentSlice(const model::UrgentCopy& copy, int32_t partition, const AudienceSet& audiences,
-                              bool left_view) {
+std::string EncodeUrgentSlice(const model::Event& event, int32_t partition, int64_t position,
+                              const AudienceSet& audiences, bool left_view) {
   api::UrgentCopy message;
-  EventToProto(copy.event, left_view, message.mutable_event());
+  EventToProto(event, left_view, message.mutable_event());
   message.set_partition(partition);
-  message.set_position(copy.twin_offset);
+  message.set_position(position);
   Redact(audiences, &message);
   return Framed(api::SubscribeResponse::kUrgentFieldNumber, message);
 }

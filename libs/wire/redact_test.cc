@@ -166,8 +166,8 @@ model::Event SomeEvent() {
 }
 
 TEST_CASE("slices of a batch put end to end are one message", "[wire][slices]") {
-  std::string bytes = EncodeUrgentSlice({SomeEvent(), 44, 3}, 2, AudienceSet(), /*left_view=*/false);
-  bytes += EncodeUrgentSlice({SomeEvent(), 45, 3}, 2, AudienceSet(), /*left_view=*/true);
+  std::string bytes = EncodeUrgentSlice(SomeEvent(), 2, 44, AudienceSet(), /*left_view=*/false);
+  bytes += EncodeUrgentSlice(SomeEvent(), 2, 45, AudienceSet(), /*left_view=*/true);
   bytes += EncodeEventSlice(SomeEvent(), AudienceSet(), /*left_view=*/false);
   bytes += EncodeEventSlice(SomeEvent(), AudienceSet(), /*left_view=*/true);
   BatchTrailer trailer;

@@ -106,7 +106,7 @@ void ToProto(const model::Filter& filter, fraudhub::v1::Filter* out);
 // valid SubscribeResponse. `left_view`: key and version only.
 std::string EncodeEventSlice(const model::Event& event, const AudienceSet& audiences, bool left_view);
 // Likewise one element of SubscribeResponse.urgent: the event, and where it stands in its place.
-std::string EncodeUrgentSlice(const model::UrgentCopy& copy, int32_t partition, const AudienceSet& audiences,
+std::string EncodeUrgentSlice(const model::Event& event, int32_t partition, int64_t position, const AudienceSet& audiences,
                               bool left_view);
 // The rest of a batch: positions, and progress when `token` is not empty. Concatenate after the slices.
 struct BatchTrailer {

@@ -43,8 +43,9 @@ void FanoutApp::Stop() {
 
 void FanoutApp::Dispatch(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    if (dispatcher_.Step()) {
-      egress_->Wake(/*urgent=*/false);
+    bool urgent = false;
+    if (dispatcher_.Step(&urgent)) {
+      egress_->Wake(urgent);
     } else {
       dispatcher_.WaitForNews(kWaitMax);
     }

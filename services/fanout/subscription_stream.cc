@@ -123,9 +123,6 @@ absl::Status SubscriptionStream::Open(const v1::SubscribeOpen& open) {
   HUB_RETURN_IF_ERROR(CheckStart(open));
   HUB_ASSIGN_OR_RETURN(const size_t unacked_max, UnackedMax(open));
   HUB_ASSIGN_OR_RETURN(wanted_, ParseFilter(open));
-  if (open.urgent()) {
-    HUB_LOG_EVERY(60, INFO, "urgent_lane_not_served_yet", {{"stakeholder", caller_.stakeholder}});
-  }
   policy_ = context_->gate->policy();
   effective_ = wanted_.And(policy_->Entitlement(caller_));
   if (effective_.matches_nothing()) {
@@ -139,6 +136,7 @@ absl::Status SubscriptionStream::Open(const v1::SubscribeOpen& open) {
   fanout::SessionOptions options;
   options.stakeholder = caller_.stakeholder;
   options.unacked_bytes_max = unacked_max;
+  options.urgent = open.urgent();
   // A token is good for what was sent under it: rights that change the rows make it another filter.
   const uint64_t fingerprint = effective_.Fingerprint();
   if (open.from_case() == v1::SubscribeOpen::kToken) {
@@ -204,11 +202,13 @@ void SubscriptionStream::NoteReceipts() {
 }
 
 absl::Status SubscriptionStream::Acknowledge(const v1::SubscribeAck& ack) {
-  if (ack.positions_size() > context_->dispatcher->partitions()) {
+  const int partitions = context_->dispatcher->partitions();
+  if (ack.positions_size() > partitions || ack.urgent_positions_size() > partitions) {
     return absl::InvalidArgumentError("ack.positions: more than there are partitions");
   }
-  std::map<int32_t, eventlog::Offset> positions(ack.positions().begin(), ack.positions().end());
-  absl::Status taken = session_->OnAck(positions);
+  const std::map<int32_t, eventlog::Offset> positions(ack.positions().begin(), ack.positions().end());
+  const std::map<int32_t, eventlog::Offset> urgent(ack.urgent_positions().begin(), ack.urgent_positions().end());
+  absl::Status taken = session_->OnAck(positions, urgent);
   if (!taken.ok()) return taken;
   if (lease_ != nullptr) {
     if (const auto place = session_->AckedCursor()) lease_->Acked(*place);
