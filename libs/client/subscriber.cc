@@ -11,6 +11,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/log.h"
 #include "libs/base/status_macros.h"
+#include "libs/client/applied_ahead.h"
 #include "libs/client/duplex_call.h"
 #include "libs/client/retry_rule.h"
 #include "libs/client/seen_versions.h"
@@ -38,7 +39,7 @@ class Session {
   Session(const SubscriberOptions& options, const v1::Filter& filter, const SubscriberHandlers& handlers,
           Channels channels, std::stop_token stop)
       : options_(options), filter_(filter), handlers_(handlers), channels_(std::move(channels)),
-        stop_(std::move(stop)), backoff_(options.backoff_base, options.backoff_max, RandomSeed()), seen_(options.versions_max),
+        stop_(std::move(stop)), backoff_(options.backoff_base, options.backoff_max, RandomSeed()), seen_(options.versions_max), ahead_(options.ahead_max),
         token_(options.token) {}
 
   absl::Status Run() {
@@ -67,6 +68,8 @@ class Session {
     call.Start();
     call.Write(Open());
     acks_.clear();
+    urgent_acks_.clear();
+    passed_.clear();
     ack_batches_ = 0;
     ack_bytes_ = 0;
     last_ack_ = stream_started_ = clock_.Monotonic();
@@ -83,7 +86,7 @@ class Session {
       MaybeAck(&call);
       const absl::Duration quiet = clock_.Monotonic() - quiet_since;
       if (quiet > options_.silence_max) return absl::UnavailableError("the hub fell silent");
-      Wait(std::min(options_.silence_max - quiet, acks_.empty() ? options_.silence_max : kAckInterval) + absl::Milliseconds(1));
+      Wait(std::min(options_.silence_max - quiet, !AcksWait() ? options_.silence_max : kAckInterval) + absl::Milliseconds(1));
     }
     if (stop_.stop_requested() || !ended.ok()) {
       LastAck(&call);
@@ -99,6 +102,7 @@ class Session {
     v1::SubscribeOpen* open = request.mutable_open();
     *open->mutable_filter() = filter_;
     open->set_client_id(options_.client_id);
+    open->set_urgent(options_.urgent);
     const v1::StreamStart start = options_.from_earliest ? v1::STREAM_START_EARLIEST : v1::STREAM_START_NOW;
     if (!options_.cursor.empty()) {
       open->set_cursor(options_.cursor);
@@ -117,6 +121,14 @@ class Session {
       // The token of the start: a break before the first progress loses nothing either.
       if (token_.empty()) token_ = response.opened().token();
       if (handlers_.on_opened) handlers_.on_opened(response.opened());
+      Pass(response.opened().positions());
+    }
+    for (const v1::UrgentCopy& copy : response.urgent()) {
+      if (stop_.stop_requested()) return absl::OkStatus();
+      if (!HandleCopy(copy)) {
+        refused_here_ = true;
+        return absl::AbortedError("an event was not applied");
+      }
     }
     for (const v1::Event& event : response.events()) {
       if (stop_.stop_requested()) return absl::OkStatus();  // the rest comes again
@@ -125,11 +137,10 @@ class Session {
         return absl::AbortedError("an event was not applied");
       }
     }
-    for (const auto& [partition, position] : response.positions()) {
-      const auto [at, inserted] = acks_.try_emplace(partition, position);
-      at->second = std::max(at->second, position);
-    }
-    if (!response.positions().empty()) {
+    NoteAcks(response.positions(), &acks_);
+    NoteAcks(response.urgent_positions(), &urgent_acks_);
+    Pass(response.positions());
+    if (!response.positions().empty() || response.urgent_size() > 0) {
       ++ack_batches_;
       ack_bytes_ += response.ByteSizeLong();
     }
@@ -154,7 +165,7 @@ class Session {
   bool Handle(const v1::Event& event) {
     const std::string& id = event.indicator().indicator_id();
     const VersionStamp stamp = StampOf(event);
-    if (!seen_.IsNew(id, stamp)) return true;
+    if (!seen_.IsNew(id, stamp) || ahead_.Covers(id, stamp)) return true;
     if (handlers_.on_event && !handlers_.on_event(event)) return false;
     if (!seen_.Note(id, stamp)) {
       HUB_LOG_EVERY(60, WARN, "versions_full", {{"indicators", seen_.size()}, {"effect", "repeats of others are delivered again"}});
@@ -162,8 +173,35 @@ class Session {
     return true;
   }
 
+  // Ahead of the order. What the stream has passed, or can't be remembered, is left to the order.
+  bool HandleCopy(const v1::UrgentCopy& copy) {
+    const std::string& id = copy.event().indicator().indicator_id();
+    const VersionStamp stamp = StampOf(copy.event());
+    const auto passed = passed_.find(copy.partition());
+    if (passed != passed_.end() && copy.position() < passed->second) return true;
+    if (!seen_.IsNew(id, stamp) || ahead_.Covers(id, stamp) || !ahead_.CanNote(id)) return true;
+    if (!Handle(copy.event())) return false;
+    ahead_.Note(id, stamp, copy.partition(), copy.position());
+    return true;
+  }
+
+  void Pass(const google::protobuf::Map<int32_t, int64_t>& positions) {
+    for (const auto& [partition, position] : positions) {
+      passed_[partition] = position;
+      ahead_.Passed(partition, position);
+    }
+  }
+
+  static void NoteAcks(const google::protobuf::Map<int32_t, int64_t>& positions, std::map<int32_t, int64_t>* acks) {
+    for (const auto& [partition, position] : positions) {
+      const auto [at, inserted] = acks->try_emplace(partition, position);
+      at->second = std::max(at->second, position);
+    }
+  }
+
+  bool AcksWait() const { return !acks_.empty() || !urgent_acks_.empty(); }
   bool AckIsDue() const {
-    return !acks_.empty() &&
+    return AcksWait() &&
            (ack_batches_ >= kAckBatches || ack_bytes_ >= kAckBytes || clock_.Monotonic() >= last_ack_ + kAckInterval);
   }
 
@@ -174,8 +212,12 @@ class Session {
   void WriteAck(Call* call) {
     v1::SubscribeRequest request;
     for (const auto& [partition, position] : acks_) (*request.mutable_ack()->mutable_positions())[partition] = position;
+    for (const auto& [partition, position] : urgent_acks_) {
+      (*request.mutable_ack()->mutable_urgent_positions())[partition] = position;
+    }
     call->Write(std::move(request));
     acks_.clear();
+    urgent_acks_.clear();
     ack_batches_ = 0;
     ack_bytes_ = 0;
     last_ack_ = clock_.Monotonic();
@@ -184,7 +226,7 @@ class Session {
   // What was handled is confirmed before we go, if the hub listens; the write gets a moment to leave the machine.
   void LastAck(Call* call) {
     const absl::Duration deadline = clock_.Monotonic() + absl::Milliseconds(200);
-    while (!acks_.empty() && !call->closed() && clock_.Monotonic() < deadline) {
+    while (AcksWait() && !call->closed() && clock_.Monotonic() < deadline) {
       if (call->CanWrite()) {
         WriteAck(call);
       } else {
@@ -218,12 +260,14 @@ class Session {
   const base::RealClock clock_;
   Backoff backoff_;
   SeenVersions seen_;
+  AppliedAhead ahead_;
+  std::map<int32_t, int64_t> passed_;  // this stream's positions
   // Invariant: everything before token_ has been handled.
   std::string token_;
   absl::Duration reconnect_after_;
   absl::Duration stream_started_;
   bool refused_here_ = false;        // a handler of ours ended the stream
-  std::map<int32_t, int64_t> acks_;  // handled, not acknowledged
+  std::map<int32_t, int64_t> acks_, urgent_acks_;  // handled, not acknowledged
   int ack_batches_ = 0;
   size_t ack_bytes_ = 0;
   absl::Duration last_ack_;

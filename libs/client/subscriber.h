@@ -4,6 +4,10 @@
 // the version rule says are old are dropped before the handler (bound: one version stamp of about 60 bytes per indicator in view;
 // beyond `versions_max` it stops dropping for further indicators and says so in the log: at-least-once remains). An indicator that
 // left the view keeps its stamp, so that a late repeat doesn't bring it back.
+//
+// Urgent events (corrections, flags to VERY_HIGH) may be handled ahead of the order while the stream is behind; older events of the same
+// indicator are dropped until the stream has passed them. Whoever keeps what on_event told beyond the life of Run keeps its version with
+// it and applies what is greater: after a restart older events of an indicator may come once more.
 // Thread safety: plain function; several may run at once.
 #pragma once
 
@@ -33,6 +37,8 @@ struct SubscriberOptions {
                                  // one was acknowledged
   std::string client_id;
   size_t versions_max = 20'000'000;
+  bool urgent = true;           // ask for urgent events ahead of the order
+  size_t ahead_max = 100'000;   // indicators applied ahead at a time, about 200 bytes each; beyond it copies wait for their order
   absl::Duration silence_max = absl::Seconds(15);  // nothing heard so long: reconnect
   absl::Duration backoff_base = absl::Milliseconds(200);
   absl::Duration backoff_max = absl::Seconds(30);
