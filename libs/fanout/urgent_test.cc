@@ -171,6 +171,7 @@ TEST_CASE("a copy waits for its event, and not for ever", "[fanout][urgent]") {
     urgent.urgent = true;
     REQUIRE(hub.feed.Put(0, urgent) == next);
     hub.feed.PutCopy(0, urgent, next);
+    hub.feed.clock.Advance(absl::Milliseconds(200));
     kit::Drain(hub.dispatcher.get());
     const Received message = kit::NextOf(hub.session.get());
     REQUIRE(message.copies.size() == 1);

@@ -20,6 +20,7 @@ enum class Bug {
   kWithdrawalDropped,     // a reader that lags never sees withdrawals
   kLeftViewForgotten,     // events lose the attributes before them
   kFencedRecordBelieved,  // readers see a zombie's records under the term in force
+  kFencedCopyBelieved,    // a zombie's urgent copy passes for one of an event in force
   kStateNotRepaired,      // silent states never reach the log, so counters and displaced keys stay wrong
 };
 

@@ -56,6 +56,9 @@ void RunSeeds(uint64_t from, uint64_t to) {
                              "resumed",
                              "message lost",
                              "record fenced",
+                             "urgent copy",
+                             "urgent copy applied ahead",
+                             "fenced copy",
                              "conflict"}) {
       INFO(name);
       CHECK(fired[name] > 0);
@@ -94,6 +97,9 @@ TEST_CASE("a forgotten LEFT_VIEW is found", "[simulation][planted]") {
 }
 TEST_CASE("a believed fenced record is found", "[simulation][planted]") {
   CHECK(FoundBy(Bug::kFencedRecordBelieved, 100) > 0);
+}
+TEST_CASE("a believed fenced urgent copy is found", "[simulation][planted]") {
+  CHECK(FoundBy(Bug::kFencedCopyBelieved, 100) > 0);
 }
 TEST_CASE("states that never reach the log are found", "[simulation][planted]") {
   CHECK(FoundBy(Bug::kStateNotRepaired, 40) > 0);

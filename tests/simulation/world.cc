@@ -111,8 +111,12 @@ World::World(uint64_t seed, Bug bug)
   }
   swallow_ = swallow;
   LogView::Alter alter;
-  if (bug_ == Bug::kLeftViewForgotten || bug_ == Bug::kWithdrawalDropped || bug_ == Bug::kFencedRecordBelieved) {
+  if (bug_ == Bug::kFencedCopyBelieved || bug_ == Bug::kLeftViewForgotten || bug_ == Bug::kWithdrawalDropped ||
+      bug_ == Bug::kFencedRecordBelieved) {
     alter = [this](const eventlog::TopicPartition& at, eventlog::StoredRecord* record) {
+      if (bug_ == Bug::kFencedCopyBelieved) {
+        return at.topic != eventlog::kUrgentTopic || AlterUrgent(at.partition, record);
+      }
       if (at.topic != eventlog::kEventsTopic) return true;
       auto decoded = wire::DecodeRecord(record->value);
       if (!decoded.ok()) return true;

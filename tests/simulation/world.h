@@ -25,6 +25,7 @@
 #include "libs/registry/processor.h"
 #include "libs/store/database.h"
 #include "libs/wire/cursor_token.h"
+#include "libs/wire/wire.h"
 #include "tests/simulation/faulty_seams.h"
 
 namespace hub::simulation {
@@ -73,6 +74,9 @@ class World {
   void CheckProgress(Client* client);
   void Acknowledge(Client* client);
   void OnEvent(Client* client, absl::string_view bytes);
+  void OnCopy(Client* client, absl::string_view bytes);
+  void CopyFenced(int32_t partition, const eventlog::StoredRecord& record, const wire::DecodedRecord& decoded);
+  bool AlterUrgent(int32_t partition, eventlog::StoredRecord* record);
   void Observe();
   void Quiesce();
   std::string Check();
@@ -120,6 +124,8 @@ class World {
   std::vector<eventlog::Offset> observed_;
   std::vector<uint64_t> term_in_force_;
   std::map<int32_t, uint64_t> highest_owner_term_;
+  std::map<int32_t, std::pair<eventlog::Offset, uint64_t>>
+      urgent_twin_;  // the newest urgent event in force, and its term
 
   std::map<std::string, int> fired_, pairs_;
   std::string failure_;
@@ -160,12 +166,13 @@ struct World::Client {
   std::vector<size_t> judged;               // of events_, per partition
   bool stalled = false;
   bool sees_all = false;
+  bool urgent = false;  // asks for copies ahead of the order
   struct Held {
     model::VersionStamp stamp;
     bool held = false;
   };
   std::map<std::string, Held> view;  // by indicator id
-  std::map<int32_t, eventlog::Offset> unacked;
+  std::map<int32_t, eventlog::Offset> unacked, urgent_unacked;
 };
 
 struct World::Submitted {

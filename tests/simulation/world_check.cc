@@ -29,6 +29,7 @@ void World::Observe() {
       }
       if (term < in_force) {
         ++fired_["record fenced"];
+        CopyFenced(partition, record, *decoded);
         continue;
       }
       const model::IndicatorState* state = nullptr;
@@ -38,6 +39,7 @@ void World::Observe() {
         state = &event->state;
         reports_offset = event->reports_offset;
         is_event = true;
+        if (event->urgent) urgent_twin_[partition] = {record.offset, term};
       } else if (auto* update = std::get_if<model::StateUpdate>(&decoded->body)) {
         state = &update->state;
         reports_offset = update->reports_offset;

@@ -35,8 +35,11 @@ void World::AddClients() {
   };
   add("everything", {}, [](const model::Attributes&) { return true; });
   clients_.back()->sees_all = true;
+  add("everything, urgent ahead", {}, [](const model::Attributes&) { return true; });
+  clients_.back()->urgent = true;
   add("medium and up", {.level_min = Level::kMedium},
       [](const model::Attributes& a) { return a.level >= Level::kMedium; });
+  clients_.back()->urgent = true;
   add("high mobiles", {.types = {IdentifierType::kMobile}, .level_min = Level::kHigh},
       [](const model::Attributes& a) { return a.type == IdentifierType::kMobile && a.level >= Level::kHigh; });
   add("lea reasons", {.reasons = {Reason::kLeaReportedCybercrime}}, [](const model::Attributes& a) {
@@ -101,6 +104,7 @@ void World::OpenStream(Client* client) {
   options.message_bytes_max = 2000;
   options.unacked_bytes_max = 16 * 1024;
   options.window = kWindow;
+  options.urgent = client->urgent;
   options.idle_progress_interval = absl::Seconds(2);
   absl::StatusOr<std::unique_ptr<fanout::Session>> session = absl::NotFoundError("no token");
   if (!client->token.empty()) {
@@ -132,6 +136,7 @@ void World::OpenStream(Client* client) {
   }
   if (client->session == nullptr) return;
   client->unacked.clear();
+  client->urgent_unacked.clear();
   client->positions.clear();
   client->judged.assign(kPartitions, 0);
   for (const fanout::PartitionPosition& position : client->session->positions())
@@ -227,6 +232,8 @@ void World::StepClient(Client* client) {
   }
   fraudhub::v1::SubscribeResponse response;
   if (!response.ParseFromString(bytes)) return Fail("a batch doesn't parse");
+  for (const auto& copy : response.urgent()) OnCopy(client, copy.SerializeAsString());
+  for (const auto& [partition, offset] : response.urgent_positions()) client->urgent_unacked[partition] = offset;
   for (const auto& event : response.events()) OnEvent(client, event.SerializeAsString());
   for (const auto& [partition, offset] : response.positions()) {
     eventlog::Offset& told = client->positions[static_cast<size_t>(partition)];
@@ -259,7 +266,7 @@ void World::CheckProgress(Client* client) {
 }
 
 void World::Acknowledge(Client* client) {
-  if (absl::Status status = client->session->OnAck(client->unacked); !status.ok()) {
+  if (absl::Status status = client->session->OnAck(client->unacked, client->urgent_unacked); !status.ok()) {
     Fail(absl::StrCat("ack: ", status.message()));
   }
 }
