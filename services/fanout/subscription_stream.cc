@@ -310,7 +310,11 @@ std::vector<rpc::EgressSlice> SubscriptionStream::Farewell(rpc::EgressEnd why) {
     rpc::ToProto(absl::ZeroDuration(), response.mutable_drain()->mutable_reconnect_after());
     return {Owned(response.SerializeAsString())};
   }
-  const absl::Duration spread = std::max(absl::Seconds(1), kReconnectPerStream * context_->egress->streams());
+  int streams = 0;
+  if (context_->streams_at_drain->compare_exchange_strong(streams, context_->egress->streams())) {
+    streams = context_->streams_at_drain->load();
+  }
+  const absl::Duration spread = std::max(absl::Seconds(1), kReconnectPerStream * streams);
   // By the client's name rather than by chance: the same every time it happens.
   const double share =
       static_cast<double>(

@@ -3,6 +3,7 @@
 // Thread safety: as rpc::EgressSource: one egress thread.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +40,8 @@ struct StreamContext {
   mutable base::Counter opened;
   mutable base::Counter resumed;
   mutable base::Counter events;
+  // How many streams there were at the first farewell: they all come back spread over the same time. 0: none yet.
+  std::shared_ptr<std::atomic<int>> streams_at_drain = std::make_shared<std::atomic<int>>(0);
 };
 
 class SubscriptionStream final : public rpc::EgressSource {
