@@ -99,6 +99,8 @@ class Swarm::Impl {
   void OnEvent(Member* member, const Told& told);
   void NoteCorrection(Member* member, KeyId key, const EventHead& head, bool held);
   void Acknowledge(Member* member);
+  // One costs the hub as much as a write: thousands of streams acknowledge more rarely.
+  absl::Duration AckInterval() const { return absl::Milliseconds(std::max<size_t>(500, members_.size())); }
   bool Settled() const;
   void CompareViews();
   absl::Status Verdict() const;
@@ -296,10 +298,7 @@ void Swarm::Impl::OnMessage(Member* member, absl::string_view bytes) {
   const absl::Duration now = clock_.Monotonic();
   if (checker_ != nullptr)
     checker_->OnMessage(member->number, message, bytes.size(), now, absl::ToUnixMicros(clock_.TimeNow()));
-  if (now - member->acked_at > absl::Milliseconds(500)) {
-    member->acked_at = now;
-    Acknowledge(member);
-  }
+  if (now - member->acked_at > AckInterval()) Acknowledge(member);
 }
 
 void Swarm::Impl::OnEvent(Member* member, const Told& told) {
@@ -333,6 +332,7 @@ void Swarm::Impl::NoteCorrection(Member* member, KeyId key, const EventHead& hea
 
 void Swarm::Impl::Acknowledge(Member* member) {
   if (member->stream == nullptr || member->receiver->positions().empty()) return;
+  member->acked_at = clock_.Monotonic();
   api::SubscribeRequest request;
   const Positions& positions = member->receiver->positions();
   const Positions& urgent = member->receiver->urgent_positions();
@@ -380,8 +380,7 @@ void Swarm::Impl::CompareViews() {
 void Swarm::Impl::TakeStorm() {
   const absl::Duration now = clock_.Monotonic();
   if (const int asked = storms_asked_.load(std::memory_order_relaxed); asked != storms_) {
-    storms_ = asked;
-    storm_live_ms_ = -1;
+    storms_ = asked, storm_live_ms_ = -1;
     storm_back_at_ = now + options_.storm_away;
     for (const auto& member : members_) {
       if (member->stream != nullptr) Break(member.get(), absl::UnavailableError("the storm"), absl::ZeroDuration());
@@ -431,7 +430,9 @@ absl::Status Swarm::Impl::Run() {
     if (checker_ != nullptr) checker_->OnTurn(now);
     if (now >= next_status) {
       next_status = now + absl::Milliseconds(500);
-      for (const auto& member : members_) Acknowledge(member.get());
+      for (const auto& member : members_) {
+        if (now - member->acked_at > AckInterval()) Acknowledge(member.get());
+      }
       WriteStatus();
       if (now - started_ >= options_.run_for) break;
       // Quiet: fix the auditor's positions once, then wait until everybody has passed them.

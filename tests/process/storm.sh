@@ -4,7 +4,7 @@
 #   tests/process/storm.sh [BIN] [--copies 1] [--away 10] [--rate 200] [--within 10]
 #
 #   BIN       folder of the binaries (default build/release/bin)
-#   --copies  streams of each of the 560 stakeholders; 9 make 5,000
+#   --copies  streams of each of the 560 stakeholders; 9 make 5,000 (then --rate 20 --within 60: each stream has a view of its own)
 #   --away    seconds until they come back
 #   --rate    reports per second, throughout
 #   --within  seconds, from coming back, until each stream has all that there was when it opened
@@ -52,7 +52,7 @@ of() { local value; value=$(in_file "$work/swarm.json" "$1"); echo "${value:-0}"
 swarm=$!
 keep_pid "$swarm"
 all_connected() { (($(of stakeholders) > 0 && $(of connected) == $(of stakeholders))); }
-until_true 180 "connected subscribers" all_connected
+until_true 300 "connected subscribers" all_connected
 total=$(of stakeholders)
 "$load" --server "${server%%,*}" --identity "$work/pki/$reporter" --reports 100000000 --batch 5 --in-flight 8 --rate "$rate" >"$work/load.json" 2>"$work/load.log" &
 load_pid=$!
