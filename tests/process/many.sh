@@ -50,7 +50,7 @@ keep_pid "$fanout_pid"
 until_true 60 "a fan-out that serves" grep -q ' hub_serves ' "$work/fanout.log"
 address=127.0.0.1:$(sed -n 's/.* hub_serves port=\([0-9]*\).*/\1/p' "$work/fanout.log")
 
-"$bin/hub-swarm" --server "$address" --identities "$work/pki" --policy "$policy" --stakeholders "${#judges[@]}" --until-quiet 3 \
+"$bin/hub-swarm" --server "$address" --identities "$work/pki" --policy "$policy" --stakeholders "${#judges[@]}" --check --until-quiet 3 \
   --status-file "$work/swarm.json" >"$work/swarm.out" 2>&1 &
 swarm_pid=$!
 keep_pid "$swarm_pid"
