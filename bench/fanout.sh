@@ -24,7 +24,7 @@ line_of() { # FILE SED-PATTERN PID
   done
   echo "$found"
 }
-start_server() { # NAME ADDRESS-PATTERN COMMAND...
+start_one() { # NAME ADDRESS-PATTERN COMMAND...
   local name=$1 pattern=$2
   shift 2
   [[ -z ${leg_pid[$name]:-} ]] || return 0
@@ -33,7 +33,7 @@ start_server() { # NAME ADDRESS-PATTERN COMMAND...
   servers+=("$!")
   leg_address[$name]=127.0.0.1:$(line_of "$work/$name.log" "$pattern" "$!")
 }
-stop_server() { # NAME
+stop_one() { # NAME
   local pid=${leg_pid[$1]:-} kept=() other
   [[ -n $pid ]] || return 0
   kill -TERM "$pid" && wait "$pid" || true
@@ -41,15 +41,15 @@ stop_server() { # NAME
   for other in "${servers[@]}"; do [[ $other == "$pid" ]] || kept+=("$other"); done
   servers=("${kept[@]}")
 }
-start_raw() { start_server raw 's/^port=//p' "$bin/bench_raw_server" --batch 128; }
+start_raw() { start_one raw 's/^port=//p' "$bin/bench_raw_server" --batch 128; }
 start_nats() {
   command -v nats-server >/dev/null || { echo "bench/run.sh: no nats-server (deploy/packages.sh --bench)" >&2; exit 1; }
-  start_server nats 's/.*Listening for client connections on 127.0.0.1:\([0-9]*\).*/\1/p' nats-server -a 127.0.0.1 -p -1
+  start_one nats 's/.*Listening for client connections on 127.0.0.1:\([0-9]*\).*/\1/p' nats-server -a 127.0.0.1 -p -1
 }
 start_redis() {
   command -v redis-server >/dev/null || { echo "bench/run.sh: no redis-server (deploy/packages.sh --bench)" >&2; exit 1; }
   local port=$((20000 + RANDOM % 10000))
-  start_server redis "s/.*Ready to accept connections.*/$port/p" redis-server --port "$port" --bind 127.0.0.1 --save "" --appendonly no
+  start_one redis "s/.*Ready to accept connections.*/$port/p" redis-server --port "$port" --bind 127.0.0.1 --save "" --appendonly no
 }
 # A hub-fanout of its own, with its own topics. NAME also names its log.
 start_fanout() { # NAME clear|mtls [--set SETTING]...
@@ -69,7 +69,7 @@ start_fanout() { # NAME clear|mtls [--set SETTING]...
     more=(--set "listen.identity_dir=$work/fanout-pki/server")
     leg_more[$name]+=" --identity $work/fanout-pki/bench/main"
   fi
-  start_server "$name" 's/.*hub_serves port=\([0-9]*\).*/\1/p' "$bin/hub-fanout" --config deploy/config/hub.textproto --set policy_file=bench/fanout/policy.textproto \
+  start_one "$name" 's/.*hub_serves port=\([0-9]*\).*/\1/p' "$bin/hub-fanout" --config deploy/config/hub.textproto --set policy_file=bench/fanout/policy.textproto \
     --set "data_dir=$work/$name" --set "key_dir=$work/fanout-keys" --set listen.address=127.0.0.1:0 --set listen.ops_address=127.0.0.1:0 \
     --set log.kind=kafka --set "log.kafka_bootstrap=$broker" --set "log.kafka_topic_prefix=$prefix" --set fanout.streams_max=6000 "${more[@]}" "$@"
 }
@@ -183,7 +183,7 @@ p5() {
       for count in 600 5000; do
         start_fanout "idle-$way-$count" "$way"
         leg P5 "idle-$way-$count" hub --mode idle --seconds 1 --subscribers "$count"
-        stop_server "idle-$way-$count"
+        stop_one "idle-$way-$count"
       done
     done
   done
