@@ -143,19 +143,19 @@ paced_legs() { # ID SERVER...
 p2() {
   local nats redis tls p99
   begin P2
-  start_fanout clear clear && start_fanout mtls mtls
-  paced_legs P2 clear mtls
-  nats=$(ratios P2 clear nats server_cores)
-  redis=$(ratios P2 clear redis server_cores | median)
-  tls=$(ratios P2 mtls nats server_cores | median)
-  p99=$(middle P2 clear p99_ms)
-  verdict P2 cores "$(middle P2 clear server_cores)" "$(middle P2 nats server_cores)" "$nats" 0.45 "$(all_at_most "$(median <<<"$nats")" 0.45 "$redis" 0.45 "$tls" 0.9 "$p99" 30)" \
-    "\"peers\":\"nats-server; Redis\",\"redis_cores\":$(middle P2 redis server_cores),\"redis_ratio\":$redis,\"redis_goal\":0.45,\"mtls_cores\":$(middle P2 mtls server_cores),\"mtls_ratio\":$tls,\"mtls_goal\":0.9,\"p99\":$p99,\"p99_goal\":30,\"p50\":$(middle P2 clear p50_ms),\"mtls_p99\":$(middle P2 mtls p99_ms),\"nats_p99\":$(middle P2 nats p99_ms),\"redis_p99\":$(middle P2 redis p99_ms)"
+  start_fanout steady clear --set fanout.linger_min_ms=20 && start_fanout steady-mtls mtls --set fanout.linger_min_ms=20
+  paced_legs P2 steady steady-mtls
+  nats=$(ratios P2 steady nats server_cores)
+  redis=$(ratios P2 steady redis server_cores | median)
+  tls=$(ratios P2 steady-mtls nats server_cores | median)
+  p99=$(middle P2 steady p99_ms)
+  verdict P2 cores "$(middle P2 steady server_cores)" "$(middle P2 nats server_cores)" "$nats" 0.45 "$(all_at_most "$(median <<<"$nats")" 0.45 "$redis" 0.45 "$tls" 0.9 "$p99" 30)" \
+    "\"peers\":\"nats-server; Redis\",\"redis_cores\":$(middle P2 redis server_cores),\"redis_ratio\":$redis,\"redis_goal\":0.45,\"mtls_cores\":$(middle P2 steady-mtls server_cores),\"mtls_ratio\":$tls,\"mtls_goal\":0.9,\"p99\":$p99,\"p99_goal\":30,\"p50\":$(middle P2 steady p50_ms),\"mtls_p99\":$(middle P2 steady-mtls p99_ms),\"nats_p99\":$(middle P2 nats p99_ms),\"redis_p99\":$(middle P2 redis p99_ms)"
 }
 p3() {
   local nats redis
   begin P3
-  start_fanout eager clear --set fanout.linger_ms=1
+  start_fanout eager clear --set fanout.linger_core_percent=100
   paced_legs P3 eager
   nats=$(ratios P3 eager nats p99_ms)
   redis=$(ratios P3 eager redis p99_ms | median)
@@ -196,17 +196,17 @@ p5() {
 p6() {
   local pair live behind
   begin P6
-  start_fanout clear clear
+  start_fanout steady clear --set fanout.linger_min_ms=20
   # What those that catch up have before them.
-  leg P6-backlog clear hub --mode flood --events 60000 --subscribers 1
+  leg P6-backlog steady hub --mode flood --events 60000 --subscribers 1
   for ((pair = 1; pair <= pairs; ++pair)); do
-    leg P6 clear hub --mode paced --seconds "$paced_seconds" --urgent-rate 50 --urgent --subscribers 620 --behind 20
+    leg P6 steady hub --mode paced --seconds "$paced_seconds" --urgent-rate 50 --urgent --subscribers 620 --behind 20
   done
-  live=$(figures P6 clear urgent_p99_ms) behind=$(middle P6 clear behind_p99_ms)
+  live=$(figures P6 steady urgent_p99_ms) behind=$(middle P6 steady behind_p99_ms)
   # Where nobody sends copies, nobody got one: a miss.
-  [[ $(middle P6 clear behind_copies) != 0 ]] || behind=-1
+  [[ $(middle P6 steady behind_copies) != 0 ]] || behind=-1
   verdict P6 "ms p99" "$(median <<<"$live")" 0 "$live" 10 "$([[ $behind == -1 ]] && echo false || all_at_most "$(median <<<"$live")" 10 "$behind" 100)" \
-    "\"catchup_p99\":$behind,\"catchup_goal\":100,\"catchup_copies\":$(middle P6 clear behind_copies),\"ordinary_p99\":$(middle P6 clear p99_ms),\"cores\":$(middle P6 clear server_cores)"
+    "\"catchup_p99\":$behind,\"catchup_goal\":100,\"catchup_copies\":$(middle P6 steady behind_copies),\"ordinary_p99\":$(middle P6 steady p99_ms),\"cores\":$(middle P6 steady server_cores)"
 }
 p12() {
   local pair way ratio
