@@ -8,6 +8,7 @@
 #           owner    SIGSTOP of a registry for --seconds (70) under import, another takes over, SIGCONT; with compaction that doesn't wait
 #           broker   the brokers stopped for --seconds (60); lookups and streams go on, ingest refuses
 #           disk     a registry's disk deleted
+#           network  delay, little bandwidth, silence and resets between the subscribers and the hub, --times (12) of them drawn by --seed
 #           random   --times (20) harms drawn by --seed: kill -9, SIGSTOP of 1 and 12 s, a broker stopped and started
 #   BIN     folder of the binaries (default build/release/bin)
 #   --rows  of each file; files follow each other, and go on until --min-rows were acknowledged

@@ -229,3 +229,11 @@ settled_digest() {
   echo "$last"
 }
 row() { printf '  %-44s %s\n' "$@"; }
+# What the checker of a swarm's streams counted (bench/swarm/checker.h), from its status file.
+swarm_check_rows() { # FILE
+  row "streams checked: tested" "$(sed -n 's/.*"tested":{\([^}]*\)}.*/\1/p' "$1" | tr -d '"')"
+  row "broken" "$(sed -n 's/.*"broken":{\([^}]*\)}.*/\1/p' "$1" | tr -d '"')"
+  row "resumed, elsewhere, resent, not judged" "$(in_file "$1" resumed), $(in_file "$1" resumed_elsewhere), $(in_file "$1" resent), $(in_file "$1" not_judged)"
+  row "catch-up bytes, snapshots, urgent copies" "$(in_file "$1" catchup_bytes), $(in_file "$1" snapshots), $(in_file "$1" urgent_copies)"
+  row "ms: age p99.9 of live, live again p50, max" "$(in_file "$1" staleness_p999_ms), $(in_file "$1" recovery_p50_ms), $(in_file "$1" recovery_max_ms)"
+}

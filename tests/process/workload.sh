@@ -75,7 +75,7 @@ workload_import() {
 connected() { in_file "$work/swarm.json" connected; }
 delivered() { in_file "$work/swarm.json" deliveries; }
 all_connected() { [[ $(connected) == "$subscribers" ]]; }
-# Identities, the hub, its listeners, and the import.
+# Identities, the hub, its listeners, and the import. `before_swarm`, if the script has one, may set swarm_server, where they connect.
 workload_start() { # STAKEHOLDER/PRINCIPAL...: identities besides
   local slices=()
   if ((subscribers < 560)); then
@@ -86,7 +86,9 @@ workload_start() { # STAKEHOLDER/PRINCIPAL...: identities besides
   fi
   make_identities "${members[@]}" "${reporters[@]}" dot-diu/analyst-1 dot-diu/analyst-2 "$@"
   start_hub
-  "$bin/hub-swarm" --server "$stream_server" --identities "$work/pki" --policy "$policy" "${slices[@]}" --stakeholders "$subscribers" \
+  local swarm_server=$stream_server
+  ! declare -F before_swarm >/dev/null || before_swarm
+  "$bin/hub-swarm" --server "$swarm_server" --identities "$work/pki" --policy "$policy" "${slices[@]}" --stakeholders "$subscribers" \
     --seed "$seed" --check --require "$must_be_tested" "${swarm_options[@]}" --status-file "$work/swarm.json" >"$work/swarm.log" 2>&1 &
   swarm=$!
   keep_pid "$swarm"
@@ -106,13 +108,6 @@ workload_quiet() {
   came=$(delivered)
   pause 2
   all_connected && [[ $came == "$before" ]]
-}
-# What the checker of the streams counted.
-workload_check() {
-  row "streams checked: tested" "$(sed -n 's/.*"tested":{\([^}]*\)}.*/\1/p' "$work/swarm.json" | tr -d '"')"
-  row "broken" "$(sed -n 's/.*"broken":{\([^}]*\)}.*/\1/p' "$work/swarm.json")"
-  row "resumed, elsewhere, resent, not judged" "$(in_file "$work/swarm.json" resumed), $(in_file "$work/swarm.json" resumed_elsewhere), $(in_file "$work/swarm.json" resent), $(in_file "$work/swarm.json" not_judged)"
-  row "catch-up bytes, snapshots, urgent copies" "$(in_file "$work/swarm.json" catchup_bytes), $(in_file "$work/swarm.json" snapshots), $(in_file "$work/swarm.json" urgent_copies)"
 }
 # No more files; waits for those on their way.
 workload_finish() {
@@ -179,7 +174,7 @@ workload_judge() {
   row "rows once more: asked about, DUPLICATE" "$asked, $duplicates"
   row "subscribers: reconnects, duplicates dropped" "$(in_file "$work/swarm.json" reconnects), $(in_file "$work/swarm.json" duplicates)"
   row "views equal" "$equal of $compared"
-  workload_check
+  swarm_check_rows "$work/swarm.json"
   ((views == 0)) || { cat "$work/swarm.log" >&2; fail "views differ"; }
   [[ $compared == "$subscribers" && $equal == "$compared" ]] || fail "not every view was compared and equal"
   [[ $reports == "$must_count" ]] || fail "$must_count reports must count, $reports do"

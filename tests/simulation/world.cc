@@ -303,6 +303,7 @@ void World::Harm() {
   const auto node = [this] { return nodes_[static_cast<size_t>(Draw(kNodes))].get(); };
   const std::vector<Fault> faults = {
       {"reconnect", 8, [&] { return client()->session.reset(), true; }},
+      {"client crashed", 4, [&] { return CrashClient(client()), true; }},
       {"stall", 6,
        [&] {
          Client* stalled = client();

@@ -65,11 +65,14 @@ class World {
   void RestartNode(Node* node);
   void DrainNode(Node* node);
   void StepNodes();
+  void CrashClient(Client* client);
   void ChangeRows(Client* client);
   void ChangeFields(Client* client);
   void StepClient(Client* client);
   void OpenStream(Client* client);
   void StartAfresh(Client* client, const fanout::SessionOptions& options, std::shared_ptr<fanout::FilterClass> joined);
+  void CheckForeignToken(const Client& client, const std::shared_ptr<fanout::FilterClass>& joined,
+                         fanout::SessionOptions options);
   void CheckStart(const Client& client, const std::string& token);
   void CheckProgress(Client* client);
   void Acknowledge(Client* client);
@@ -112,6 +115,7 @@ class World {
   std::map<std::string, Seen> truth_;
   // Every stamp that was ever in force, per indicator, with what it says.
   std::map<std::string, std::map<model::VersionStamp, model::Attributes>> accepted_;
+  std::map<std::string, std::map<model::VersionStamp, uint64_t>> report_counts_;  // likewise
   // The events among them, per partition, in order.
   struct Event {
     eventlog::Offset offset = 0;
@@ -172,6 +176,10 @@ struct World::Client {
     bool held = false;
   };
   std::map<std::string, Held> view;  // by indicator id
+  // As of its last acknowledgement.
+  std::map<std::string, Held> safe_view;
+  std::string safe_token;
+  uint64_t safe_filter = 0;
   std::map<int32_t, eventlog::Offset> unacked, urgent_unacked;
 };
 

@@ -50,6 +50,7 @@ void World::Observe() {
       if (seen.stamp.version != 0 && stamp <= seen.stamp) continue;
       const std::string id = model::IndicatorIdText(state->key);
       accepted_[id][stamp] = state->attributes;
+      report_counts_[id][stamp] = state->report_count;
       if (is_event) {
         events_[static_cast<size_t>(partition)].push_back(
             {record.offset, id, stamp, state->attributes, std::get<model::Event>(decoded->body).previous});

@@ -106,6 +106,7 @@ void World::OpenStream(Client* client) {
   options.window = kWindow;
   options.urgent = client->urgent;
   options.idle_progress_interval = absl::Seconds(2);
+  CheckForeignToken(*client, *joined, options);
   absl::StatusOr<std::unique_ptr<fanout::Session>> session = absl::NotFoundError("no token");
   if (!client->token.empty()) {
     std::string token = client->token;
@@ -157,6 +158,7 @@ void World::OpenStream(Client* client) {
 void World::StartAfresh(Client* client, const fanout::SessionOptions& options,
                         std::shared_ptr<fanout::FilterClass> joined) {
   client->token.clear();
+  client->safe_token.clear();
   client->view.clear();
   // Compaction keeps the last record of a key, which may be a silent state: from then on a fresh start needs a snapshot, here the
   // observer's.
@@ -182,6 +184,30 @@ void World::CheckStart(const Client& client, const std::string& token) {
   }
 }
 
+// Nobody goes on with a token of another's, whatever he tries.
+void World::CheckForeignToken(const Client& client, const std::shared_ptr<fanout::FilterClass>& joined,
+                              fanout::SessionOptions options) {
+  if (client.token.empty() || Draw(10) != 0) return;
+  options.stakeholder = "somebody else";
+  if (fanout::Session::Resume(client.node->dispatcher.get(), &clock_, &sealer_, options, joined,
+                              client.effective().Fingerprint(), client.token)
+          .ok()) {
+    Fail("a token of another's was taken");
+  }
+  ++fired_["foreign token"];
+}
+
+// Its process ends: what it had made safe is what it acknowledged last, and the hub knows from where to go on.
+void World::CrashClient(Client* client) {
+  if (client->session == nullptr || client->safe_token.empty()) return;
+  client->session.reset();
+  client->view = client->safe_view;
+  client->token = client->safe_token;
+  client->token_filter = client->safe_filter;
+  client->token_from = client->node;
+  ++fired_["from what was acknowledged"];
+}
+
 void World::OnEvent(Client* client, absl::string_view bytes) {
   fraudhub::v1::Event event;
   if (!event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return Fail("an event doesn't parse");
@@ -194,6 +220,10 @@ void World::OnEvent(Client* client, absl::string_view bytes) {
   if (!client->all_fields && (event.indicator().report_count() != 0 || event.indicator().independent_sources() != 0 ||
                               !event.indicator().operator_id().empty())) {
     return Fail("a field was delivered beyond the rights");
+  }
+  if (said != accepted.end() && !event.left_view() && client->all_fields &&
+      event.indicator().report_count() != report_counts_[id][stamp]) {
+    return Fail("a field is not what the log says");
   }
   Client::Held& held = client->view[id];
   if (held.stamp.version != 0 && stamp <= held.stamp) return;
@@ -213,6 +243,7 @@ void World::StepClient(Client* client) {
   auto message = client->session->Next();
   if (!message.ok()) {
     client->session.reset();
+    client->safe_token.clear();
     client->token.clear();  // CursorTooOld while reading: afresh
     client->view.clear();
     ++fired_["stream ended"];
@@ -267,8 +298,11 @@ void World::CheckProgress(Client* client) {
 
 void World::Acknowledge(Client* client) {
   if (absl::Status status = client->session->OnAck(client->unacked, client->urgent_unacked); !status.ok()) {
-    Fail(absl::StrCat("ack: ", status.message()));
+    return Fail(absl::StrCat("ack: ", status.message()));
   }
+  client->safe_token = client->session->AckedToken();
+  client->safe_filter = client->effective().Fingerprint();
+  client->safe_view = client->view;
 }
 
 }  // namespace hub::simulation
