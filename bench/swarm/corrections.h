@@ -30,22 +30,29 @@ class Corrections {
       it = seen_.end() - 1;
     }
     ++it->confirmed;
-    it->latency.Add(absl::Microseconds(absl::ToUnixMicros(now) - head.received_micros));
+    const absl::Duration took = absl::Microseconds(absl::ToUnixMicros(now) - head.received_micros);
+    it->latency.Add(took);
+    all_.Add(took);
   }
 
-  // JSON objects, oldest first, without the brackets.
+  // Members of a JSON object: all that were told since Clear, and the newest corrections, oldest first.
   std::string Report() const {
-    std::string text;
+    std::string text = absl::StrFormat(
+        "\"corrections_told\":%d,\"correction_p50_ms\":%.1f,\"correction_p999_ms\":%.1f,\"corrections\":[", all_.count(),
+        absl::ToDoubleMilliseconds(all_.Quantile(0.5)), absl::ToDoubleMilliseconds(all_.Quantile(0.999)));
     for (const Seen& seen : seen_) {
       absl::StrAppend(
-          &text, text.empty() ? "" : ",",
+          &text, &seen == &seen_.front() ? "" : ",",
           absl::StrFormat("{\"kind\":%d,\"held_by\":%d,\"confirmed\":%d,\"p50_ms\":%.1f,\"max_ms\":%.1f}", seen.kind,
                           seen.held_before, seen.confirmed, absl::ToDoubleMilliseconds(seen.latency.Quantile(0.5)),
                           absl::ToDoubleMilliseconds(seen.latency.max())));
     }
-    return text;
+    return text + "]";
   }
-  void Clear() { seen_.clear(); }
+  void Clear() {
+    seen_.clear();
+    all_.Clear();
+  }
 
  private:
   struct Seen {
@@ -57,6 +64,7 @@ class Corrections {
     Latency latency;      // accepted by the hub -> at the stakeholder
   };
   std::vector<Seen> seen_;
+  Latency all_;
 };
 
 }  // namespace hub::swarm

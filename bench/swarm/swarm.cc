@@ -132,7 +132,7 @@ class Swarm::Impl {
   absl::Duration last_event_;
   Positions settled_at_;  // the auditor's positions after its last event
   uint64_t deliveries_ = 0;
-  Latency latency_, correction_latency_;
+  Latency latency_;
   Corrections corrections_;
   int views_compared_ = 0, views_equal_ = 0;
   std::vector<std::string> unequal_;
@@ -323,7 +323,6 @@ void Swarm::Impl::OnEvent(Member* member, const Told& told) {
 
 void Swarm::Impl::NoteCorrection(Member* member, KeyId key, const EventHead& head, bool held) {
   if (!held || head.received_micros < started_micros_) return;
-  correction_latency_.Add(absl::Microseconds(absl::ToUnixMicros(clock_.TimeNow()) - head.received_micros));
   corrections_.Note(key, head, clock_.TimeNow(), [&] {
     return static_cast<int>(std::count_if(members_.begin(), members_.end(), [&](const auto& other) {
       return other.get() != member && !other->auditor && other->receiver->view().Holds(key);
@@ -406,7 +405,6 @@ absl::Status Swarm::Impl::Run() {
       figures_ = asked;
       opens_.Clear();
       latency_.Clear();
-      correction_latency_.Clear();
       corrections_.Clear();
     }
     TakeStorm();
@@ -490,14 +488,13 @@ std::string Swarm::Impl::Report() const {
   return absl::StrFormat(
       "{\"stakeholders\":%d,\"connected\":%d,\"indicators\":%d,\"deliveries\":%d,\"duplicates\":%d,\"reconnects\":%d,"
       "\"latency_ms\":{\"count\":%d,\"p50\":%.2f,\"p99\":%.2f,\"max\":%.2f},\"views_compared\":%d,\"views_equal\":%d,"
-      "\"cursors\":%d,\"cursors_resumed\":%d,\"figures\":%d,\"opened_without_token\":%d,\"storms\":%d,\"storm_live_ms\":%d,"
-      "\"opens_peak\":%d,\"corrections_told\":%d,\"correction_p50_ms\":%.1f,\"correction_p999_ms\":%.1f,\"corrections\":[%s]%s}",
+      "\"cursors\":%d,\"cursors_resumed\":%d,\"figures\":%d,\"opened_without_token\":%d,\"storms\":%d,"
+      "\"storm_live_ms\":%d,\"opens_peak\":%d,%s%s}",
       members_.empty() ? 0 : members_.size() - 1, Connected(), keys_.size(), deliveries_, duplicates, reconnects,
       latency_.count(), absl::ToDoubleMilliseconds(latency_.Quantile(0.5)),
       absl::ToDoubleMilliseconds(latency_.Quantile(0.99)), absl::ToDoubleMilliseconds(latency_.max()), views_compared_,
       views_equal_, cursors, cursors_resumed, figures_, without_token_, storms_, storm_live_ms_, opens_.most(),
-      correction_latency_.count(), absl::ToDoubleMilliseconds(correction_latency_.Quantile(0.5)),
-      absl::ToDoubleMilliseconds(correction_latency_.Quantile(0.999)), corrections_.Report(),
+      corrections_.Report(),
       checker_ == nullptr ? "" : absl::StrCat(",\"check\":", checker_->Report()));
 }
 

@@ -97,7 +97,10 @@ void World::OpenStream(Client* client) {
   fanout::Dispatcher* dispatcher = client->node->dispatcher.get();
   const model::Filter effective = client->effective();
   auto joined = dispatcher->Join(
-      effective, wire::AudienceSet({client->all_fields ? model::FieldAudience::kAnalyst : model::FieldAudience::kAll}));
+      effective, client->all_fields
+                     ? wire::AudienceSet({model::FieldAudience::kTelecom, model::FieldAudience::kLawEnforcement,
+                                          model::FieldAudience::kAnalyst})
+                     : wire::AudienceSet({model::FieldAudience::kAll}));
   if (!joined.ok()) return Fail(absl::StrCat("join: ", joined.status().message()));
   fanout::SessionOptions options;
   options.stakeholder = client->name;
