@@ -21,6 +21,7 @@
 #include "bench/swarm/endpoint.h"
 #include "bench/swarm/h2_stream.h"
 #include "bench/swarm/latency.h"
+#include "bench/swarm/member.h"
 #include "bench/swarm/mix.h"
 #include "bench/swarm/peak_rate.h"
 #include "bench/swarm/receiver.h"
@@ -39,39 +40,6 @@ namespace config = fraudhub::config::v1;
 constexpr char kPath[] = "/fraudhub.v1.SubscriptionService/Subscribe";
 constexpr int kConnectsPerTurn = 8;  // a storm of handshakes would measure itself
 constexpr int kConnectsPerTurnInStorm = 1000;
-
-struct Member {
-  const config::Stakeholder* stakeholder = nullptr;
-  api::Filter filter;
-  SslContext identity;
-  bool auditor = false;
-  size_t server = 0;   // the next to try
-  std::string cursor;  // empty: tokens
-  bool partial = false;  // it went on where another process was
-
-  std::unique_ptr<H2Stream> stream;
-  std::unique_ptr<Receiver> receiver;
-  int number = 0;             // the checker's
-  absl::Duration hint;        // of a drain
-  absl::Duration connect_at;  // monotonic, when there is no stream
-  absl::Duration acked_at;
-  bool waits_to_write = false;  // epoll is asked for it
-  bool opened = false;
-  bool ever_opened = false;
-  Positions start, goal;  // where the stream began, and where the log ended then
-  int attempts = 0;
-  uint64_t deliveries = 0, duplicates = 0, reconnects = 0;
-  std::string last_error;
-};
-
-// It has all that there was when it opened.
-bool IsLive(const Member& member) {
-  if (!member.opened) return false;
-  for (size_t p = 0; p < member.goal.size(); ++p) {
-    if (std::max(member.start.at(p), member.receiver->positions().at(p)) < member.goal.at(p)) return false;
-  }
-  return true;
-}
 
 bool IsWithdrawal(int kind) {
   return kind == api::EVENT_KIND_CLEARED || kind == api::EVENT_KIND_RETRACTED || kind == api::EVENT_KIND_RESCINDED ||

@@ -37,8 +37,7 @@ namespace {
 
 constexpr int kWorkers = 8;             // they wait for the disk (audit), not for the CPU
 constexpr size_t kWorkQueueMax = 4096;  // calls beyond are refused with a time to come back
-constexpr absl::Duration kRulesTimeout = absl::Seconds(10);  // for the first rules to be in force, for an ApplyRules
-constexpr absl::Duration kControlTimeout = absl::Seconds(10);
+constexpr absl::Duration kControlTimeout = absl::Seconds(10);  // for what others must take note of: the control topic, rules
 constexpr absl::Duration kStreamsWindow = absl::Seconds(2);  // farewells are paced over it
 constexpr absl::Duration kCallsGrace = absl::Seconds(3);     // for what is in flight then
 
@@ -300,7 +299,7 @@ class Impl final : public HubApp {
       fresh = fresh || range.end == 0;
     }
     registry_->Assign(all);
-    if (registry_->WaitForRules(kRulesTimeout)) return absl::OkStatus();
+    if (registry_->WaitForRules(kControlTimeout)) return absl::OkStatus();
     if (!fresh) {
       HUB_LOG(WARN, "registry_not_running_yet", {{"why", "it takes over or rebuilds; /readyz says when it is done"}});
       return absl::OkStatus();
@@ -330,7 +329,7 @@ class Impl final : public HubApp {
       return absl::FailedPreconditionError(
           absl::StrCat("version: want above ", state->rules->version, ", which is in force"));
     }
-    return control::PutRules(stores_.log.get(), config_.partitions, rules, kRulesTimeout);
+    return control::PutRules(stores_.log.get(), config_.partitions, rules, kControlTimeout);
   }
 
   absl::StatusOr<std::string> ApplyPolicy(uint64_t version, const std::string& text) {

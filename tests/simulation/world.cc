@@ -333,8 +333,8 @@ void World::Harm() {
        [&] {
          Observe();  // the observer must not lose what compaction removes
          // Its lag is days in the product: no node is so far behind that a record goes before the node has read it.
-         for (const auto& node : nodes_) {
-           while (node->dispatcher->Step()) {
+         for (const auto& reader : nodes_) {
+           while (reader->dispatcher->Step()) {
            }
          }
          log_->Clean();
