@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   app.add_option("--status-file", options.status_file, "JSON, rewritten twice a second");
   app.add_option("--seed", options.seed, "of reconnect pauses");
   app.add_flag("--snapshots", options.snapshots, "begin with a snapshot");
+  app.add_flag("--from-now", options.from_now, "only what happens from now on; views are not compared");
   app.add_flag("--urgent", options.urgent, "ask for urgent copies ahead of the order");
   app.add_flag("--check", options.check, "judge every stream, not only the views at the end");
   app.add_option("--cursor-percent", options.cursor_percent,

@@ -197,7 +197,9 @@ void Swarm::Impl::Connect(Member* member) {
   api::SubscribeRequest request;
   *request.mutable_open()->mutable_filter() = member->filter;
   const bool snapshot = options_.snapshots && !member->auditor;
-  const api::StreamStart start = snapshot ? api::STREAM_START_SNAPSHOT : api::STREAM_START_EARLIEST;
+  const api::StreamStart start = snapshot            ? api::STREAM_START_SNAPSHOT
+                                 : options_.from_now ? api::STREAM_START_NOW
+                                                     : api::STREAM_START_EARLIEST;
   if (!member->cursor.empty()) {
     request.mutable_open()->set_cursor(member->cursor);
     request.mutable_open()->set_cursor_start(start);
@@ -299,7 +301,8 @@ void Swarm::Impl::NoteCorrection(Member* member, KeyId key, const EventHead& hea
 }
 
 void Swarm::Impl::Acknowledge(Member* member) {
-  if (member->stream == nullptr || member->receiver->positions().empty()) return;
+  if (member->stream == nullptr) return;
+  if (member->receiver->positions().empty() && member->receiver->snapshot_parts() == 0) return;
   member->acked_at = clock_.Monotonic();
   api::SubscribeRequest request;
   const Positions& positions = member->receiver->positions();
@@ -417,7 +420,7 @@ absl::Status Swarm::Impl::Run() {
       }
     }
   }
-  CompareViews();
+  if (!options_.from_now) CompareViews();
   if (checker_ != nullptr) checker_->Finish();
   WriteStatus();
   return Verdict();

@@ -39,6 +39,7 @@ struct SwarmOptions {
   std::string status_file;                                // rewritten every half second: one JSON object
   uint64_t seed = 1;
   bool snapshots = false;  // begin with a snapshot rather than with all that the log holds
+  bool from_now = false;   // only what happens from now on; what is held is then nobody's to judge
   bool urgent = false;     // ask for copies ahead of the order
   // Judge every stream (checker.h) and not the views at the end only; `require`: invariants that must have been put to the test.
   bool check = false;

@@ -7,6 +7,7 @@
 //   HUB_RETURN_IF_ERROR((*policy)->AuthorizeRpc(*caller, "LookupService.Lookup"));
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -58,11 +59,16 @@ class PolicyHolder {
   void Set(std::shared_ptr<const Policy> policy) {
     base::MutexLock lock(&mu_);
     policy_ = std::move(policy);
+    changes_.fetch_add(1, std::memory_order_release);
   }
+  // How often it was set; cheap to ask before each message.
+  uint64_t changes() const { return changes_.load(std::memory_order_acquire); }
 
  private:
   mutable base::Mutex mu_;
   std::shared_ptr<const Policy> policy_ ABSL_GUARDED_BY(mu_);
+  std::atomic<uint64_t> changes_{
+      0};  // release after policy_ was set: who sees it and then takes the lock gets that policy
 };
 
 // Every RPC of fraudhub.v1, "Service.Method". A test compares it with the descriptors.

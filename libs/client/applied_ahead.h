@@ -33,6 +33,10 @@ class AppliedAhead {
   bool Covers(const std::string& indicator_id, const VersionStamp& stamp) const;
   // Whether the end of a snapshot must leave it alone.
   bool Spares(const std::string& indicator_id) const { return entries_.contains(indicator_id); }
+  template <class Visit>
+  void ForEach(Visit visit) const {
+    for (const auto& [id, entry] : entries_) visit(id);
+  }
   size_t size() const { return entries_.size(); }
 
  private:

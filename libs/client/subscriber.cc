@@ -3,6 +3,7 @@
 #include <grpcpp/channel.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <memory>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "libs/client/duplex_call.h"
 #include "libs/client/retry_rule.h"
 #include "libs/client/seen_versions.h"
+#include "libs/model/refusal.h"
 #include "libs/rpc/status.h"
 
 namespace hub::client {
@@ -38,9 +40,16 @@ class Session {
  public:
   Session(const SubscriberOptions& options, const v1::Filter& filter, const SubscriberHandlers& handlers,
           Channels channels, std::stop_token stop)
-      : options_(options), filter_(filter), handlers_(handlers), channels_(std::move(channels)),
-        stop_(std::move(stop)), backoff_(options.backoff_base, options.backoff_max, RandomSeed()), seen_(options.versions_max), ahead_(options.ahead_max),
-        token_(options.token) {}
+      : options_(options),
+        filter_(filter),
+        handlers_(handlers),
+        channels_(std::move(channels)),
+        stop_(std::move(stop)),
+        backoff_(options.backoff_base, options.backoff_max, RandomSeed()),
+        seen_(options.versions_max, /*keep_ids=*/handlers.on_removed != nullptr),
+        ahead_(options.ahead_max),
+        token_(options.token),
+        snapshot_(options.from_snapshot) {}
 
   absl::Status Run() {
     const std::stop_callback wake(stop_, [this] { Wake(); });
@@ -49,7 +58,7 @@ class Session {
       refused_here_ = false;
       const absl::Status why = RunStream();
       if (stop_.stop_requested()) break;
-      if (!MayPass(why)) return why;
+      if (!MayPass(why) && !MaySnapshot(why)) return why;
       // Another address is tried at once, unless all were, or the hub asked for a pause; what we refused ourselves, the others hold too.
       const bool all_tried = refused_here_ || channels_.Next();
       const absl::Duration pause = all_tried ? backoff_.Next(reconnect_after_) : reconnect_after_;
@@ -67,11 +76,8 @@ class Session {
     stub->async()->Subscribe(call.context(), &call);
     call.Start();
     call.Write(Open());
-    acks_.clear();
-    urgent_acks_.clear();
+    ForgetAcks();
     passed_.clear();
-    ack_batches_ = 0;
-    ack_bytes_ = 0;
     last_ack_ = stream_started_ = clock_.Monotonic();
     absl::Duration quiet_since = stream_started_;
     absl::Status ended;
@@ -86,7 +92,8 @@ class Session {
       MaybeAck(&call);
       const absl::Duration quiet = clock_.Monotonic() - quiet_since;
       if (quiet > options_.silence_max) return absl::UnavailableError("the hub fell silent");
-      Wait(std::min(options_.silence_max - quiet, !AcksWait() ? options_.silence_max : kAckInterval) + absl::Milliseconds(1));
+      Wait(std::min(options_.silence_max - quiet, NothingToAck() ? options_.silence_max : kAckInterval) +
+           absl::Milliseconds(1));
     }
     if (stop_.stop_requested() || !ended.ok()) {
       LastAck(&call);
@@ -103,10 +110,13 @@ class Session {
     *open->mutable_filter() = filter_;
     open->set_client_id(options_.client_id);
     open->set_urgent(options_.urgent);
-    const v1::StreamStart start = options_.from_earliest ? v1::STREAM_START_EARLIEST : v1::STREAM_START_NOW;
+    const v1::StreamStart start = snapshot_                ? v1::STREAM_START_SNAPSHOT
+                                  : options_.from_earliest ? v1::STREAM_START_EARLIEST
+                                                           : v1::STREAM_START_NOW;
     if (!options_.cursor.empty()) {
       open->set_cursor(options_.cursor);
-      open->set_cursor_start(start);
+      // SNAPSHOT would begin it anew although we remember how it began; unset goes on inside.
+      if (!seen_.in_snapshot()) open->set_cursor_start(start);
     } else if (!token_.empty()) {
       open->set_token(token_);
     } else {
@@ -120,8 +130,26 @@ class Session {
     if (response.has_opened()) {
       // The token of the start: a break before the first progress loses nothing either.
       if (token_.empty()) token_ = response.opened().token();
+      if (response.opened().snapshot_resumed() && !seen_.in_snapshot()) {
+        // We did not see how it began, so its end would tell us nothing.
+        TakeSnapshot();
+        return absl::UnavailableError("inside a snapshot that began with another client");
+      }
       if (handlers_.on_opened) handlers_.on_opened(response.opened());
       Pass(response.opened().positions());
+    }
+    if (response.has_view_changed()) {
+      TakeSnapshot();
+      ForgetAcks();
+      if (handlers_.on_view_changed) handlers_.on_view_changed(response.view_changed());
+    }
+    if (response.snapshot().begins()) {
+      if (log_changed_) {
+        for (const auto& [partition, position] : passed_) ahead_.Passed(partition, std::numeric_limits<int64_t>::max());
+      }
+      seen_.BeginSnapshot(/*forget_stamps=*/std::exchange(log_changed_, false));
+      ahead_.ForEach([this](const std::string& id) { seen_.Tell(id); });
+      if (handlers_.on_snapshot_begins) handlers_.on_snapshot_begins();
     }
     for (const v1::UrgentCopy& copy : response.urgent()) {
       if (stop_.stop_requested()) return absl::OkStatus();
@@ -137,10 +165,11 @@ class Session {
         return absl::AbortedError("an event was not applied");
       }
     }
+    if (response.has_snapshot()) OnMark(response.snapshot());
     NoteAcks(response.positions(), &acks_);
     NoteAcks(response.urgent_positions(), &urgent_acks_);
     Pass(response.positions());
-    if (!response.positions().empty() || response.urgent_size() > 0) {
+    if (!response.positions().empty() || response.events_size() > 0 || response.urgent_size() > 0) {
       ++ack_batches_;
       ack_bytes_ += response.ByteSizeLong();
     }
@@ -154,7 +183,7 @@ class Session {
       if (handlers_.on_progress) handlers_.on_progress(response.progress());
     }
     if (response.has_drain()) {
-      token_ = response.drain().token();
+      token_ = response.drain().token();  // none between two views: then a snapshot
       const auto& after = response.drain().reconnect_after();
       reconnect_after_ = absl::Seconds(after.seconds()) + absl::Nanoseconds(after.nanos());
       return absl::UnavailableError("the hub asked to come back later");
@@ -165,9 +194,12 @@ class Session {
   bool Handle(const v1::Event& event) {
     const std::string& id = event.indicator().indicator_id();
     const VersionStamp stamp = StampOf(event);
-    if (!seen_.IsNew(id, stamp) || ahead_.Covers(id, stamp)) return true;
+    if (!seen_.IsNew(id, stamp) || ahead_.Covers(id, stamp)) {
+      seen_.Tell(id);
+      return true;
+    }
     if (handlers_.on_event && !handlers_.on_event(event)) return false;
-    if (!seen_.Note(id, stamp)) {
+    if (!seen_.Note(id, stamp, !event.left_view())) {
       HUB_LOG_EVERY(60, WARN, "versions_full", {{"indicators", seen_.size()}, {"effect", "repeats of others are delivered again"}});
     }
     return true;
@@ -199,9 +231,53 @@ class Session {
     }
   }
 
-  bool AcksWait() const { return !acks_.empty() || !urgent_acks_.empty(); }
+  void OnMark(const v1::SnapshotMark& mark) {
+    if (mark.parts() > 0) parts_ = mark.parts_sent();
+    if (!mark.token().empty()) token_ = mark.token();
+    if (!mark.ends() || !seen_.in_snapshot()) return;
+    seen_.Sweep(handlers_.on_removed);
+    snapshot_ = options_.from_snapshot;
+    if (handlers_.on_snapshot_ends) handlers_.on_snapshot_ends();
+  }
+
+  // What is held is still held; the next stream begins with a snapshot.
+  void TakeSnapshot() {
+    token_.clear();
+    snapshot_ = true;
+  }
+
+  // No token helps, but a snapshot does.
+  bool MaySnapshot(const absl::Status& why) {
+    const auto refusal = model::RefusalOf(why);
+    if (!options_.snapshot_when_lost || !refusal || (token_.empty() && options_.cursor.empty())) return false;
+    switch (refusal->code) {
+      case model::RefusalCode::kLogChanged:
+        log_changed_ = true;
+        break;
+      case model::RefusalCode::kCursorInvalid:
+      case model::RefusalCode::kCursorTooOld:
+      case model::RefusalCode::kFilterChanged:
+        break;
+      default:
+        return false;
+    }
+    HUB_LOG(WARN, "token_refused", {{"why", model::Name(refusal->code)}, {"effect", "a snapshot is taken"}});
+    TakeSnapshot();
+    return true;
+  }
+
+  void ForgetAcks() {
+    acks_.clear();
+    urgent_acks_.clear();
+    parts_ = parts_acked_ = 0;
+    ack_batches_ = 0;
+    ack_bytes_ = 0;
+  }
+
+  bool NothingToAck() const { return acks_.empty() && urgent_acks_.empty() && parts_ == parts_acked_; }
+
   bool AckIsDue() const {
-    return AcksWait() &&
+    return !NothingToAck() &&
            (ack_batches_ >= kAckBatches || ack_bytes_ >= kAckBytes || clock_.Monotonic() >= last_ack_ + kAckInterval);
   }
 
@@ -215,18 +291,18 @@ class Session {
     for (const auto& [partition, position] : urgent_acks_) {
       (*request.mutable_ack()->mutable_urgent_positions())[partition] = position;
     }
+    request.mutable_ack()->set_snapshot_parts(parts_);
     call->Write(std::move(request));
-    acks_.clear();
-    urgent_acks_.clear();
-    ack_batches_ = 0;
-    ack_bytes_ = 0;
+    const uint32_t parts = parts_;
+    ForgetAcks();
+    parts_ = parts_acked_ = parts;
     last_ack_ = clock_.Monotonic();
   }
 
   // What was handled is confirmed before we go, if the hub listens; the write gets a moment to leave the machine.
   void LastAck(Call* call) {
     const absl::Duration deadline = clock_.Monotonic() + absl::Milliseconds(200);
-    while (AcksWait() && !call->closed() && clock_.Monotonic() < deadline) {
+    while (!NothingToAck() && !call->closed() && clock_.Monotonic() < deadline) {
       if (call->CanWrite()) {
         WriteAck(call);
       } else {
@@ -264,10 +340,13 @@ class Session {
   std::map<int32_t, int64_t> passed_;  // this stream's positions
   // Invariant: everything before token_ has been handled.
   std::string token_;
+  bool snapshot_;             // without a token: begin with a snapshot
+  bool log_changed_ = false;  // since then no snapshot has begun
   absl::Duration reconnect_after_;
   absl::Duration stream_started_;
   bool refused_here_ = false;        // a handler of ours ended the stream
   std::map<int32_t, int64_t> acks_, urgent_acks_;  // handled, not acknowledged
+  uint32_t parts_ = 0, parts_acked_ = 0;           // of a snapshot on this stream
   int ack_batches_ = 0;
   size_t ack_bytes_ = 0;
   absl::Duration last_ack_;

@@ -8,6 +8,10 @@
 // Urgent events (corrections, flags to VERY_HIGH) may be handled ahead of the order while the stream is behind; older events of the same
 // indicator are dropped until the stream has passed them. Whoever keeps what on_event told beyond the life of Run keeps its version with
 // it and applies what is greater: after a restart older events of an indicator may come once more.
+// Snapshots: everything in view comes as events, then what changes. Absence means "not flagged": at the end, on_removed tells of each
+// indicator that this Run has delivered and the snapshot did not. Who keeps what was delivered longer than a Run clears out between
+// on_snapshot_begins and on_snapshot_ends: whatever came in no event between the two is not flagged any more. A stream that breaks inside
+// goes on inside. When the caller's rights change which rows it sees, the hub sends a snapshot unasked.
 // Thread safety: plain function; several may run at once.
 #pragma once
 
@@ -25,16 +29,20 @@ class Event;
 class Filter;
 class Opened;
 class Progress;
+class ViewChanged;
 }  // namespace fraudhub::v1
 
 namespace hub::client {
 
 struct SubscriberOptions {
   ConnectionOptions connection;
-  std::string token;             // resume from here; empty: `from_earliest` decides
-  bool from_earliest = false;    // also of a cursor that is new
-  std::string cursor;            // a named cursor, kept by the hub, instead of a token: one stream at a time, which goes on where the last
-                                 // one was acknowledged
+  std::string token;           // resume from here; empty: the next two decide, else from now on
+  bool from_earliest = false;  // also of a cursor that is new
+  bool from_snapshot = false;  // likewise
+  // A token or a cursor that is too old, of another log, filter or hub: take a snapshot rather than end.
+  bool snapshot_when_lost = false;
+  // A named cursor, kept by the hub, instead of a token: one stream at a time, which goes on where the last one was acknowledged.
+  std::string cursor;
   std::string client_id;
   size_t versions_max = 20'000'000;
   bool urgent = true;           // ask for urgent events ahead of the order
@@ -51,6 +59,13 @@ struct SubscriberHandlers {
   std::function<bool(const fraudhub::v1::Event&)> on_event;
   // Everything before it has been handled; keep the token with what on_event stored.
   std::function<void(const fraudhub::v1::Progress&)> on_progress;
+  // The two ends of a snapshot; between them on_progress is silent. It may begin anew before it has ended.
+  std::function<void()> on_snapshot_begins;
+  std::function<void()> on_snapshot_ends;
+  // A snapshot's end: the indicator is not flagged any more, or not for this caller's eyes. Just before on_snapshot_ends.
+  std::function<void(const std::string& indicator_id)> on_removed;
+  // Other rows from here on; a snapshot follows.
+  std::function<void(const fraudhub::v1::ViewChanged&)> on_view_changed;
   // The stream broke; a reconnect follows after `pause`.
   std::function<void(const absl::Status&, absl::Duration pause)> on_disconnected;
 };
@@ -58,8 +73,8 @@ struct SubscriberHandlers {
 class Subscriber {
  public:
   // Returns OK when asked to stop, or an error that no retry cures: PermissionDenied, InvalidArgument, ... or a cursor refusal
-  // (kCursorTooOld, kLogChanged, kFilterChanged, kCursorInvalid): then start afresh from the earliest. kCursorTaken: another stream has
-  // attached to the cursor since; to come back would be to take it from that one.
+  // (kCursorTooOld, kLogChanged, kFilterChanged, kCursorInvalid) unless `snapshot_when_lost`. kCursorTaken: another stream has attached
+  // to the cursor since; to come back would be to take it from that one.
   static absl::Status Run(const SubscriberOptions& options, const fraudhub::v1::Filter& filter,
                           const SubscriberHandlers& handlers, std::stop_token stop);
 };

@@ -210,6 +210,8 @@ Received Parse(absl::string_view bytes) {
     }
     received.records_behind = response.progress().records_behind();
   }
+  const auto& mark = response.snapshot();
+  received.snapshot = {mark.begins(), mark.ends(), mark.parts_sent(), mark.parts(), mark.token()};
   return received;
 }
 
@@ -222,13 +224,17 @@ Received NextOf(Session* session) {
   return received;
 }
 
+absl::Status Ack(Session* session, const Received& batch) {
+  return session->OnAck(batch.positions, batch.urgent_positions, batch.snapshot.parts_sent);
+}
+
 Received All(Session* session) {
   Received all;
   int quiet = 0;
   while (quiet < 2) {
     const std::vector<PartitionPosition> before = session->positions();
     Received batch = NextOf(session);
-    HUB_CHECK(session->OnAck(batch.positions, batch.urgent_positions).ok());
+    HUB_CHECK(Ack(session, batch).ok());
     bool moved = !batch.events.empty() || !batch.copies.empty();
     for (size_t p = 0; p < before.size(); ++p) moved |= session->positions()[p].offset != before[p].offset;
     quiet = moved ? 0 : quiet + 1;
@@ -246,10 +252,14 @@ Received All(Session* session) {
 }
 
 void View::Apply(const Received& batch) {
+  if (batch.snapshot.begins) told_.clear();
   for (const Received::Item& item : batch.events) {
+    told_.insert(item.id);
     const auto [held, is_new] = held_.try_emplace(item.id, item);
     if (!is_new && held->second.stamp < item.stamp) held->second = item;
   }
+  if (batch.snapshot.ends)
+    swept_ += static_cast<int>(std::erase_if(held_, [&](const auto& e) { return told_.count(e.first) == 0; }));
 }
 
 std::map<std::string, model::Level> View::rows() const {

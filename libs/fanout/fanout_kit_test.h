@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -109,24 +110,30 @@ struct Received {
   std::string token;
   absl::Time complete_until = absl::InfinitePast();
   int64_t records_behind = 0;
+  wire::SnapshotMark snapshot;  // parts == 0: the batch said nothing of one
 };
 std::string Bytes(const Session::Message& message);
 Received Parse(absl::string_view bytes);
 // Next, which must succeed, parsed.
 Received NextOf(Session* session);
+// What a client acknowledges with it.
+absl::Status Ack(Session* session, const Received& batch);
 // All that a session has to say now, acknowledged as it comes.
 Received All(Session* session);
 
-// A client's rule: apply what is greater, keep the stamp of what left.
+// A client's rule: apply what is greater, keep the stamp of what left, forget at a snapshot's end what it did not tell of.
 class View {
  public:
   void Apply(const Received& batch);
   void Clear() { held_.clear(); }
+  int swept() const { return swept_; }
   // Ids in view, with their levels.
   std::map<std::string, model::Level> rows() const;
 
  private:
   std::map<std::string, Received::Item> held_;
+  std::set<std::string> told_;  // since the snapshot began
+  int swept_ = 0;
 };
 
 }  // namespace hub::fanout::kit

@@ -80,6 +80,10 @@ Verdict FilterClass::Judge(const PendingEvent& event) const {
   return matched_before ? Verdict::kLeftView : Verdict::kNothing;
 }
 
+bool FilterClass::Sees(const model::Attributes& row) const {
+  return mask_.MayMatch(AttributeMask::Of(row)) && filter_.Matches(row);
+}
+
 void FilterClass::Activate(const std::vector<eventlog::Offset>& bases) {
   active_ = true;
   base::MutexLock lock(&mu_);

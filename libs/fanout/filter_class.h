@@ -84,6 +84,7 @@ class FilterClass {
   const model::Filter& filter() const { return filter_; }
   // The event if the new state matches; LEFT_VIEW if only the previous did.
   Verdict Judge(const PendingEvent& event) const;
+  bool Sees(const model::Attributes& row) const;
 
   bool active() const { return active_; }  // the dispatcher's thread only
   // Memory begins at these offsets; until then everything is CATCHUP.

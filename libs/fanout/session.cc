@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
+#include "libs/fanout/snapshot_walk.h"
 #include "libs/model/refusal.h"
 #include "libs/wire/wire.h"
 
@@ -29,6 +30,8 @@ absl::Status TooOld() {
   return Refuse(RefusalCode::kCursorTooOld, kTokenField, "older than the log is sure to be complete: take a snapshot");
 }
 
+absl::Status NoSnapshots() { return absl::UnavailableError("open.start: no snapshots here; try another node"); }
+
 absl::Status EndOfStream(const absl::Status& status) { return absl::IsOutOfRange(status) ? TooOld() : status; }
 
 }  // namespace
@@ -44,6 +47,8 @@ Session::Session(Dispatcher* dispatcher, const base::Clock* clock, const wire::C
       log_id_(dispatcher->log_id()),
       progress_sent_at_(clock->Monotonic()) {}
 
+Session::~Session() = default;
+
 absl::StatusOr<std::unique_ptr<Session>> Session::Start(Dispatcher* dispatcher, const base::Clock* clock,
                                                         const wire::CursorSealer* sealer, const SessionOptions& options,
                                                         std::shared_ptr<FilterClass> filter_class,
@@ -51,6 +56,14 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Start(Dispatcher* dispatcher, 
   std::unique_ptr<Session> session(
       new Session(dispatcher, clock, sealer, options, std::move(filter_class), filter_fingerprint));
   std::vector<eventlog::Offset> bootstrap_end(Index(dispatcher->partitions()), -1);
+  if (start == SessionStart::kSnapshot) {
+    if (options.snapshots == nullptr) return NoSnapshots();
+    HUB_ASSIGN_OR_RETURN(std::shared_ptr<const SnapshotRun> run, options.snapshots->Begin(session->class_));
+    const uint32_t parts = run->parts;
+    session->Begin(run->first, std::move(bootstrap_end));
+    session->BeginWalk(std::move(run), 0, parts);
+    return session;
+  }
   if (start == SessionStart::kNow) {
     session->Begin(dispatcher->Heads(), std::move(bootstrap_end));
     return session;
@@ -104,10 +117,19 @@ absl::StatusOr<std::unique_ptr<Session>> Session::ResumeAt(Dispatcher* dispatche
     if (at.offset < place.range.first || place.next_appended_at < bound) return TooOld();
     positions.push_back({.offset = at.offset, .term = at.term, .since = cursor.issued_at});
   }
+  std::shared_ptr<const SnapshotRun> run;
+  if (cursor.snapshot_part < cursor.snapshot_parts) {
+    if (options.snapshots == nullptr) return NoSnapshots();
+    HUB_ASSIGN_OR_RETURN(run, options.snapshots->GoOn(filter_class, positions, cursor.snapshot_parts));
+  }
   std::unique_ptr<Session> session(
       new Session(dispatcher, clock, sealer, options, std::move(filter_class), filter_fingerprint));
   if (options.urgent) session->urgent_ = UrgentPlace(dispatcher, cursor.urgent_offsets);
   session->Begin(std::move(positions), std::vector<eventlog::Offset>(Index(dispatcher->partitions()), -1));
+  if (cursor.snapshot_parts > 0) {
+    session->snapshot_resumed_ = session->snapshot_told_ = cursor.snapshot_part > 0;
+    session->BeginWalk(std::move(run), cursor.snapshot_part, cursor.snapshot_parts);
+  }
   return session;
 }
 
@@ -120,36 +142,89 @@ void Session::Begin(std::vector<PartitionPosition> positions, std::vector<eventl
   unacked_ = UnackedWindow(options_.unacked_bytes_max, PresentCursor());
 }
 
+void Session::BeginWalk(std::shared_ptr<const SnapshotRun> run, uint32_t part, uint32_t parts) {
+  std::vector<eventlog::Offset> heads;
+  for (int32_t p = 0; p < dispatcher_->partitions(); ++p) heads.push_back(dispatcher_->HeadOffset(p));
+  walk_ = std::make_unique<SnapshotWalk>(options_.snapshots, std::move(run), part, parts, std::move(heads));
+  parts_told_ = parts_acked_ = part;
+  parts_due_ = parts;
+  unacked_ = UnackedWindow(options_.unacked_bytes_max, PresentCursor());
+}
+
 absl::StatusOr<Session::Message> Session::Next() {
   Message message;
   const absl::Duration now = clock_->Monotonic();
   unacked_.CheckSilence(now);
-  if (paused()) {
-    message.drained = true;  // until it is acknowledged
-  } else {
+  // A part that was begun is finished: only whole ones can be acknowledged.
+  if (!paused() || (walk_ != nullptr && walk_->inside_part())) {
     HUB_RETURN_IF_ERROR(Gather(&message));
+  } else {
+    message.drained = true;  // until it is acknowledged
   }
   if (urgent_.on()) GatherUrgent(&message);
   flowing_ |= message.events > 0;
-  const bool due = now - progress_sent_at_ >= (flowing_ ? options_.progress_interval : options_.idle_progress_interval);
-  if (message.events == 0 && message.copies == 0 && !due) return message;
+  bool due = now - progress_sent_at_ >= (flowing_ ? options_.progress_interval : options_.idle_progress_interval);
+  wire::SnapshotMark mark = Mark(due);
+  due |= mark.ends;
+  if (message.events == 0 && message.copies == 0 && !due && mark.parts == 0) return message;
   if (due) {
     progress_sent_at_ = now;
     flowing_ = false;
     RefreshTimes();
   }
-  auto trailer = std::make_shared<const std::string>(Trailer(due && !Bootstrapping()));
-  if (trailer->empty()) return message;
-  message.bytes += trailer->size();
-  message.slices.push_back({trailer, *trailer});
+  auto trailer = std::make_shared<const std::string>(Trailer(due && !Bootstrapping(), std::move(mark)));
+  if (!trailer->empty()) {
+    message.bytes += trailer->size();
+    message.slices.push_back({trailer, *trailer});
+  }
+  if (message.empty()) return message;
   events_sent_ += static_cast<uint64_t>(message.events);
   const bool bare = message.events == 0 && message.copies == 0;
-  unacked_.Sent(bare ? 0 : message.bytes, PresentCursor(), now, message.copies > 0);
+  const uint32_t parts = walk_ == nullptr ? 0 : walk_->parts_sent() + (walk_->inside_part() ? 1 : 0);
+  unacked_.Sent(bare ? 0 : message.bytes, PresentCursor(), now, message.copies > 0, parts);
   return message;
+}
+
+// What there is to say of the snapshot with this message; parts == 0: nothing.
+wire::SnapshotMark Session::Mark(bool due) {
+  wire::SnapshotMark mark;
+  if (walk_ == nullptr) return mark;
+  mark.begins = !snapshot_told_;
+  mark.ends = walk_->PassedBy(positions_);
+  mark.parts_sent = walk_->parts_sent();
+  if (!mark.begins && !mark.ends && !due && mark.parts_sent == parts_told_) return mark;
+  mark.parts = walk_->parts();
+  snapshot_told_ = true;
+  parts_told_ = mark.parts_sent;
+  if (mark.ends) {
+    walk_.reset();  // from here on progress tells, and ordinary tokens
+  } else if (due || mark.begins) {
+    mark.token = Token();
+  }
+  return mark;
+}
+
+void Session::GatherStates(Message* message) {
+  const size_t bytes_max = MessageBytes();
+  while (!walk_->done() && message->bytes < bytes_max) {
+    SnapshotPiece piece = walk_->Next(bytes_max - message->bytes);
+    if (piece.events == 0) {
+      message->drained = !walk_->done();  // until somebody has made the next part
+      return;
+    }
+    message->bytes += piece.slice.bytes.size();
+    message->events += piece.events;
+    message->slices.push_back(std::move(piece.slice));
+    if (paused() && !walk_->inside_part()) return;
+  }
 }
 
 // Sub-slices of one partition after the other, until the message is full or a whole round brings nothing.
 absl::Status Session::Gather(Message* message) {
+  if (walk_ != nullptr && !walk_->done()) {
+    GatherStates(message);
+    return absl::OkStatus();
+  }
   int without_news = 0;
   int log_reads = 0;
   const size_t bytes_max = MessageBytes();
@@ -218,8 +293,9 @@ bool Session::Bootstrapping() const {
   return false;
 }
 
-std::string Session::Trailer(bool progress) {
+std::string Session::Trailer(bool progress, wire::SnapshotMark mark) {
   wire::BatchTrailer trailer;
+  trailer.snapshot = std::move(mark);
   absl::Time complete_until = absl::InfiniteFuture();
   for (size_t p = 0; p < positions_.size(); ++p) {
     complete_until = std::min(complete_until, positions_[p].tick);
@@ -228,19 +304,35 @@ std::string Session::Trailer(bool progress) {
     trailer.positions.emplace_back(static_cast<int32_t>(p), positions_[p].offset);
   }
   urgent_.Tell(&trailer);
-  if (progress) {
+  if (progress && walk_ == nullptr) {
     trailer.token = Token();
     trailer.complete_until = complete_until;
     trailer.records_behind = RecordsBehind();
     trailer.hub_time = clock_->TimeNow();
-  } else if (trailer.positions.empty() && trailer.urgent_positions.empty()) {
+  } else if (trailer.positions.empty() && trailer.urgent_positions.empty() && trailer.snapshot.parts == 0) {
     return "";
   }
   return wire::EncodeBatchTrailer(trailer);
 }
 
 absl::Status Session::OnAck(const std::map<int32_t, eventlog::Offset>& positions,
-                            const std::map<int32_t, eventlog::Offset>& urgent_positions) {
+                            const std::map<int32_t, eventlog::Offset>& urgent_positions, uint32_t snapshot_parts) {
+  // The stream's session before this one was acknowledged further, maybe, than this one has come.
+  const bool of_another = options_.follows_another && parts_acked_ < parts_due_;
+  const absl::Status urgent = urgent_.Check(urgent_positions);
+  if (snapshot_parts > parts_told_ || !urgent.ok()) {
+    if (of_another) return absl::OkStatus();
+    return urgent.ok() ? absl::InvalidArgumentError("ack.snapshot_parts: ahead of what was sent") : urgent;
+  }
+  urgent_.Take(urgent_positions);
+  parts_acked_ = std::max(parts_acked_, snapshot_parts);
+  if (parts_acked_ < parts_due_) {
+    acked_at_ = clock_->TimeNow();
+    std::vector<eventlog::Offset> start;
+    for (const wire::CursorPosition& at : unacked_.acked().positions) start.push_back(at.offset);
+    unacked_.Acked(start, clock_->Monotonic(), urgent_.acked(), parts_acked_);
+    return absl::OkStatus();
+  }
   for (const auto& [partition, offset] : positions) {
     if (partition < 0 || partition >= dispatcher_->partitions()) {
       return absl::InvalidArgumentError(absl::StrCat("ack.positions: no partition ", partition));
@@ -249,8 +341,6 @@ absl::Status Session::OnAck(const std::map<int32_t, eventlog::Offset>& positions
       return absl::InvalidArgumentError(absl::StrCat("ack.positions[", partition, "]: ahead of what was sent"));
     }
   }
-  if (absl::Status urgent = urgent_.Check(urgent_positions); !urgent.ok()) return urgent;
-  urgent_.Take(urgent_positions);
   for (const auto& [partition, offset] : positions) {
     eventlog::Offset& acked = acked_.try_emplace(partition, offset).first->second;
     acked = std::max(acked, offset);
@@ -260,7 +350,17 @@ absl::Status Session::OnAck(const std::map<int32_t, eventlog::Offset>& positions
   std::vector<eventlog::Offset> safe;
   for (const wire::CursorPosition& start : unacked_.acked().positions) safe.push_back(start.offset);
   for (const auto& [partition, offset] : acked_) safe[Index(partition)] = std::max(safe[Index(partition)], offset);
-  unacked_.Acked(safe, clock_->Monotonic(), urgent_.acked());
+  unacked_.Acked(safe, clock_->Monotonic(), urgent_.acked(), parts_acked_);
+  return absl::OkStatus();
+}
+
+absl::Status Session::SwitchClass(std::shared_ptr<FilterClass> filter_class) {
+  if (walk_ != nullptr && !walk_->done()) {
+    HUB_ASSIGN_OR_RETURN(std::shared_ptr<const SnapshotRun> run,
+                         options_.snapshots->GoOn(filter_class, positions_, walk_->parts()));
+    walk_->GoOnWith(std::move(run));
+  }
+  class_ = std::move(filter_class);
   return absl::OkStatus();
 }
 
@@ -280,6 +380,10 @@ wire::Cursor Session::PresentCursor() const {
   wire::Cursor cursor;
   cursor.urgent_offsets = urgent_.next();
   cursor.filter_fingerprint = filter_fingerprint_;
+  if (walk_ != nullptr) {
+    cursor.snapshot_part = walk_->parts_sent();
+    cursor.snapshot_parts = walk_->parts();
+  }
   cursor.issued_at = Bootstrapping() ? absl::InfinitePast() : clock_->TimeNow();
   for (size_t p = 0; p < positions_.size(); ++p) {
     cursor.issued_at = std::min(cursor.issued_at, positions_[p].since);

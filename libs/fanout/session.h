@@ -16,11 +16,15 @@
 #include "absl/time/time.h"
 #include "libs/base/clock.h"
 #include "libs/fanout/dispatcher.h"
+#include "libs/fanout/snapshot_source.h"
 #include "libs/fanout/unacked.h"
 #include "libs/fanout/urgent_place.h"
 #include "libs/wire/cursor_token.h"
+#include "libs/wire/wire.h"
 
 namespace hub::fanout {
+
+class SnapshotWalk;
 
 struct SessionOptions {
   std::string stakeholder;
@@ -32,20 +36,23 @@ struct SessionOptions {
   absl::Duration idle_progress_interval = absl::Seconds(5);
   absl::Duration window = absl::Hours(24 * 7);  // older tokens are refused: compaction may have removed what they need
   bool urgent = false;                          // copies of urgent events ahead of the order while it lags
+  SnapshotSource* snapshots = nullptr;          // null: this node serves none (Unavailable)
+  bool follows_another = false;                 // on the same stream: acknowledgements of that one may still come
 };
 
-enum class SessionStart { kNow, kEarliest };
+enum class SessionStart { kNow, kEarliest, kSnapshot };
 
-// Where a session's bytes come from at present: memory, the log, or nowhere because its window is full.
-enum class SessionMode { kLive, kCatchup, kParked };
+// Where a session's bytes come from at present: memory, the log, the states, or nowhere because its window is full.
+enum class SessionMode { kLive, kCatchup, kSnapshot, kParked };
 
 class Session {
  public:
-  // Starts at a place of the log.
+  // Starts at a place of the log, or with a snapshot: Unavailable or ResourceExhausted when there can be none now.
   static absl::StatusOr<std::unique_ptr<Session>> Start(Dispatcher* dispatcher, const base::Clock* clock,
                                                         const wire::CursorSealer* sealer, const SessionOptions& options,
                                                         std::shared_ptr<FilterClass> filter_class,
                                                         uint64_t filter_fingerprint, SessionStart start);
+  ~Session();
   // Resumes. Refuses with kCursorInvalid, kCursorTooOld, kLogChanged or kFilterChanged; never jumps silently.
   static absl::StatusOr<std::unique_ptr<Session>> Resume(Dispatcher* dispatcher, const base::Clock* clock,
                                                          const wire::CursorSealer* sealer,
@@ -80,10 +87,13 @@ class Session {
   };
   absl::StatusOr<Message> Next();
 
-  // Positions the client has made safe, and of the urgent lane; cumulative. InvalidArgument: ahead of what was sent, or not a partition.
-  // Going backwards is ignored.
+  // Positions the client has made safe, and of the urgent lane, and parts of a snapshot; cumulative. InvalidArgument: ahead of what was
+  // sent, or not a partition. Going backwards is ignored, and so are positions until all parts are safe: they are of before the snapshot.
   absl::Status OnAck(const std::map<int32_t, eventlog::Offset>& positions,
-                     const std::map<int32_t, eventlog::Offset>& urgent_positions = {});
+                     const std::map<int32_t, eventlog::Offset>& urgent_positions = {}, uint32_t snapshot_parts = 0);
+
+  // The same rows with other fields, from the next event on. An error ends the stream: the next one may go on with the token.
+  absl::Status SwitchClass(std::shared_ptr<FilterClass> filter_class);
 
   // Token of the present send position (what has been handed to Next's caller), for Opened and Drain. Empty while R9 forbids one.
   std::string Token() const;
@@ -99,29 +109,37 @@ class Session {
   bool paused() const { return unacked_.full(); }
   size_t window_bytes() const { return unacked_.window().bytes(); }
   SessionMode mode() const {
-    return paused() ? SessionMode::kParked : read_log_ ? SessionMode::kCatchup : SessionMode::kLive;
+    if (paused()) return SessionMode::kParked;
+    return walk_ != nullptr ? SessionMode::kSnapshot : read_log_ ? SessionMode::kCatchup : SessionMode::kLive;
   }
+  // It is sent, or not all of it is safe with the client.
+  bool in_snapshot() const { return walk_ != nullptr || parts_acked_ < parts_due_; }
+  // It goes on with a snapshot that an earlier stream began.
+  bool snapshot_resumed() const { return snapshot_resumed_; }
 
  private:
   Session(Dispatcher* dispatcher, const base::Clock* clock, const wire::CursorSealer* sealer,
           const SessionOptions& options, std::shared_ptr<FilterClass> filter_class, uint64_t filter_fingerprint);
 
   void Begin(std::vector<PartitionPosition> positions, std::vector<eventlog::Offset> bootstrap_end);
+  void BeginWalk(std::shared_ptr<const SnapshotRun> run, uint32_t part, uint32_t parts);
   absl::Status Gather(Message* message);
   size_t MessageBytes() const;
   void GatherUrgent(Message* message);
+  void GatherStates(Message* message);
+  wire::SnapshotMark Mark(bool due);
   absl::StatusOr<Chunk> ReadPartition(int32_t partition, size_t bytes_max);
   bool Bootstrapping() const;
   void RefreshTimes();
   wire::Cursor PresentCursor() const;
   std::string Seal(const wire::Cursor& cursor) const;
-  std::string Trailer(bool progress);
+  std::string Trailer(bool progress, wire::SnapshotMark mark);
 
   Dispatcher* const dispatcher_;
   const base::Clock* const clock_;
   const wire::CursorSealer* const sealer_;
   const SessionOptions options_;
-  const std::shared_ptr<FilterClass> class_;
+  std::shared_ptr<FilterClass> class_;
   const uint64_t filter_fingerprint_;
   std::string log_id_;
   std::vector<PartitionPosition> positions_;
@@ -130,6 +148,12 @@ class Session {
   std::vector<eventlog::Offset> bootstrap_end_;
   absl::Time started_at_ = absl::InfinitePast();
   UrgentPlace urgent_;
+  std::unique_ptr<SnapshotWalk> walk_;  // null: not inside a snapshot
+  bool snapshot_resumed_ = false;
+  bool snapshot_told_ = false;  // that it begins
+  uint32_t parts_told_ = 0;     // of the snapshot: the bound of acks
+  uint32_t parts_acked_ = 0;
+  uint32_t parts_due_ = 0;  // that this stream's client must acknowledge before positions count
   UnackedWindow unacked_;
   std::map<int32_t, eventlog::Offset> acked_;
   absl::Time acked_at_ = absl::InfinitePast();

@@ -7,7 +7,7 @@ namespace hub::fanout {
 
 UnackedWindow::UnackedWindow(size_t bytes_max, wire::Cursor start) : window_(bytes_max), acked_(std::move(start)) {}
 
-void UnackedWindow::Sent(size_t bytes, wire::Cursor cursor, absl::Duration now, bool copies) {
+void UnackedWindow::Sent(size_t bytes, wire::Cursor cursor, absl::Duration now, bool copies, uint32_t snapshot_parts) {
   bytes_ += bytes;
   if (full() && !was_full_) {
     was_full_ = true;
@@ -17,21 +17,22 @@ void UnackedWindow::Sent(size_t bytes, wire::Cursor cursor, absl::Duration now, 
     // A bare progress mark: it must not hold back the bytes before it, should the client not acknowledge it.
     if (!entries_.empty() && entries_.back().bytes == 0) {
       entries_.back().cursor = std::move(cursor);
+      entries_.back().snapshot_parts = snapshot_parts;
     } else if (entries_.size() < kEntriesMax) {
-      entries_.push_back({0, std::move(cursor), now, acknowledged_, false});
+      entries_.push_back({0, std::move(cursor), now, acknowledged_, false, snapshot_parts});
     }
     return;
   }
   if (!entries_.empty() && (entries_.size() >= kEntriesMax || entries_.back().bytes + bytes <= window_.bytes() / 16)) {
-    entries_.back() = {entries_.back().bytes + bytes, std::move(cursor), now, acknowledged_,
-                       entries_.back().copies || copies};
+    entries_.back() = {entries_.back().bytes + bytes,    std::move(cursor), now, acknowledged_,
+                       entries_.back().copies || copies, snapshot_parts};
     return;
   }
-  entries_.push_back({bytes, std::move(cursor), now, acknowledged_, copies});
+  entries_.push_back({bytes, std::move(cursor), now, acknowledged_, copies, snapshot_parts});
 }
 
 void UnackedWindow::Acked(const std::vector<eventlog::Offset>& positions, absl::Duration now,
-                          const std::vector<eventlog::Offset>& urgent) {
+                          const std::vector<eventlog::Offset>& urgent, uint32_t snapshot_parts) {
   size_t released_bytes = 0;
   absl::Duration sent_at;
   size_t before = 0;
@@ -44,7 +45,7 @@ void UnackedWindow::Acked(const std::vector<eventlog::Offset>& positions, absl::
     for (size_t p = 0; oldest.copies && p < urgent.size(); ++p) {
       released &= oldest.cursor.urgent_offsets[p] <= urgent[p];
     }
-    if (!released) break;
+    if (!released || oldest.snapshot_parts > snapshot_parts) break;
     if (oldest.bytes > 0) {
       sent_at = oldest.sent_at;
       before = oldest.acknowledged_before;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <vector>
 
@@ -24,11 +25,12 @@ class UnackedWindow {
   UnackedWindow(size_t bytes_max, wire::Cursor start);
 
   // A message of `bytes` was sent at `now` (monotonic); `cursor` is the session's place after it. `copies`: urgent ones were in it.
-  void Sent(size_t bytes, wire::Cursor cursor, absl::Duration now, bool copies = false);
-  // The client has made everything before `positions[p]` safe, for every partition p, and of the urgent lane, if the session is in it,
-  // everything before `urgent[p]`: what had copies in it is released when both have passed.
+  // `snapshot_parts`: wholly or partly sent so far.
+  void Sent(size_t bytes, wire::Cursor cursor, absl::Duration now, bool copies = false, uint32_t snapshot_parts = 0);
+  // The client has made everything before `positions[p]` safe, for every partition p, and so many parts of a snapshot, and of the urgent
+  // lane, if the session is in it, everything before `urgent[p]`: what had copies in it is released when all have passed.
   void Acked(const std::vector<eventlog::Offset>& positions, absl::Duration now,
-             const std::vector<eventlog::Offset>& urgent = {});
+             const std::vector<eventlog::Offset>& urgent = {}, uint32_t snapshot_parts = 0);
 
   size_t bytes() const { return bytes_; }
   // No more may be sent. Never with nothing un-acknowledged, so one message always may go.
@@ -48,6 +50,7 @@ class UnackedWindow {
     absl::Duration sent_at;
     size_t acknowledged_before = 0;
     bool copies = false;
+    uint32_t snapshot_parts = 0;  // that must be safe for it to be
   };
   AckWindow window_;
   std::deque<Entry> entries_;

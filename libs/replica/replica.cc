@@ -16,6 +16,7 @@ namespace hub::replica {
 namespace {
 
 constexpr absl::Duration kHistoryKept = absl::Hours(24 * 400);
+constexpr uint64_t kSampledStates = 1024;  // to judge how many there are, to some percent
 constexpr size_t kSweepRows = 64;  // of history and of reports, looked at per run of history
 
 struct Probe {
@@ -39,6 +40,14 @@ struct Probe {
     return metrics->AddCounter("fraudhub_replica_records_total", "Records fed, by what came of them", {{"kind", kind}});
   }
 };
+
+// The first key of a range; empty, which means the end, after the last.
+std::string PartKey(uint32_t part, uint32_t parts) {
+  std::string key;
+  if (part == parts) return key;
+  store::AppendKey64((uint64_t{1} << 63) / parts * 2 * part, &key);
+  return key;
+}
 
 struct Tables {
   explicit Tables(store::TableId first) : states(first), reports(first + 1), history(first + 2), meta(first + 3) {}
@@ -112,6 +121,14 @@ class StoredReplica final : public Replica {
       probe_.age_seconds.Set(absl::ToDoubleSeconds(now - until));
     }
     return absl::OkStatus();
+  }
+
+  absl::Status NoteGap(int32_t partition) override {
+    PartitionRow row = Row(partition);
+    if (!row.caught_up) return absl::OkStatus();
+    row.caught_up = false;
+    store::Batch batch;
+    return Commit(&batch, partition, row);
   }
 
   absl::Status ApplyHistory(const std::vector<FedRecord>& records, int32_t partition, int64_t next) override {
@@ -194,6 +211,45 @@ class StoredReplica final : public Replica {
     for (const PartitionRow& row : partitions_)
       until = std::min(until, row.caught_up ? row.tick : absl::InfinitePast());
     return until;
+  }
+
+  absl::StatusOr<std::vector<EventsPlace>> Places() const override {
+    base::MutexLock lock(&mu_);
+    std::vector<EventsPlace> places;
+    for (const PartitionRow& row : partitions_) {
+      if (!row.caught_up) return absl::UnavailableError("replica: not complete yet, it reads the log");
+      places.push_back({row.events_next, row.in_force, row.tick});
+    }
+    return places;
+  }
+
+  absl::StatusOr<std::vector<int64_t>> VisitPart(uint32_t part, uint32_t parts,
+                                                 const std::function<void(const Answer&)>& visit) const override {
+    const auto cursor = database_->Scan(tables_.states, PartKey(part, parts), PartKey(part + 1, parts));
+    // Positions are committed with the states, so those found after the cursor was made are at or past what it shows.
+    std::vector<int64_t> ends = EventsNext();
+    for (size_t i = 0; i < ends.size(); ++i) {
+      HUB_ASSIGN_OR_RETURN(const auto bytes, database_->Get(tables_.meta, PartitionKey(static_cast<int32_t>(i))));
+      if (!bytes.has_value()) continue;
+      HUB_ASSIGN_OR_RETURN(const PartitionRow row, DecodePartition(*bytes));
+      ends[i] = std::max(ends[i], row.events_next);
+    }
+    for (; cursor->Valid(); cursor->Next()) {
+      HUB_ASSIGN_OR_RETURN(const Answer answer, DecodeAnswer(cursor->value()));
+      visit(answer);
+    }
+    HUB_RETURN_IF_ERROR(cursor->status());
+    return ends;
+  }
+
+  absl::StatusOr<uint64_t> CountAbout() const override {
+    const auto cursor = database_->Scan(tables_.states, "", "");
+    uint64_t count = 0, reached = 0;
+    for (; cursor->Valid() && count < kSampledStates; cursor->Next(), ++count)
+      reached = store::DecodeKey64(cursor->key(), 0);
+    HUB_RETURN_IF_ERROR(cursor->status());
+    if (!cursor->Valid() || reached == 0) return count;
+    return static_cast<uint64_t>(static_cast<double>(count) * 0x1p64 / static_cast<double>(reached));
   }
 
   absl::StatusOr<StateDigest> Digest() const override {

@@ -1,5 +1,5 @@
 // A local view of everything known, built from `events` (states) and `history` (what became of reports): what lookups,
-// explanations, timelines and statuses are answered from.
+// explanations, timelines and statuses are answered from, and where snapshots come from.
 //
 // Step is called from one thread; reads from any thread see whole commits. Position and data are committed together, so it goes on where
 // it stopped after a crash. It is rebuildable: another log id, or tables that don't decode, and it starts afresh.
@@ -55,6 +55,13 @@ struct ReportOutcome {
   model::HistoryEntry entry;
 };
 
+// How far a partition of `events` has been applied.
+struct EventsPlace {
+  int64_t offset = 0;                      // next to feed
+  uint64_t term = 0;                       // in force there
+  absl::Time tick = absl::InfinitePast();  // the last before it
+};
+
 class Replica {
  public:
   // `first_table`: index of ReplicaTables()[0]. `log_id`: when the stored one differs, everything stored is dropped first.
@@ -70,6 +77,8 @@ class Replica {
   // log's end as it was when read (R9: before the first time, complete_until stays infinitely past).
   virtual absl::Status ApplyEvents(const std::vector<FedRecord>& records, int32_t partition, int64_t next,
                                    bool caught_up) = 0;
+  // What comes next may lack records that compaction took, or the log's end of them: not complete until caught up again (R9).
+  virtual absl::Status NoteGap(int32_t partition) = 0;
   virtual absl::Status ApplyHistory(const std::vector<FedRecord>& records, int32_t partition, int64_t next) = 0;
 
   virtual absl::StatusOr<std::optional<Answer>> Get(const model::IndicatorKey& key) const = 0;
@@ -81,6 +90,14 @@ class Replica {
                                                                        size_t limit) const = 0;
   // Everything accepted before this time is in the answers; InfinitePast until caught up once.
   virtual absl::Time CompleteUntil() const = 0;
+  // Where it stands now, per partition: whatever is read after the call holds everything before. Unavailable until caught up once (R9).
+  virtual absl::StatusOr<std::vector<EventsPlace>> Places() const = 0;
+  // The states whose keys lie in one of `parts` equal ranges, as of one moment. Tokens are spread evenly, so the ranges are alike.
+  // Returns, per partition, an offset that what was visited lies wholly before. REQUIRES: part < parts; parts is a power of two.
+  virtual absl::StatusOr<std::vector<int64_t>> VisitPart(uint32_t part, uint32_t parts,
+                                                         const std::function<void(const Answer&)>& visit) const = 0;
+  // How many states there are, about: judged by how close together the first ones lie.
+  virtual absl::StatusOr<uint64_t> CountAbout() const = 0;
   // Walks every state (seconds for millions).
   virtual absl::StatusOr<StateDigest> Digest() const = 0;
   virtual absl::Status ForEachState(const std::function<void(const Answer&)>& visit) const = 0;

@@ -14,7 +14,7 @@ TEST_CASE("a stalled writer is cancelled, then its connection is cut", "[rpc][eg
   world.board.produced = 1000;
   world.loop->Wake(/*urgent=*/false);
   CHECK(World::Eventually([&] { return world.board.done == 1; }));
-  CHECK(world.loop->streams() == 0);
+  CHECK(World::Eventually([&] { return world.loop->streams() == 0; }));
   CHECK(World::Eventually([&] { return world.Count("fraudhub_egress_cut_total") == 1; }));
   v1::SubscribeResponse response;
   while (stream->Read(&response)) {

@@ -53,6 +53,7 @@ class Gate {
   // The same question about somebody who was admitted before, under the policy in force now: for streams, every few seconds.
   absl::Status Readmit(const access::Principal& caller, absl::string_view rpc) const;
   std::shared_ptr<const access::Policy> policy() const { return policy_->Get(); }
+  uint64_t policy_changes() const { return policy_->changes(); }
 
  private:
   absl::StatusOr<access::Principal> Resolve(const grpc::ServerContextBase& context, absl::string_view rpc) const;

@@ -242,6 +242,14 @@ std::string EncodeBatchTrailer(const BatchTrailer& trailer) {
     progress->set_records_behind(trailer.records_behind);
     if (Finite(trailer.hub_time)) ToStamp(trailer.hub_time, progress->mutable_hub_time());
   }
+  if (trailer.snapshot.parts > 0) {
+    api::SnapshotMark* mark = response.mutable_snapshot();
+    mark->set_begins(trailer.snapshot.begins);
+    mark->set_ends(trailer.snapshot.ends);
+    mark->set_parts_sent(trailer.snapshot.parts_sent);
+    mark->set_parts(trailer.snapshot.parts);
+    mark->set_token(trailer.snapshot.token);
+  }
   return response.SerializeAsString();
 }
 

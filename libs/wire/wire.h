@@ -108,6 +108,14 @@ std::string EncodeEventSlice(const model::Event& event, const AudienceSet& audie
 // Likewise one element of SubscribeResponse.urgent: the event, and where it stands in its place.
 std::string EncodeUrgentSlice(const model::Event& event, int32_t partition, int64_t position, const AudienceSet& audiences,
                               bool left_view);
+// What a batch says about the snapshot that runs through its stream.
+struct SnapshotMark {
+  bool begins = false;
+  bool ends = false;
+  uint32_t parts_sent = 0;
+  uint32_t parts = 0;  // 0: says nothing
+  std::string token;   // empty: none in this batch
+};
 // The rest of a batch: positions, and progress when `token` is not empty. Concatenate after the slices.
 struct BatchTrailer {
   std::vector<std::pair<int32_t, int64_t>> positions;
@@ -116,6 +124,7 @@ struct BatchTrailer {
   absl::Time complete_until = absl::InfinitePast();
   int64_t records_behind = 0;
   absl::Time hub_time = absl::InfinitePast();
+  SnapshotMark snapshot;
 };
 std::string EncodeBatchTrailer(const BatchTrailer& trailer);
 

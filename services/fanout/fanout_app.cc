@@ -1,10 +1,14 @@
 #include "services/fanout/fanout_app.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 namespace hub::fanout_service {
 namespace {
 constexpr absl::Duration kWaitMax = absl::Milliseconds(100);  // so that Stop is quick
 constexpr absl::Duration kBooksWaitMax = absl::Milliseconds(25);  // what is due to be written waits so long besides
 constexpr absl::Duration kLastWritesWithin = absl::Seconds(1);
+constexpr int kSnapshotNice = 10;
 
 fanout::DispatcherOptions WithReceipts(fanout::DispatcherOptions options, fanout::ReceiptBoard* receipts) {
   options.on_event = [receipts](int32_t partition, eventlog::Offset offset, const model::Event& event) {
@@ -15,14 +19,17 @@ fanout::DispatcherOptions WithReceipts(fanout::DispatcherOptions options, fanout
 
 }  // namespace
 
-FanoutApp::FanoutApp(const FanoutOptions& options, const base::Clock* clock, eventlog::Log* log, const rpc::Gate* gate,
-                     const wire::CursorSealer* sealer, base::Metrics* metrics)
+FanoutApp::FanoutApp(const FanoutOptions& options, const base::Clock* clock, eventlog::Log* log,
+                     const replica::Replica* replica, const rpc::Gate* gate, const wire::CursorSealer* sealer,
+                     base::Metrics* metrics)
     : clock_(clock),
       receipts_(options.receipts, clock, log, metrics),
       dispatcher_(WithReceipts(options.dispatcher, &receipts_), clock, log, metrics),
       cursors_(options.cursors, clock, log, metrics),
+      snapshots_(options.snapshots, replica, &dispatcher_, clock, metrics),
       egress_(rpc::EgressLoop::Create(options.egress, metrics)),
-      service_(SubscriptionService::Create(clock, gate, &dispatcher_, &cursors_, &receipts_, egress_.get(), sealer, &board_, metrics)) {
+      service_(SubscriptionService::Create(clock, gate, &dispatcher_, &cursors_, &receipts_, &snapshots_, egress_.get(),
+                                           sealer, &board_, metrics)) {
   egress_->SetMethod(service_->method());
 }
 
@@ -33,10 +40,12 @@ absl::Status FanoutApp::Start() {
   if (!opened.ok()) return opened;
   thread_ = base::Thread("fanout", [this](std::stop_token stop) { Dispatch(stop); });
   books_thread_ = base::Thread("fanout-books", [this](std::stop_token stop) { KeepBooks(stop); });
+  snapshot_thread_ = base::Thread("snapshots", [this](std::stop_token stop) { MakeSnapshots(stop); });
   return absl::OkStatus();
 }
 
 void FanoutApp::Stop() {
+  snapshot_thread_.Stop();
   thread_.Stop();
   books_thread_.Stop();
 }
@@ -65,6 +74,19 @@ void FanoutApp::KeepBooks(const std::stop_token& stop) {
     receipts_.Step(/*hurry=*/true);
     cursors_.WaitForNews(kBooksWaitMax);
   } while (!(cursors_.idle() && receipts_.idle()) && clock_->Monotonic() < until);
+}
+
+// With what the machine has to spare: a scan takes seconds of a core, live events come first. A thread of lower priority gets less only
+// when there is not enough for all.
+void FanoutApp::MakeSnapshots(const std::stop_token& stop) {
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kSnapshotNice);
+  while (!stop.stop_requested()) {
+    if (snapshots_.Step()) {
+      egress_->Wake(/*urgent=*/false);
+    } else {
+      snapshots_.WaitForWork(kWaitMax);
+    }
+  }
 }
 
 }  // namespace hub::fanout_service

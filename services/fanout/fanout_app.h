@@ -15,6 +15,8 @@
 #include "libs/fanout/cursor_store.h"
 #include "libs/fanout/dispatcher.h"
 #include "libs/fanout/receipt_board.h"
+#include "libs/fanout/snapshot_source.h"
+#include "libs/replica/replica.h"
 #include "libs/rpc/egress.h"
 #include "libs/rpc/server.h"
 #include "libs/wire/cursor_token.h"
@@ -28,13 +30,14 @@ struct FanoutOptions {
   fanout::CursorStoreOptions cursors;
   fanout::ReceiptBoardOptions receipts;
   rpc::EgressOptions egress;
+  fanout::SnapshotOptions snapshots;
 };
 
 class FanoutApp {
  public:
-  // All pointers outlive the app.
-  FanoutApp(const FanoutOptions& options, const base::Clock* clock, eventlog::Log* log, const rpc::Gate* gate,
-            const wire::CursorSealer* sealer, base::Metrics* metrics);
+  // All pointers outlive the app. `replica`: of the same log, fed by somebody else; snapshots come from it.
+  FanoutApp(const FanoutOptions& options, const base::Clock* clock, eventlog::Log* log, const replica::Replica* replica,
+            const rpc::Gate* gate, const wire::CursorSealer* sealer, base::Metrics* metrics);
   ~FanoutApp();
 
   // Unavailable: the log can't be read.
@@ -53,16 +56,19 @@ class FanoutApp {
  private:
   void Dispatch(const std::stop_token& stop);
   void KeepBooks(const std::stop_token& stop);
+  void MakeSnapshots(const std::stop_token& stop);
 
   const base::Clock* const clock_;
   StreamBoard board_;
   fanout::ReceiptBoard receipts_;
   fanout::Dispatcher dispatcher_;
   fanout::CursorStore cursors_;
+  fanout::SnapshotSource snapshots_;
   const std::unique_ptr<rpc::EgressLoop> egress_;
   const std::unique_ptr<SubscriptionService> service_;
   base::Thread thread_;
   base::Thread books_thread_;  // of cursors and receipts
+  base::Thread snapshot_thread_;
 };
 
 }  // namespace hub::fanout_service

@@ -119,19 +119,17 @@ class Impl final : public SubscriptionService, public Base, public rpc::EgressMe
 
 }  // namespace
 
-std::unique_ptr<SubscriptionService> SubscriptionService::Create(const base::Clock* clock, const rpc::Gate* gate,
-                                                                 fanout::Dispatcher* dispatcher,
-                                                                 fanout::CursorStore* cursors,
-                                                                 fanout::ReceiptBoard* receipts,
-                                                                 rpc::EgressLoop* egress,
-                                                                 const wire::CursorSealer* sealer, StreamBoard* board,
-                                                                 base::Metrics* metrics) {
+std::unique_ptr<SubscriptionService> SubscriptionService::Create(
+    const base::Clock* clock, const rpc::Gate* gate, fanout::Dispatcher* dispatcher, fanout::CursorStore* cursors,
+    fanout::ReceiptBoard* receipts, fanout::SnapshotSource* snapshots, rpc::EgressLoop* egress,
+    const wire::CursorSealer* sealer, StreamBoard* board, base::Metrics* metrics) {
   const StreamContext context{
       clock,
       gate,
       dispatcher,
       cursors,
       receipts,
+      snapshots,
       egress,
       sealer,
       metrics->AddCounter("fraudhub_fanout_streams_opened_total", "Streams opened"),

@@ -10,6 +10,7 @@
 #include "libs/fanout/cursor_store.h"
 #include "libs/fanout/dispatcher.h"
 #include "libs/fanout/receipt_board.h"
+#include "libs/fanout/snapshot_source.h"
 #include "libs/rpc/egress.h"
 #include "libs/rpc/server.h"
 #include "libs/wire/cursor_token.h"
@@ -22,9 +23,9 @@ class SubscriptionService {
   // All pointers outlive the service and every stream of `egress`.
   static std::unique_ptr<SubscriptionService> Create(const base::Clock* clock, const rpc::Gate* gate,
                                                      fanout::Dispatcher* dispatcher, fanout::CursorStore* cursors,
-                                                     fanout::ReceiptBoard* receipts, rpc::EgressLoop* egress,
-                                                     const wire::CursorSealer* sealer, StreamBoard* board,
-                                                     base::Metrics* metrics);
+                                                     fanout::ReceiptBoard* receipts, fanout::SnapshotSource* snapshots,
+                                                     rpc::EgressLoop* egress, const wire::CursorSealer* sealer,
+                                                     StreamBoard* board, base::Metrics* metrics);
   virtual ~SubscriptionService() = default;
   virtual grpc::Service* service() = 0;
   virtual rpc::EgressMethod* method() = 0;

@@ -27,6 +27,8 @@ constexpr size_t kUnackedDefault = size_t{4} << 20;
 constexpr size_t kUnackedMax = size_t{16} << 20;
 // Who was told to leave comes back spread over so long: a share of each stream, and a second at least.
 constexpr absl::Duration kReconnectPerStream = absl::Milliseconds(10);
+constexpr absl::Duration kNewViewsWithin = absl::Seconds(5);  // snapshots after a change of rights are spread over it
+constexpr absl::Duration kSilenceMax = absl::Seconds(5);      // between two views
 
 rpc::EgressSlice Owned(std::string bytes) {
   auto owner = std::make_shared<const std::string>(std::move(bytes));
@@ -41,11 +43,6 @@ absl::StatusOr<model::Filter> ParseFilter(const v1::SubscribeOpen& open) {
   return filter;
 }
 
-absl::Status NoSnapshots(absl::string_view field) {
-  return absl::UnimplementedError(
-      absl::StrCat(field, ": this release of the hub serves no snapshots; EARLIEST is complete for a newcomer"));
-}
-
 absl::Status CheckStart(const v1::SubscribeOpen& open) {
   if (open.cursor_start() != v1::STREAM_START_UNSPECIFIED && open.from_case() != v1::SubscribeOpen::kCursor) {
     return Refuse(RefusalCode::kOutOfRange, "open.cursor_start", "want it with `cursor` only");
@@ -56,9 +53,9 @@ absl::Status CheckStart(const v1::SubscribeOpen& open) {
         return Refuse(RefusalCode::kCursorInvalid, "open.token", "want a token of an earlier stream");
       return absl::OkStatus();
     case v1::SubscribeOpen::kStart:
-      if (open.start() == v1::STREAM_START_NOW || open.start() == v1::STREAM_START_EARLIEST) return absl::OkStatus();
-      if (open.start() == v1::STREAM_START_SNAPSHOT) return NoSnapshots("open.start");
-      return Refuse(RefusalCode::kOutOfRange, "open.start", "want NOW or EARLIEST");
+      if (open.start() != v1::STREAM_START_UNSPECIFIED && v1::StreamStart_IsValid(open.start()))
+        return absl::OkStatus();
+      return Refuse(RefusalCode::kOutOfRange, "open.start", "want NOW, EARLIEST or SNAPSHOT");
     case v1::SubscribeOpen::kCursor:
       if (!v1::StreamStart_IsValid(open.cursor_start())) {
         return Refuse(RefusalCode::kOutOfRange, "open.cursor_start", "want NOW, EARLIEST or SNAPSHOT");
@@ -70,24 +67,37 @@ absl::Status CheckStart(const v1::SubscribeOpen& open) {
   return Refuse(RefusalCode::kMissing, "open.start", "want one of token, start, cursor");
 }
 
-v1::StreamMode ModeOf(fanout::SessionMode mode) {
-  switch (mode) {
-    case fanout::SessionMode::kLive:
-      return v1::STREAM_MODE_LIVE;
-    case fanout::SessionMode::kCatchup:
-      return v1::STREAM_MODE_CATCHUP;
-    case fanout::SessionMode::kParked:
-      return v1::STREAM_MODE_PARKED;
-  }
-  return v1::STREAM_MODE_UNSPECIFIED;
-}
-
 absl::StatusOr<size_t> UnackedMax(const v1::SubscribeOpen& open) {
   if (open.unacked_bytes_max() == 0) return kUnackedDefault;
   if (open.unacked_bytes_max() < kUnackedMin || open.unacked_bytes_max() > kUnackedMax) {
     return Refuse(RefusalCode::kOutOfRange, "open.unacked_bytes_max", "want 0, or 16 KiB to 16 MiB");
   }
   return open.unacked_bytes_max();
+}
+
+fanout::SessionStart StartOf(v1::StreamStart start) {
+  switch (start) {
+    case v1::STREAM_START_NOW:
+      return fanout::SessionStart::kNow;
+    case v1::STREAM_START_EARLIEST:
+      return fanout::SessionStart::kEarliest;
+    default:
+      return fanout::SessionStart::kSnapshot;  // also of a new cursor that does not say
+  }
+}
+
+v1::StreamMode ModeOf(fanout::SessionMode mode) {
+  switch (mode) {
+    case fanout::SessionMode::kLive:
+      return v1::STREAM_MODE_LIVE;
+    case fanout::SessionMode::kCatchup:
+      return v1::STREAM_MODE_CATCHUP;
+    case fanout::SessionMode::kSnapshot:
+      return v1::STREAM_MODE_SNAPSHOT;
+    case fanout::SessionMode::kParked:
+      return v1::STREAM_MODE_PARKED;
+  }
+  return v1::STREAM_MODE_UNSPECIFIED;
 }
 
 }  // namespace
@@ -123,39 +133,37 @@ absl::Status SubscriptionStream::Open(const v1::SubscribeOpen& open) {
   HUB_RETURN_IF_ERROR(CheckStart(open));
   HUB_ASSIGN_OR_RETURN(const size_t unacked_max, UnackedMax(open));
   HUB_ASSIGN_OR_RETURN(wanted_, ParseFilter(open));
-  policy_ = context_->gate->policy();
-  effective_ = wanted_.And(policy_->Entitlement(caller_));
+  policy_changes_ = context_->gate->policy_changes();  // first: a change in between is looked at twice
+  const std::shared_ptr<const access::Policy> policy = context_->gate->policy();
+  effective_ = wanted_.And(policy->Entitlement(caller_));
   if (effective_.matches_nothing()) {
     return Refuse(RefusalCode::kFilterMatchesNothing, "open.filter", "nothing that you may see can match");
   }
-  fields_ = policy_->Fields(caller_);
+  fields_ = policy->Fields(caller_);
   client_id_ = open.client_id();
 
   HUB_ASSIGN_OR_RETURN(std::shared_ptr<fanout::FilterClass> filter_class,
                        context_->dispatcher->Join(effective_, wire::AudienceSet(fields_)));
-  fanout::SessionOptions options;
-  options.stakeholder = caller_.stakeholder;
-  options.unacked_bytes_max = unacked_max;
-  options.urgent = open.urgent();
+  options_.stakeholder = caller_.stakeholder;
+  options_.unacked_bytes_max = unacked_max;
+  options_.snapshots = context_->snapshots;
+  options_.urgent = open.urgent();
   // A token is good for what was sent under it: rights that change the rows make it another filter.
   const uint64_t fingerprint = effective_.Fingerprint();
   if (open.from_case() == v1::SubscribeOpen::kToken) {
     HUB_ASSIGN_OR_RETURN(std::unique_ptr<fanout::Session> session,
-                         fanout::Session::Resume(context_->dispatcher, context_->clock, context_->sealer, options,
+                         fanout::Session::Resume(context_->dispatcher, context_->clock, context_->sealer, options_,
                                                  std::move(filter_class), fingerprint, open.token()));
     Begin(std::move(session));
     context_->resumed.Increment();
   } else {
     const v1::StreamStart asked = open.from_case() == v1::SubscribeOpen::kCursor ? open.cursor_start() : open.start();
-    const auto start = [context = context_, options, filter_class,
-                        fingerprint, asked]() -> absl::StatusOr<std::unique_ptr<fanout::Session>> {
-      if (asked != v1::STREAM_START_NOW && asked != v1::STREAM_START_EARLIEST) return NoSnapshots("open.cursor_start");
-      return fanout::Session::Start(
-          context->dispatcher, context->clock, context->sealer, options, filter_class, fingerprint,
-          asked == v1::STREAM_START_NOW ? fanout::SessionStart::kNow : fanout::SessionStart::kEarliest);
+    const auto start = [context = context_, options = options_, filter_class, fingerprint, asked] {
+      return fanout::Session::Start(context->dispatcher, context->clock, context->sealer, options, filter_class,
+                                    fingerprint, StartOf(asked));
     };
     if (open.from_case() == v1::SubscribeOpen::kCursor) {
-      OpenCursor(open, [=, context = context_](const std::optional<model::Cursor>& place) {
+      OpenCursor(open, [=, context = context_, options = options_](const std::optional<model::Cursor>& place) {
         return place ? fanout::Session::ResumeAt(context->dispatcher, context->clock, context->sealer, options,
                                                  filter_class, fingerprint, *place)
                      : start();
@@ -190,7 +198,8 @@ void SubscriptionStream::Begin(std::unique_ptr<fanout::Session> session) {
 
 // What lies before the start of a stream that goes on is safe with its client, as the token or the cursor says.
 void SubscriptionStream::NoteReceipts() {
-  if (!receipts_->curious()) return;
+  // Inside a snapshot positions say nothing of what is safe.
+  if (session_->in_snapshot() || !receipts_->curious()) return;
   const std::vector<fanout::PartitionPosition> positions = session_->positions();
   std::vector<eventlog::Offset> sent, acked;
   for (size_t i = 0; i < positions.size(); ++i) {
@@ -208,7 +217,7 @@ absl::Status SubscriptionStream::Acknowledge(const v1::SubscribeAck& ack) {
   }
   const std::map<int32_t, eventlog::Offset> positions(ack.positions().begin(), ack.positions().end());
   const std::map<int32_t, eventlog::Offset> urgent(ack.urgent_positions().begin(), ack.urgent_positions().end());
-  absl::Status taken = session_->OnAck(positions, urgent);
+  absl::Status taken = session_->OnAck(positions, urgent, ack.snapshot_parts());
   if (!taken.ok()) return taken;
   if (lease_ != nullptr) {
     if (const auto place = session_->AckedCursor()) lease_->Acked(*place);
@@ -222,16 +231,14 @@ rpc::EgressSlice SubscriptionStream::Opened() const {
   v1::SubscribeResponse response;
   v1::Opened* opened = response.mutable_opened();
   wire::ToProto(effective_, opened->mutable_effective_filter());
-  opened->add_field_audiences(v1::FIELD_AUDIENCE_ALL);
-  for (const model::FieldAudience field : fields_) {
-    if (field != model::FieldAudience::kAll) opened->add_field_audiences(static_cast<v1::FieldAudience>(field));
-  }
+  ListFields(opened->mutable_field_audiences());
   const std::vector<fanout::PartitionPosition> start = session_->positions();
   for (size_t i = 0; i < start.size(); ++i) (*opened->mutable_positions())[static_cast<int32_t>(i)] = start[i].offset;
   const std::vector<fanout::PartitionPosition> heads = context_->dispatcher->Heads();
   for (size_t i = 0; i < heads.size(); ++i)
     (*opened->mutable_end_positions())[static_cast<int32_t>(i)] = heads[i].offset;
   opened->set_token(session_->Token());
+  opened->set_snapshot_resumed(session_->snapshot_resumed());
   opened->set_role(static_cast<v1::Role>(caller_.role));
   opened->set_stakeholder(caller_.stakeholder);
   return Owned(response.SerializeAsString());
@@ -261,9 +268,16 @@ absl::StatusOr<std::vector<rpc::EgressSlice>> SubscriptionStream::Next() {
     return slices;
   }
   if (lease_ != nullptr && lease_->lost()) return lease_->Poll().status();
+  HUB_RETURN_IF_ERROR(FollowPolicy());
+  if (new_view_.has_value()) return NextOfNewView();
   HUB_ASSIGN_OR_RETURN(fanout::Session::Message message, session_->Next());
+  return Slices(std::move(message));
+}
+
+std::vector<rpc::EgressSlice> SubscriptionStream::Slices(fanout::Session::Message message) {
   drained_ = message.drained;
   NoteReceipts();
+  std::vector<rpc::EgressSlice> slices;
   if (message.empty()) return slices;
   slices.reserve(message.slices.size());
   for (fanout::Slice& slice : message.slices) slices.push_back({std::move(slice.owner), slice.bytes});
@@ -280,9 +294,71 @@ rpc::EgressStanding SubscriptionStream::Standing() const {
     case fanout::SessionMode::kParked:
       return rpc::EgressStanding::kParked;
     case fanout::SessionMode::kCatchup:
+    case fanout::SessionMode::kSnapshot:
       break;
   }
   return rpc::EgressStanding::kCatchup;
+}
+
+absl::Status SubscriptionStream::FollowPolicy() {
+  const uint64_t changes = context_->gate->policy_changes();
+  if (changes == policy_changes_) return absl::OkStatus();
+  HUB_RETURN_IF_ERROR(context_->gate->Readmit(caller_, kRpc));
+  const std::shared_ptr<const access::Policy> policy = context_->gate->policy();
+  model::Filter effective = wanted_.And(policy->Entitlement(caller_));
+  std::vector<model::FieldAudience> fields = policy->Fields(caller_);
+  if (effective != effective_ || fields != fields_) {
+    if (effective.matches_nothing()) {
+      return Refuse(RefusalCode::kFilterMatchesNothing, "open.filter", "nothing that you may see now can match");
+    }
+    HUB_ASSIGN_OR_RETURN(std::shared_ptr<fanout::FilterClass> filter_class,
+                         context_->dispatcher->Join(effective, wire::AudienceSet(fields)));
+    if (effective != effective_) {
+      const absl::Duration now = context_->clock->Monotonic();
+      new_view_ = NewView{std::move(filter_class), now + kNewViewsWithin * Share()};
+      options_.follows_another = true;
+    } else if (new_view_.has_value()) {
+      new_view_->filter_class = std::move(filter_class);
+    } else {
+      HUB_RETURN_IF_ERROR(session_->SwitchClass(std::move(filter_class)));
+    }
+    effective_ = std::move(effective);
+    fields_ = std::move(fields);
+  }
+  policy_changes_ = changes;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<rpc::EgressSlice>> SubscriptionStream::NextOfNewView() {
+  const absl::Duration now = context_->clock->Monotonic();
+  drained_ = true;
+  v1::SubscribeResponse response;
+  if (!new_view_->told) {
+    new_view_->told = true;
+    v1::ViewChanged* changed = response.mutable_view_changed();
+    wire::ToProto(effective_, changed->mutable_effective_filter());
+    ListFields(changed->mutable_field_audiences());
+  } else if (now >= new_view_->begins_at) {
+    auto session =
+        fanout::Session::Start(context_->dispatcher, context_->clock, context_->sealer, options_,
+                               new_view_->filter_class, effective_.Fingerprint(), fanout::SessionStart::kSnapshot);
+    if (session.ok()) {
+      from_now_ = false;
+      new_view_.reset();
+      Begin(*std::move(session));
+      HUB_ASSIGN_OR_RETURN(fanout::Session::Message message, session_->Next());
+      return Slices(std::move(message));
+    }
+    if (!absl::IsUnavailable(session.status()) && !absl::IsResourceExhausted(session.status())) return session.status();
+    new_view_->begins_at = now + absl::Seconds(1) + kNewViewsWithin * Share();  // the client need not know
+  }
+  std::vector<rpc::EgressSlice> slices;
+  if (response.has_view_changed() || now - new_view_->said_at > kSilenceMax) {
+    new_view_->said_at = now;
+    if (!response.has_view_changed()) response.mutable_snapshot();  // says nothing but that we are here
+    slices.push_back(Owned(response.SerializeAsString()));
+  }
+  return slices;
 }
 
 absl::Status SubscriptionStream::StillAllowed() {
@@ -290,22 +366,14 @@ absl::Status SubscriptionStream::StillAllowed() {
   if (session_ == nullptr) return absl::OkStatus();
   if (lease_ != nullptr) HUB_RETURN_IF_ERROR(lease_->Poll().status());
   Report(/*now=*/false);
-  std::shared_ptr<const access::Policy> policy = context_->gate->policy();
-  if (policy == policy_) return absl::OkStatus();
-  if (wanted_.And(policy->Entitlement(caller_)) != effective_) {
-    return Refuse(RefusalCode::kFilterChanged, "", "what you may see has changed: open again without the token");
-  }
-  if (policy->Fields(caller_) != fields_) {
-    return absl::UnavailableError("the fields that you may see have changed: open again with the last token");
-  }
-  policy_ = std::move(policy);
-  return absl::OkStatus();
+  return FollowPolicy();
 }
 
 std::vector<rpc::EgressSlice> SubscriptionStream::Farewell(rpc::EgressEnd why) {
   if (session_ == nullptr) return {};
   v1::SubscribeResponse response;
-  response.mutable_drain()->set_token(session_->Token());
+  // Between two views there is no token: the client comes back for a snapshot.
+  if (!new_view_.has_value()) response.mutable_drain()->set_token(session_->Token());
   if (why == rpc::EgressEnd::kAge) {  // others leave at other times: come back at once
     rpc::ToProto(absl::ZeroDuration(), response.mutable_drain()->mutable_reconnect_after());
     return {Owned(response.SerializeAsString())};
@@ -315,14 +383,23 @@ std::vector<rpc::EgressSlice> SubscriptionStream::Farewell(rpc::EgressEnd why) {
     streams = context_->streams_at_drain->load();
   }
   const absl::Duration spread = std::max(absl::Seconds(1), kReconnectPerStream * streams);
-  // By the client's name rather than by chance: the same every time it happens.
-  const double share =
-      static_cast<double>(
-          base::Mix64(caller_.uri + client_id_, static_cast<uint64_t>(absl::ToInt64Nanoseconds(began_))) >> 11) *
-      0x1p-53;
-  rpc::ToProto(absl::Trunc(absl::Milliseconds(200) + spread * share, absl::Milliseconds(1)),
+  rpc::ToProto(absl::Trunc(absl::Milliseconds(200) + spread * Share(), absl::Milliseconds(1)),
                response.mutable_drain()->mutable_reconnect_after());
   return {Owned(response.SerializeAsString())};
+}
+
+void SubscriptionStream::ListFields(google::protobuf::RepeatedField<int>* out) const {
+  out->Add(v1::FIELD_AUDIENCE_ALL);
+  for (const model::FieldAudience field : fields_) {
+    if (field != model::FieldAudience::kAll) out->Add(static_cast<int>(field));
+  }
+}
+
+// In [0, 1), by the client's name rather than by chance: the same every time it happens.
+double SubscriptionStream::Share() const {
+  return static_cast<double>(
+             base::Mix64(caller_.uri + client_id_, static_cast<uint64_t>(absl::ToInt64Nanoseconds(began_))) >> 11) *
+         0x1p-53;
 }
 
 void SubscriptionStream::OnDone() {

@@ -35,6 +35,7 @@ struct StreamContext {
   fanout::Dispatcher* dispatcher;
   fanout::CursorStore* cursors;
   fanout::ReceiptBoard* receipts;
+  fanout::SnapshotSource* snapshots;
   const rpc::EgressLoop* egress;
   const wire::CursorSealer* sealer;
   mutable base::Counter opened;
@@ -61,6 +62,12 @@ class SubscriptionStream final : public rpc::EgressSource {
   absl::Status Open(const fraudhub::v1::SubscribeOpen& open);
   void OpenCursor(const fraudhub::v1::SubscribeOpen& open, CursorOpening::MakeSession make_session);
   absl::Status Acknowledge(const fraudhub::v1::SubscribeAck& ack);
+  // The policy changed: other fields go out from the next event on; other rows begin anew with a snapshot, after some seconds.
+  absl::Status FollowPolicy();
+  absl::StatusOr<std::vector<rpc::EgressSlice>> NextOfNewView();
+  std::vector<rpc::EgressSlice> Slices(fanout::Session::Message message);
+  void ListFields(google::protobuf::RepeatedField<int>* out) const;
+  double Share() const;
   rpc::EgressSlice Opened() const;
   void Begin(std::unique_ptr<fanout::Session> session);
   void NoteReceipts();
@@ -74,13 +81,22 @@ class SubscriptionStream final : public rpc::EgressSource {
   model::Filter wanted_;     // by the client
   model::Filter effective_;  // of it, what the caller may see
   std::vector<model::FieldAudience> fields_;
-  std::shared_ptr<const access::Policy> policy_;  // under which the two were found
-  std::string cursor_;                            // its name; empty: the client keeps a token
+  uint64_t policy_changes_ = 0;  // how often it had been set when the two were found
+  fanout::SessionOptions options_;
+  std::string cursor_;  // its name; empty: the client keeps a token
   fraudhub::v1::StreamStart cursor_start_ = fraudhub::v1::STREAM_START_UNSPECIFIED;
-  std::optional<CursorOpening> opening_;          // of a named cursor that is not attached yet
+  std::optional<CursorOpening> opening_;               // of a named cursor that is not attached yet
   std::unique_ptr<fanout::CursorStore::Lease> lease_;  // of the cursor; null without one
-  std::unique_ptr<fanout::Session> session_;      // null until opened
-  bool from_now_ = false;                         // it has nothing to do with what lies before its start
+  std::unique_ptr<fanout::Session> session_;           // null until opened
+  // Rights changed which rows the caller sees: what goes on in session_'s place once its turn has come. session_ sends nothing more.
+  struct NewView {
+    std::shared_ptr<fanout::FilterClass> filter_class;
+    absl::Duration begins_at;
+    absl::Duration said_at = -absl::InfiniteDuration();  // that the stream lives
+    bool told = false;
+  };
+  std::optional<NewView> new_view_;
+  bool from_now_ = false;  // it has nothing to do with what lies before its start
   std::vector<fanout::PartitionPosition> start_;
   std::unique_ptr<fanout::ReceiptBoard::Reader> receipts_;  // null until opened
   bool greeted_ = false;

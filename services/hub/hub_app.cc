@@ -75,21 +75,21 @@ class Impl final : public HubApp {
     HUB_ASSIGN_OR_RETURN(keys_, OpenKeys(kind_, config_));
     HUB_RETURN_IF_ERROR(StartOps());
     HUB_RETURN_IF_ERROR(AwaitLog());
-    if (kind_.query) {
-      HUB_ASSIGN_OR_RETURN(replica_,
-                           replica::Replica::Open(stores_.state.get(), stores_.replica_tables, config_.partitions,
-                                                  stores_.log->log_id(), clock_, &metrics_));
-    }
     if (kind_.registry) HUB_RETURN_IF_ERROR(StartRegistry());
-    if (kind_.Serves()) {
-      connections_.emplace(config_.server.limits, &metrics_);
-      server_options_.connections = &*connections_;
-    }
+    if (kind_.Serves()) server_options_.connections = &connections_.emplace(config_.server.limits, &metrics_);
     gate_.emplace(&policy_, &metrics_, server_options_);
-    if (kind_.query) {
-      feeder_ = std::make_unique<query::ReplicaFeeder>(clock_, stores_.log.get(), replica_.get(), &metrics_);
-      HUB_ASSIGN_OR_RETURN(receipts_, query::ReceiptFollower::Start(clock_, stores_.log.get(), stores_.state.get(),
-                                                                    stores_.receipt_tables, feeder_.get(), &metrics_));
+    eventlog::Log* const copied = mirror_ != nullptr ? mirror_.get() : stores_.log.get();
+    if (stores_.replica_database != nullptr) {
+      HUB_ASSIGN_OR_RETURN(replica_,
+                           replica::Replica::Open(stores_.replica_database, stores_.replica_tables, config_.partitions,
+                                                  stores_.log->log_id(), clock_, &metrics_));
+      feeder_ = std::make_unique<query::ReplicaFeeder>(clock_, kind_.query ? stores_.log.get() : copied, replica_.get(),
+                                                       /*with_history=*/kind_.query, &metrics_);
+      if (kind_.query) {
+        HUB_ASSIGN_OR_RETURN(receipts_,
+                             query::ReceiptFollower::Start(clock_, stores_.log.get(), stores_.state.get(),
+                                                           stores_.receipt_tables, feeder_.get(), &metrics_));
+      }
       feeder_->Start();
     }
     if (kind_.Answers()) workers_.emplace("query", kWorkers, kWorkQueueMax, &metrics_);
@@ -97,8 +97,7 @@ class Impl final : public HubApp {
     if (kind_.fanout) {
       sealer_.emplace(keys_.cursors);
       UseCursorKeyOf(*control_->state());
-      eventlog::Log* const log = mirror_ != nullptr ? mirror_.get() : stores_.log.get();
-      fanout_.emplace(config_.fanout, clock_, log, &*gate_, &*sealer_, &metrics_);
+      fanout_.emplace(config_.fanout, clock_, copied, replica_.get(), &*gate_, &*sealer_, &metrics_);
       HUB_RETURN_IF_ERROR(base::Annotate(RetryUnavailable(clock_, kControlTimeout, [&] { return fanout_->Start(); }),
                                          "the fan-out can't read the log"));
     }
@@ -169,9 +168,9 @@ class Impl final : public HubApp {
 
  private:
   PageParts Parts() const {
-    return {stores_.log.get(), registry_ ? &*registry_ : nullptr,
-            replica_.get(),    fanout_ ? &*fanout_ : nullptr,
-            control_.get(),    group_.get()};
+    const replica::Replica* const shown = kind_.query ? replica_.get() : nullptr;
+    return {stores_.log.get(), registry_ ? &*registry_ : nullptr, shown, fanout_ ? &*fanout_ : nullptr, control_.get(),
+            group_.get()};
   }
 
   // Opens what is on this machine and the way to the log; a part of a cluster waits for the log as long as it takes.
@@ -468,7 +467,7 @@ class Impl final : public HubApp {
   Stores stores_;
   std::unique_ptr<control::ControlFollower> control_;
   std::unique_ptr<eventlog::MirroredLog> mirror_;
-  std::unique_ptr<replica::Replica> replica_;
+  std::unique_ptr<replica::Replica> replica_;  // of all, or of a fan-out by itself the states that snapshots come from
   std::optional<registry_service::RegistryApp> registry_;
   std::unique_ptr<eventlog::KafkaGroup> group_;
   std::unique_ptr<query::ReceiptFollower> receipts_;

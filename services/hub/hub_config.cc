@@ -37,6 +37,8 @@ constexpr int32_t kLingerCorePercent = 60;  // the rest is for the log, the disp
 constexpr int32_t kWriteStalledSeconds = 60;
 constexpr int32_t kClasses = 1024;
 constexpr int32_t kStreams = 5000;          // the number that is tested
+constexpr int32_t kSnapshots = 8;
+constexpr int64_t kSnapshotBytes = int64_t{48} << 20;
 constexpr int32_t kBatchRecords = 512;      // bounds one commit to some milliseconds
 constexpr int32_t kStateFlushSeconds = 30;  // DESIGN.md 5 promises a minute
 constexpr int32_t kTickMillis = 1000;
@@ -86,6 +88,10 @@ void FillIn(const ServerKind& kind, config::HubConfig* c) {
       fanout->classes_max(), [&](int32_t v) { fanout->set_classes_max(v); }, kClasses);
   number(
       fanout->streams_max(), [&](int32_t v) { fanout->set_streams_max(v); }, kStreams);
+  number(
+      fanout->snapshots_max(), [&](int32_t v) { fanout->set_snapshots_max(v); }, kSnapshots);
+  number(
+      fanout->snapshot_bytes_max(), [&](int64_t v) { fanout->set_snapshot_bytes_max(v); }, kSnapshotBytes);
   config::RegistryConfig* registry = c->mutable_registry();
   number(
       registry->batch_records_max(), [&](int32_t v) { registry->set_batch_records_max(v); }, kBatchRecords);
@@ -225,6 +231,8 @@ HubConfig Convert(const config::HubConfig& c) {
   result.fanout.dispatcher.classes_max = c.fanout().classes_max();
   result.fanout.cursors.node = c.node_name();
   result.fanout.receipts.node = c.node_name();
+  result.fanout.snapshots.runs_max = c.fanout().snapshots_max();
+  result.fanout.snapshots.cache_bytes_max = c.fanout().snapshot_bytes_max();
   result.fanout.egress.threads =
       std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kEgressThreadsMax);
   result.fanout.egress.linger_max = absl::Milliseconds(c.fanout().linger_ms());
@@ -273,6 +281,8 @@ absl::StatusOr<HubConfig> LoadConfig(const std::string& path, const std::vector<
   CheckRange("fanout.write_stalled_seconds", c.fanout().write_stalled_seconds(), 1, 3600, &problems);
   CheckRange("fanout.memory_bytes_max", c.fanout().memory_bytes_max(), 64 << 20, int64_t{1} << 50, &problems);
   CheckRange("fanout.classes_max", c.fanout().classes_max(), 1, 100'000, &problems);
+  CheckRange("fanout.snapshots_max", c.fanout().snapshots_max(), 1, 1000, &problems);
+  CheckRange("fanout.snapshot_bytes_max", c.fanout().snapshot_bytes_max(), 1 << 20, int64_t{64} << 30, &problems);
   CheckRange("fanout.streams_max", c.fanout().streams_max(), 1, 100'000, &problems);
   CheckRange("registry.batch_records_max", c.registry().batch_records_max(), 1, 10'000, &problems);
   CheckRange("registry.state_flush_seconds", c.registry().state_flush_seconds(), 1, 60, &problems);

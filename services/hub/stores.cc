@@ -31,6 +31,8 @@ constexpr char kLogFolder[] = "/log";
 constexpr char kStateFolder[] = "/state";
 constexpr char kEventsCopyFolder[] = "/events-copy";
 constexpr size_t kEventsCopyCacheBytes = size_t{64} << 20;
+constexpr char kStatesFolder[] = "/states";
+constexpr size_t kStatesCacheBytes = size_t{32} << 20;  // scanned in order, each part once
 constexpr char kAuditFolder[] = "/audit";
 
 // Makes a folder for this user only.
@@ -73,6 +75,15 @@ absl::Status OpenAudit(const HubConfig& config, const base::Clock* clock, Stores
 
 void Add(const std::vector<store::TableSpec>& more, std::vector<store::TableSpec>* tables) {
   tables->insert(tables->end(), more.begin(), more.end());
+}
+
+absl::StatusOr<std::unique_ptr<store::Database>> OpenStates(const HubConfig& config) {
+  store::DatabaseOptions options;
+  options.block_cache_bytes = kStatesCacheBytes;
+  absl::StatusOr<std::unique_ptr<store::Database>> database =
+      store::OpenDatabase(config.data_dir + kStatesFolder, replica::ReplicaTables(), options);
+  if (!database.ok()) return base::Annotate(database.status(), "data_dir: the states can't be opened");
+  return database;
 }
 
 }  // namespace
@@ -159,6 +170,12 @@ absl::StatusOr<Stores> OpenStores(const ServerKind& kind, const HubConfig& confi
         store::OpenDatabase(config.data_dir + kStateFolder, tables, {});
     if (!state.ok()) return base::Annotate(state.status(), "data_dir: the state can't be opened");
     stores.state = *std::move(state);
+    if (kind.query) stores.replica_database = stores.state.get();
+  }
+  if (kind.fanout && !kind.query) {
+    HUB_ASSIGN_OR_RETURN(stores.states, OpenStates(config));
+    stores.replica_database = stores.states.get();
+    stores.replica_tables = 0;
   }
   if (kind.Answers()) HUB_RETURN_IF_ERROR(OpenAudit(config, clock, &stores));
   return stores;

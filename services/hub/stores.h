@@ -40,6 +40,8 @@ struct Stores {
   store::TableId registry_tables = 0;               // first of registry::ProcessorTables() in `state`
   store::TableId replica_tables = 0;                // first of replica::ReplicaTables()
   store::TableId receipt_tables = 0;                // first of query::ReceiptBook::Tables()
+  std::unique_ptr<store::Database> states;          // of a fan-out without query, for snapshots; can be rebuilt
+  store::Database* replica_database = nullptr;      // one of the two, for query and fan-out
   std::unique_ptr<store::Database> audit_database;  // can't be rebuilt; for query and fan-out
   std::unique_ptr<audit::AuditLog> audit;
 };

@@ -34,6 +34,7 @@ struct WatchArguments {
   std::string cursor;
   std::string until_quiet;
   uint64_t count = 0;
+  bool snapshot = false;
 };
 
 template <class Enum, class Add>
@@ -90,6 +91,7 @@ class Watch {
         interrupts_(interrupts),
         quiet_(quiet),
         count_max_(arguments.count),
+        snapshot_(arguments.snapshot),
         output_(env.style(/*streamed=*/true),
                 {{"Decided", 19}, {"Event", 15}, {"Level", 9}, {"Identifier", 28}, {"Reasons", 24}, {"Categories"}},
                 env.out) {
@@ -104,6 +106,15 @@ class Watch {
     handlers.on_opened = [this](const v1::Opened& opened) { OnOpened(opened); };
     handlers.on_event = [this](const v1::Event& event) { return OnEvent(event); };
     handlers.on_progress = [this](const v1::Progress& progress) { Keep(progress.token()); };
+    if (snapshot_) {
+      // What is gone without a word: told as what it is, an indicator that left the view.
+      handlers.on_removed = [this](const std::string& indicator_id) {
+        v1::Event event;
+        event.mutable_indicator()->set_indicator_id(indicator_id);
+        event.set_left_view(true);
+        OnEvent(event);
+      };
+    }
     handlers.on_disconnected = [this](const absl::Status& why, absl::Duration pause) {
       const absl::Duration now = env_.clock->Monotonic();
       if (told_ && now < *told_ + kToldEvery) return;
@@ -194,6 +205,7 @@ class Watch {
   Interrupts* const interrupts_;
   const std::optional<absl::Duration> quiet_;
   const uint64_t count_max_;
+  const bool snapshot_;
   // The stream's thread only.
   Output output_;
   std::optional<TokenFile> token_file_;
@@ -228,6 +240,7 @@ absl::StatusOr<ExitCode> RunWatch(const WatchArguments& arguments, const Environ
   HUB_ASSIGN_OR_RETURN(options.connection, ConnectionOf(env.settings, Serves::kStreams));
   options.from_earliest = arguments.from == "earliest";
   options.cursor = arguments.cursor;
+  options.from_snapshot = options.snapshot_when_lost = arguments.snapshot;
   options.client_id = "hubctl watch";
   Interrupts interrupts;
   Watch watch(arguments, env, &interrupts, quiet);
@@ -239,9 +252,9 @@ absl::StatusOr<ExitCode> RunWatch(const WatchArguments& arguments, const Environ
   if (IsCursorRefusal(status)) {
     if (arguments.cursor.empty()) {
       *env.err << "hubctl: the stream can't go on from " << arguments.token_file
-               << "; remove it and start with --from earliest\n";
+               << "; start with --snapshot, or remove it and start with --from earliest\n";
     } else {
-      *env.err << "hubctl: the stream can't go on from this cursor; take a new name and start with --from earliest\n";
+      *env.err << "hubctl: the stream can't go on from this cursor; start with --snapshot, or take a new name\n";
     }
   }
   HUB_RETURN_IF_ERROR(status);
@@ -268,6 +281,9 @@ void AddWatchCommand(CLI::App* app, Environment* env) {
   watch->add_option("--facet", arguments->facets, "RISK, CONNECTION, TRACE")->delimiter(',');
   watch->add_option("--from", arguments->from,
                     "Without a token, or with a new cursor: now, or earliest (the last state of everything, then the live stream)");
+  watch->add_flag(
+      "--snapshot", arguments->snapshot,
+      "Without a token, with a new cursor, or when it is too old: everything in view first, then the live stream");
   watch->add_option("--token-file", arguments->token_file,
                     "Goes on where an earlier watch with this file and filter stopped");
   watch->add_option("--cursor", arguments->cursor,

@@ -13,15 +13,18 @@ constexpr size_t kQuarantinedBytesMax = 64 << 10;  // of an undecodable record, 
 
 constexpr eventlog::ReadLimits kLimits{2048, size_t{2} << 20};
 constexpr absl::Duration kWaitMax = absl::Milliseconds(200);  // so that Stop is quick
+constexpr absl::Duration kWholeFor =
+    absl::Hours(24 * 6);  // younger records compaction leaves alone, with a day to spare
 constexpr absl::Duration kPause = absl::Milliseconds(500);    // after an error
 
 }  // namespace
 
-ReplicaFeeder::ReplicaFeeder(const base::Clock* clock, eventlog::Log* log, replica::Replica* replica,
+ReplicaFeeder::ReplicaFeeder(const base::Clock* clock, eventlog::Log* log, replica::Replica* replica, bool with_history,
                              base::Metrics* metrics)
     : clock_(clock),
       log_(log),
       replica_(replica),
+      with_history_(with_history),
       records_(metrics->AddCounter("fraudhub_query_fed_records_total", "Records read into the replica")),
       undecodable_(metrics->AddCounter("fraudhub_query_undecodable_total", "Records that don't decode, set aside")),
       jumps_(
@@ -42,6 +45,7 @@ void ReplicaFeeder::Run(const std::stop_token& stop) {
     bool any = false, failed = false;
     std::vector<eventlog::Log::WaitFor> ends;
     for (const Topic topic : {Topic::kEvents, Topic::kHistory}) {
+      if (topic == Topic::kHistory && !with_history_) continue;
       const char* name = topic == Topic::kEvents ? eventlog::kEventsTopic : eventlog::kHistoryTopic;
       const std::vector<int64_t> next = topic == Topic::kEvents ? replica_->EventsNext() : replica_->HistoryNext();
       for (size_t i = 0; i < next.size() && !stop.stop_requested(); ++i) {
@@ -75,16 +79,26 @@ absl::StatusOr<bool> ReplicaFeeder::FeedOnce(Topic topic, int32_t partition, int
     jumps_.Increment();
     HUB_LOG(WARN, "replica_jumps",
             {{"topic", at.topic}, {"partition", partition}, {"from", from}, {"to", range.first}});
+    if (topic == Topic::kEvents) HUB_RETURN_IF_ERROR(replica_->NoteGap(partition));
     HUB_RETURN_IF_ERROR(Apply(topic, {}, partition, range.first, false));
     return true;
   }
   HUB_ASSIGN_OR_RETURN(const eventlog::ReadResult read, log_->Read(at, from, kLimits));
   if (read.records.empty() && read.next == from && from < range.end) return false;
+  if (topic == Topic::kEvents && read.next > from && Gap(from, read.records)) {
+    HUB_RETURN_IF_ERROR(replica_->NoteGap(partition));
+  }
   const std::vector<replica::FedRecord> decoded = Decode(at, read.records);
   HUB_RETURN_IF_ERROR(TellOfEvents(decoded));
   HUB_RETURN_IF_ERROR(Apply(topic, decoded, partition, read.next, read.next >= range.end));
   records_.Increment(static_cast<double>(read.records.size()));
   return !read.records.empty();
+}
+
+// Compaction was here, or may have been (R9).
+bool ReplicaFeeder::Gap(int64_t from, const std::vector<eventlog::StoredRecord>& records) const {
+  return records.empty() || records.front().offset > from ||
+         records.front().appended_at < clock_->TimeNow() - kWholeFor;
 }
 
 std::vector<replica::FedRecord> ReplicaFeeder::Decode(const eventlog::TopicPartition& at,
@@ -99,6 +113,7 @@ std::vector<replica::FedRecord> ReplicaFeeder::Decode(const eventlog::TopicParti
     }
     undecodable_.Increment();
     HUB_LOG(WARN, "record_set_aside", {{"topic", at.topic}, {"partition", at.partition}, {"offset", record.offset}});
+    if (!with_history_) continue;  // who feeds all of it puts it aside
     model::Quarantined aside{at.topic, at.partition, record.offset, std::string(decoded.status().message()),
                              record.value.substr(0, kQuarantinedBytesMax)};
     log_->Append({eventlog::kQuarantineTopic, 0}, {"", wire::EncodeRecord({}, std::move(aside))}, [](const auto&) {});

@@ -20,8 +20,9 @@ namespace hub::query {
 
 class ReplicaFeeder {
  public:
-  // All pointers outlive the feeder.
-  ReplicaFeeder(const base::Clock* clock, eventlog::Log* log, replica::Replica* replica, base::Metrics* metrics);
+  // All pointers outlive the feeder. `with_history`: false where only the states are asked for.
+  ReplicaFeeder(const base::Clock* clock, eventlog::Log* log, replica::Replica* replica, bool with_history,
+                base::Metrics* metrics);
   // Called with each event before the replica has it, on the feeder's thread; an error has it fed again. Before Start.
   void OnEvent(std::function<absl::Status(const model::Event&)> on_event) { on_event_ = std::move(on_event); }
   ~ReplicaFeeder();
@@ -33,6 +34,7 @@ class ReplicaFeeder {
   void Run(const std::stop_token& stop);
   // One read of one partition: true when there was anything. Errors are logged; the next round tries again.
   absl::StatusOr<bool> FeedOnce(Topic topic, int32_t partition, int64_t from);
+  bool Gap(int64_t from, const std::vector<eventlog::StoredRecord>& records) const;
   std::vector<replica::FedRecord> Decode(const eventlog::TopicPartition& at,
                                          const std::vector<eventlog::StoredRecord>& records);
   absl::Status TellOfEvents(const std::vector<replica::FedRecord>& records);
@@ -42,6 +44,7 @@ class ReplicaFeeder {
   const base::Clock* const clock_;
   eventlog::Log* const log_;
   replica::Replica* const replica_;
+  const bool with_history_;
   std::function<absl::Status(const model::Event&)> on_event_;
   base::Counter records_;
   base::Counter undecodable_;

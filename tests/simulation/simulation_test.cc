@@ -62,7 +62,15 @@ void RunSeeds(uint64_t from, uint64_t to) {
                              "urgent copy",
                              "urgent copy applied ahead",
                              "fenced copy",
-                             "conflict"}) {
+                             "conflict",
+                             "snapshot part",
+                             "snapshot ended",
+                             "snapshot resumed",
+                             "snapshot put off",
+                             "swept",
+                             "view changed",
+                             "fields switched",
+                             "states with a gap"}) {
       INFO(name);
       CHECK(fired[name] > 0);
     }

@@ -20,17 +20,25 @@
 #include "libs/eventlog/memory_log.h"
 #include "libs/fanout/dispatcher.h"
 #include "libs/fanout/session.h"
+#include "libs/fanout/snapshot_source.h"
 #include "libs/model/records.h"
 #include "libs/model/token.h"
 #include "libs/registry/processor.h"
+#include "libs/replica/replica.h"
 #include "libs/store/database.h"
 #include "libs/wire/cursor_token.h"
 #include "libs/wire/wire.h"
 #include "tests/simulation/faulty_seams.h"
 
+namespace fraudhub::v1 {
+class SnapshotMark;
+}
+
 namespace hub::simulation {
 
 inline constexpr int32_t kPartitions = 2;
+// Of resumption; shorter than compaction's lag, as in the product.
+inline constexpr absl::Duration kWindow = absl::Seconds(40);
 inline constexpr int kNodes = 3;  // of the fan-out
 
 class World {
@@ -65,14 +73,23 @@ class World {
   void RestartNode(Node* node);
   void DrainNode(Node* node);
   void StepNodes();
+  void OpenStates(Node* node);
+  void FeedStates(Node* node, int32_t partition);
   void CrashClient(Client* client);
   void ChangeRows(Client* client);
   void ChangeFields(Client* client);
   void StepClient(Client* client);
   void OpenStream(Client* client);
-  void StartAfresh(Client* client, const fanout::SessionOptions& options, std::shared_ptr<fanout::FilterClass> joined);
-  void CheckForeignToken(const Client& client, const std::shared_ptr<fanout::FilterClass>& joined,
-                         fanout::SessionOptions options);
+  void StartAfresh(Client* client);
+  // With a snapshot, or put off until there can be one.
+  void StartSnapshot(Client* client);
+  fanout::SessionOptions StreamOptions(const Client& client) const;
+  std::shared_ptr<fanout::FilterClass> ClassOf(const Client& client);
+  absl::StatusOr<std::unique_ptr<fanout::Session>> Resume(Client* client);
+  void Opened(Client* client);
+  void KeepToken(Client* client, const std::string& token);
+  void OnMark(Client* client, const fraudhub::v1::SnapshotMark& mark);
+  void CheckForeignToken(const Client& client);
   void CheckStart(const Client& client, const std::string& token);
   void CheckProgress(Client* client);
   void Acknowledge(Client* client);
@@ -146,7 +163,10 @@ struct World::Owner {
 };
 
 struct World::Node {
+  store::MemoryDatabase disk{replica::ReplicaTables().size()};
   std::unique_ptr<fanout::Dispatcher> dispatcher;
+  std::unique_ptr<replica::Replica> states;
+  std::unique_ptr<fanout::SnapshotSource> snapshots;
   bool paused = false;  // falls behind the log and the other nodes
 };
 
@@ -170,7 +190,15 @@ struct World::Client {
   std::vector<size_t> judged;               // of events_, per partition
   bool stalled = false;
   bool sees_all = false;
-  bool urgent = false;  // asks for copies ahead of the order
+  bool urgent = false;     // asks for copies ahead of the order
+  bool snapshots = false;  // begins and recovers by snapshot
+  uint32_t parts = 0;      // of the snapshot on this stream
+  struct Sweep {
+    bool on = false;             // a snapshot began, and has not ended
+    std::set<std::string> told;  // of since then
+  };
+  Sweep sweep, safe_sweep;
+  std::map<std::string, std::pair<int32_t, eventlog::Offset>> ahead;  // applied ahead of the order, and its place there
   struct Held {
     model::VersionStamp stamp;
     bool held = false;

@@ -15,9 +15,6 @@ using model::IdentifierType;
 using model::Level;
 using model::Reason;
 
-constexpr absl::Duration kWindow =
-    absl::Seconds(40);  // resume window, shorter than the compaction lag as in the product
-
 }  // namespace
 
 model::Filter World::Client::effective() const {
@@ -45,6 +42,11 @@ void World::AddClients() {
   add("lea reasons", {.reasons = {Reason::kLeaReportedCybercrime}}, [](const model::Attributes& a) {
     return std::count(a.reasons.begin(), a.reasons.end(), Reason::kLeaReportedCybercrime) > 0;
   });
+  add("everything, by snapshot, urgent ahead", {}, [](const model::Attributes&) { return true; });
+  clients_.back()->snapshots = clients_.back()->urgent = true;
+  add("high and up, by snapshot", {.level_min = Level::kHigh},
+      [](const model::Attributes& a) { return a.level >= Level::kHigh; });
+  clients_.back()->snapshots = true;
 }
 
 void World::RestartNode(Node* node) {
@@ -57,6 +59,7 @@ void World::RestartNode(Node* node) {
   options.catchup_bytes_max = 64 * 1024;
   node->dispatcher = std::make_unique<fanout::Dispatcher>(options, &clock_, fanout_log_.get(), &metrics_);
   if (!node->dispatcher->Open().ok()) Fail("a node doesn't open");
+  OpenStates(node);
 }
 
 // Each stream gets its token, most clients get to see it, and the node starts anew.
@@ -64,9 +67,7 @@ void World::DrainNode(Node* node) {
   for (const auto& client : clients_) {
     if (client->node != node || client->session == nullptr) continue;
     if (const std::string token = client->session->Token(); !token.empty() && Draw(4) != 0) {
-      client->token = token;
-      client->token_from = node;
-      client->token_filter = client->effective().Fingerprint();
+      KeepToken(client.get(), token);
       ++fired_["drain token"];
     }
   }
@@ -76,59 +77,103 @@ void World::DrainNode(Node* node) {
 void World::StepNodes() {
   for (const auto& node : nodes_) {
     if (!calm_ && (node->paused || Draw(3) == 0)) continue;
-    (void)node->dispatcher->Step();
+    if (calm_ || Draw(4) != 0) (void)node->dispatcher->Step();
+    for (int32_t p = 0; p < kPartitions; ++p) {
+      if (calm_ || Draw(2) == 0) FeedStates(node.get(), p);
+    }
+    if (node->snapshots->Step()) ++fired_["snapshot part"];
   }
 }
 
-// The policy shows it other rows: its stream ends, its token is worth nothing unless the view is the same all the same.
+// The policy shows it other rows. Who knows snapshots is sent one; else its stream ends, and its token is worth nothing unless the view
+// is the same all the same.
 void World::ChangeRows(Client* client) {
   client->narrow = !client->narrow;
+  const bool open = client->session != nullptr;
   client->session.reset();
+  if (!open || !client->snapshots) return;
+  StartSnapshot(client);
+  if (client->session != nullptr) {
+    ++fired_["view changed"];
+    Opened(client);
+  }
 }
 
 // The policy shows it other fields of the same rows: another class, the same place.
 void World::ChangeFields(Client* client) {
   client->all_fields = !client->all_fields;
-  client->session.reset();
+  if (client->session == nullptr) return;
+  if (Draw(2) == 0 && client->session->SwitchClass(ClassOf(*client)).ok()) {
+    ++fired_["fields switched"];
+  } else {
+    client->session.reset();
+  }
+}
+
+fanout::SessionOptions World::StreamOptions(const Client& client) const {
+  fanout::SessionOptions options;
+  options.stakeholder = client.name;
+  options.message_bytes_max = 2000;
+  options.unacked_bytes_max = 16 * 1024;
+  options.window = kWindow;
+  options.urgent = client.urgent;
+  options.idle_progress_interval = absl::Seconds(2);
+  options.snapshots = client.node->snapshots.get();
+  return options;
+}
+
+std::shared_ptr<fanout::FilterClass> World::ClassOf(const Client& client) {
+  const std::vector<model::FieldAudience> all = {model::FieldAudience::kTelecom, model::FieldAudience::kLawEnforcement,
+                                                 model::FieldAudience::kAnalyst};
+  auto joined = client.node->dispatcher->Join(
+      client.effective(),
+      wire::AudienceSet(client.all_fields ? all : std::vector<model::FieldAudience>{model::FieldAudience::kAll}));
+  if (joined.ok()) return *std::move(joined);
+  Fail(absl::StrCat("join: ", joined.status().message()));
+  return nullptr;
+}
+
+void World::KeepToken(Client* client, const std::string& token) {
+  client->token = token;
+  client->token_from = client->node;
+  client->token_filter = client->effective().Fingerprint();
+}
+
+absl::StatusOr<std::unique_ptr<fanout::Session>> World::Resume(Client* client) {
+  std::string token = client->token;
+  if (bug_ == Bug::kResumeOffByOne) {
+    auto cursor = sealer_.Open(token, client->name);
+    if (cursor.ok()) {
+      for (auto& position : cursor->positions) {
+        const auto range = log_->Offsets({eventlog::kEventsTopic, position.partition});
+        if (range.ok() && position.offset < range->end) ++position.offset;
+      }
+      token = sealer_.Seal(*cursor, client->name);
+    }
+  }
+  const uint64_t fingerprint = client->effective().Fingerprint();
+  auto session = fanout::Session::Resume(client->node->dispatcher.get(), &clock_, &sealer_, StreamOptions(*client),
+                                         ClassOf(*client), fingerprint, token);
+  if (!session.ok()) return session;
+  ++fired_["resumed"];
+  if (client->token_from != client->node) ++fired_["moved"];
+  if (client->token_filter != fingerprint) Fail("a token of another view was taken");
+  return session;
 }
 
 void World::OpenStream(Client* client) {
   client->node = nodes_[static_cast<size_t>(Draw(kNodes))].get();
-  fanout::Dispatcher* dispatcher = client->node->dispatcher.get();
-  const model::Filter effective = client->effective();
-  auto joined = dispatcher->Join(
-      effective, client->all_fields
-                     ? wire::AudienceSet({model::FieldAudience::kTelecom, model::FieldAudience::kLawEnforcement,
-                                          model::FieldAudience::kAnalyst})
-                     : wire::AudienceSet({model::FieldAudience::kAll}));
-  if (!joined.ok()) return Fail(absl::StrCat("join: ", joined.status().message()));
-  fanout::SessionOptions options;
-  options.stakeholder = client->name;
-  options.message_bytes_max = 2000;
-  options.unacked_bytes_max = 16 * 1024;
-  options.window = kWindow;
-  options.urgent = client->urgent;
-  options.idle_progress_interval = absl::Seconds(2);
-  CheckForeignToken(*client, *joined, options);
+  CheckForeignToken(*client);
   absl::StatusOr<std::unique_ptr<fanout::Session>> session = absl::NotFoundError("no token");
-  if (!client->token.empty()) {
-    std::string token = client->token;
-    if (bug_ == Bug::kResumeOffByOne) {
-      auto cursor = sealer_.Open(token, client->name);
-      if (cursor.ok()) {
-        for (auto& position : cursor->positions) {
-          const auto range = log_->Offsets({eventlog::kEventsTopic, position.partition});
-          if (range.ok() && position.offset < range->end) ++position.offset;
-        }
-        token = sealer_.Seal(*cursor, client->name);
-      }
-    }
-    session = fanout::Session::Resume(dispatcher, &clock_, &sealer_, options, *joined, effective.Fingerprint(), token);
-    if (session.ok()) {
-      ++fired_["resumed"];
-      if (client->token_from != client->node) ++fired_["moved"];
-      if (client->token_filter != effective.Fingerprint()) return Fail("a token of another view was taken");
-    }
+  if (!client->token.empty()) session = Resume(client);
+  if (absl::IsUnavailable(session.status()) || absl::IsResourceExhausted(session.status())) {
+    ++fired_["snapshot put off"];  // another try, maybe elsewhere
+    return;
+  }
+  if (session.ok() && (*session)->snapshot_resumed()) {
+    ++fired_["snapshot resumed"];
+    // Its process ended meanwhile and forgot how the snapshot began: what the end tells would be worth nothing.
+    if (!client->sweep.on) session = absl::NotFoundError("forgotten");
   }
   if (session.ok()) {
     client->session = *std::move(session);
@@ -136,11 +181,15 @@ void World::OpenStream(Client* client) {
   } else {
     // Nothing to resume from, or too old: afresh.
     if (!client->token.empty()) ++fired_["cursor refused"];
-    StartAfresh(client, options, *std::move(joined));
+    client->snapshots ? StartSnapshot(client) : StartAfresh(client);
   }
-  if (client->session == nullptr) return;
+  if (client->session != nullptr) Opened(client);
+}
+
+void World::Opened(Client* client) {
   client->unacked.clear();
   client->urgent_unacked.clear();
+  client->parts = 0;
   client->positions.clear();
   client->judged.assign(kPartitions, 0);
   for (const fanout::PartitionPosition& position : client->session->positions())
@@ -154,20 +203,19 @@ void World::OpenStream(Client* client) {
                                                    return event.offset < client->positions[static_cast<size_t>(p)];
                                                  }) -
                             events.begin());
-    if (dispatcher->HeadOffset(p) < client->positions[static_cast<size_t>(p)]) ++fired_["resumed behind"];
+    if (client->node->dispatcher->HeadOffset(p) < client->positions[static_cast<size_t>(p)]) ++fired_["resumed behind"];
   }
 }
 
-void World::StartAfresh(Client* client, const fanout::SessionOptions& options,
-                        std::shared_ptr<fanout::FilterClass> joined) {
+void World::StartAfresh(Client* client) {
   client->token.clear();
   client->safe_token.clear();
   client->view.clear();
   // Compaction keeps the last record of a key, which may be a silent state: from then on a fresh start needs a snapshot, here the
   // observer's.
   const bool snapshot = fired_["compaction"] > 0;
-  auto session = fanout::Session::Start(client->node->dispatcher.get(), &clock_, &sealer_, options, std::move(joined),
-                                        client->effective().Fingerprint(),
+  auto session = fanout::Session::Start(client->node->dispatcher.get(), &clock_, &sealer_, StreamOptions(*client),
+                                        ClassOf(*client), client->effective().Fingerprint(),
                                         snapshot ? fanout::SessionStart::kNow : fanout::SessionStart::kEarliest);
   if (!session.ok()) return Fail(absl::StrCat("stream: ", session.status().message()));
   if (snapshot) {
@@ -188,11 +236,11 @@ void World::CheckStart(const Client& client, const std::string& token) {
 }
 
 // Nobody goes on with a token of another's, whatever he tries.
-void World::CheckForeignToken(const Client& client, const std::shared_ptr<fanout::FilterClass>& joined,
-                              fanout::SessionOptions options) {
+void World::CheckForeignToken(const Client& client) {
   if (client.token.empty() || Draw(10) != 0) return;
+  fanout::SessionOptions options = StreamOptions(client);
   options.stakeholder = "somebody else";
-  if (fanout::Session::Resume(client.node->dispatcher.get(), &clock_, &sealer_, options, joined,
+  if (fanout::Session::Resume(client.node->dispatcher.get(), &clock_, &sealer_, options, ClassOf(client),
                               client.effective().Fingerprint(), client.token)
           .ok()) {
     Fail("a token of another's was taken");
@@ -205,6 +253,8 @@ void World::CrashClient(Client* client) {
   if (client->session == nullptr || client->safe_token.empty()) return;
   client->session.reset();
   client->view = client->safe_view;
+  client->sweep = client->safe_sweep;
+  client->ahead.clear();
   client->token = client->safe_token;
   client->token_filter = client->safe_filter;
   client->token_from = client->node;
@@ -228,6 +278,7 @@ void World::OnEvent(Client* client, absl::string_view bytes) {
       event.indicator().report_count() != report_counts_[id][stamp]) {
     return Fail("a field is not what the log says");
   }
+  client->sweep.told.insert(id);
   Client::Held& held = client->view[id];
   if (held.stamp.version != 0 && stamp <= held.stamp) return;
   if (said == accepted.end()) return Fail("a record was delivered that is not in force");
@@ -248,7 +299,7 @@ void World::StepClient(Client* client) {
     client->session.reset();
     client->safe_token.clear();
     client->token.clear();  // CursorTooOld while reading: afresh
-    client->view.clear();
+    if (!client->snapshots) client->view.clear();
     ++fired_["stream ended"];
     return;
   }
@@ -266,6 +317,9 @@ void World::StepClient(Client* client) {
   }
   fraudhub::v1::SubscribeResponse response;
   if (!response.ParseFromString(bytes)) return Fail("a batch doesn't parse");
+  if (response.snapshot().begins()) {
+    client->sweep = {true, {}};
+  }
   for (const auto& copy : response.urgent()) OnCopy(client, copy.SerializeAsString());
   for (const auto& [partition, offset] : response.urgent_positions()) client->urgent_unacked[partition] = offset;
   for (const auto& event : response.events()) OnEvent(client, event.SerializeAsString());
@@ -275,10 +329,13 @@ void World::StepClient(Client* client) {
     told = offset;
     client->unacked[partition] = offset;
   }
+  std::erase_if(client->ahead, [&](const auto& entry) {
+    return entry.second.second < client->positions[static_cast<size_t>(entry.second.first)];
+  });
+  if (response.has_snapshot()) OnMark(client, response.snapshot());
   if (response.has_progress()) {
-    client->token = response.progress().token();
-    client->token_from = client->node;
-    client->token_filter = client->effective().Fingerprint();
+    if (client->sweep.on) return Fail("progress inside a snapshot");
+    KeepToken(client, response.progress().token());
     CheckProgress(client);
   }
   if (Draw(3) == 0 || calm_) Acknowledge(client);
@@ -300,12 +357,14 @@ void World::CheckProgress(Client* client) {
 }
 
 void World::Acknowledge(Client* client) {
-  if (absl::Status status = client->session->OnAck(client->unacked, client->urgent_unacked); !status.ok()) {
+  if (absl::Status status = client->session->OnAck(client->unacked, client->urgent_unacked, client->parts);
+      !status.ok()) {
     return Fail(absl::StrCat("ack: ", status.message()));
   }
   client->safe_token = client->session->AckedToken();
   client->safe_filter = client->effective().Fingerprint();
   client->safe_view = client->view;
+  client->safe_sweep = client->sweep;
 }
 
 }  // namespace hub::simulation

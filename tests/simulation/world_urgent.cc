@@ -26,6 +26,7 @@ void World::OnCopy(Client* client, absl::string_view bytes) {
   if (!event.left_view() && !client->wants(said->second)) return Fail("a copy was delivered that is not of the view");
   ++fired_["urgent copy applied ahead"];
   held = {stamp, !event.left_view()};
+  client->ahead[id] = {copy.partition(), copy.position()};
 }
 
 // A copy of a record that is fenced, as a zombie would send it that has not heard of its successor yet.

@@ -1,0 +1,52 @@
+#include "libs/fanout/snapshot_walk.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "libs/base/check.h"
+
+namespace hub::fanout {
+
+SnapshotWalk::SnapshotWalk(SnapshotSource* source, std::shared_ptr<const SnapshotRun> run, uint32_t part,
+                           uint32_t parts, std::vector<eventlog::Offset> heads)
+    : source_(source), run_(std::move(run)), part_(part), parts_(parts), heads_(std::move(heads)) {
+  HUB_CHECK(part <= parts && (part == parts || run_ != nullptr));
+}
+
+SnapshotPiece SnapshotWalk::Next(size_t bytes_max) {
+  SnapshotPiece piece;
+  while (!done() && piece.events == 0) {
+    if (block_ == nullptr) {
+      block_ = source_->Find(run_, part_);
+      if (block_ == nullptr) break;
+      next_event_ = 0;
+      for (size_t p = 0; p < heads_.size(); ++p) heads_[p] = std::max(heads_[p], block_->heads()[p]);
+    }
+    if (next_event_ < block_->events()) {
+      size_t next = 0;
+      piece.slice = {block_, block_->Read(next_event_, bytes_max, &next)};
+      piece.events = static_cast<int>(next - next_event_);
+      next_event_ = next;
+    }
+    if (next_event_ == block_->events()) {
+      block_.reset();
+      if (++part_ == parts_) run_.reset();  // others may begin theirs
+    }
+  }
+  return piece;
+}
+
+bool SnapshotWalk::PassedBy(const std::vector<PartitionPosition>& positions) const {
+  for (size_t p = 0; p < heads_.size(); ++p) {
+    if (positions[p].offset < heads_[p]) return false;
+  }
+  return done();
+}
+
+void SnapshotWalk::GoOnWith(std::shared_ptr<const SnapshotRun> run) {
+  HUB_CHECK(run->parts == parts_);
+  run_ = std::move(run);
+  block_.reset();  // what was sent of its part comes again
+}
+
+}  // namespace hub::fanout
