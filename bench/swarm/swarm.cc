@@ -159,7 +159,7 @@ absl::Status Swarm::Impl::AddMember(const config::Stakeholder& stakeholder, cons
   member->auditor = auditor;
   member->server = members_.size();
   if (!auditor && options_.filters) member->filter = FilterFor(stakeholder, index);
-  if (!auditor && index % 100 < options_.cursor_percent) member->cursor = options_.cursor;
+  if (!auditor && index * 37 % 100 < options_.cursor_percent) member->cursor = options_.cursor;
   if (!options_.identities.empty()) {
     auto identity = LoadIdentity(absl::StrCat(options_.identities, "/", stakeholder.id(), "/", principal));
     if (!identity.ok()) return identity.status();

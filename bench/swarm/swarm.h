@@ -29,7 +29,7 @@ struct SwarmOptions {
   int slice = 0;
   int slice_count = 1;
   int slices = 1;
-  // So many of a hundred stakeholders use a named cursor instead of tokens; a later process goes on where this one was. What such a stream
+  // So many of a hundred stakeholders, spread over all, use a named cursor instead of tokens; a later process goes on where this one was. What such a stream
   // held before isn't known then, so its view is not compared.
   int cursor_percent = 0;
   std::string cursor = "swarm";  // its name
