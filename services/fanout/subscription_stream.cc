@@ -198,8 +198,9 @@ void SubscriptionStream::Begin(std::unique_ptr<fanout::Session> session) {
 
 // What lies before the start of a stream that goes on is safe with its client, as the token or the cursor says.
 void SubscriptionStream::NoteReceipts() {
-  // Inside a snapshot positions say nothing of what is safe.
   if (session_->in_snapshot() || !receipts_->curious()) return;
+  // Until all of a snapshot is acknowledged, positions say nothing of what is safe.
+  if (const auto place = session_->AckedCursor(); place && place->snapshot_parts > 0) return;
   const std::vector<fanout::PartitionPosition> positions = session_->positions();
   std::vector<eventlog::Offset> sent, acked;
   for (size_t i = 0; i < positions.size(); ++i) {
