@@ -116,6 +116,7 @@ launch_hub() { # [path=value...]
   stream_server=$server query_server=$server servers=(--server "$server")
   local log=$work/hub.log
   [[ ! -e $log ]] || cat "$log" >>"$work/hub-before.log"
+  : >"$log" # or what the hub before said would be read as this one's word, until its own is there
   (
     [[ -z $hub_descriptors ]] || ulimit -n "$hub_descriptors"
     exec "$bin/hub-all" --config deploy/config/hub.textproto --set data_dir="$work/data" --set key_dir="$work/keys" \
