@@ -236,7 +236,9 @@ void Swarm::Impl::Break(Member* member, const absl::Status& why, absl::Duration 
     }
   }
   if (checker_ != nullptr) {
-    checker_->OnBreak(member->number, !refused && absl::StrContains(why.message(), "stream ended"), clock_.Monotonic());
+    // Other ends than a drain's are errors with a code (a log that doesn't answer): the client comes back by itself.
+    const bool drain = !refused && absl::StrContains(why.message(), "shutting");
+    checker_->OnBreak(member->number, drain, clock_.Monotonic());
   }
   if (member->opened) ++member->reconnects;
   member->opened = false;
