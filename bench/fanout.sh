@@ -41,6 +41,7 @@ stop_one() { # NAME
   for other in "${servers[@]}"; do [[ $other == "$pid" ]] || kept+=("$other"); done
   servers=("${kept[@]}")
 }
+stop_all() { local name; for name in "${!leg_pid[@]}"; do stop_one "$name"; done; } # a server that idles still takes a little
 start_raw() { start_one raw 's/^port=//p' "$bin/bench_raw_server" --batch 128; }
 start_nats() {
   command -v nats-server >/dev/null || { echo "bench/run.sh: no nats-server (deploy/packages.sh --bench)" >&2; exit 1; }
@@ -89,7 +90,7 @@ leg() { # ID NAME TARGET ARGUMENTS...
   printf '%s\n' "$line" >>"$work/$id.$name"
   [[ $(at_most "$foreign" "$worst_foreign") == true ]] || worst_foreign=$foreign
 }
-begin() { rm -f "$work/$1".*; worst_foreign=0; } # ID
+begin() { stop_all; rm -f "$work/$1".*; worst_foreign=0; } # ID
 # The figures of all legs of a server, one a line.
 figures() { sed -n "s/.*\"$3\":\([-0-9.]*\).*/\1/p" "$work/$1.$2"; } # ID NAME FIELD
 middle() { figures "$@" | median; }

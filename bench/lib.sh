@@ -77,7 +77,7 @@ start_hub() { # local|kafka [MORE-BANKS]
 }
 start_server() { # BINARY NAME SETTINGS: sets hub_pid, server and ops_port; its files are of that name
   identities "$more_banks"
-  rm -rf "${work:?}/$2-data"
+  rm -rf "${work:?}/$2-data" "$work/$2.log" # an earlier hub's log would name that one's port
   # shellcheck disable=SC2086 # settings are words
   "$bin/$1" --config deploy/config/hub.textproto --set policy_file="$work/policy.textproto" --set data_dir="$work/$2-data" --set key_dir="$work/keys" --set allow_test_range=true \
     --set listen.identity_dir="$work/pki/server" --set listen.address=127.0.0.1:0 --set listen.ops_address=127.0.0.1:0 \

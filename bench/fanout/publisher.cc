@@ -10,6 +10,7 @@
 #include <cstring>
 #include <functional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "bench/fanout/peer_protocol.h"
@@ -25,6 +26,9 @@ namespace hub::bench {
 namespace {
 
 constexpr absl::Duration kTick = absl::Seconds(1);
+// A registry at work commits about so often, and at most so much.
+constexpr absl::Duration kCommit = absl::Milliseconds(5);
+constexpr size_t kCommitMax = 512;
 
 absl::StatusOr<int> Dial(const std::string& server) {
   absl::StatusOr<sockaddr_in> address = swarm::ParseAddress(server);
@@ -80,7 +84,8 @@ class PeerPublisher final : public Publisher {
   std::string out_;
 };
 
-// The hub: appends to `events` as a registry does, ticks included, and of an urgent event a copy to `urgent` once it has landed.
+// The hub: appends to `events` as a registry does, all that a commit decided at once, ticks included, and of an urgent event a copy to
+// `urgent` once it has landed.
 class LogPublisher final : public Publisher {
  public:
   explicit LogPublisher(int32_t partitions) : partitions_(partitions) {}
@@ -96,27 +101,16 @@ class LogPublisher final : public Publisher {
   }
 
   absl::Status Publish(uint64_t number, absl::Time stamp, Lane lane) override {
-    LoadRecord record = MakeRecord(number, stamp, lane);
-    const auto partition = static_cast<int32_t>(number % static_cast<uint64_t>(partitions_));
-    Put({eventlog::kEventsTopic, partition}, {std::move(record.key), std::move(record.value)},
-        [=, this](int64_t offset) {
-          if (lane == Lane::kOrdinary) return;
-          LoadRecord copy = MakeCopy(number, stamp, offset);
-          Put({eventlog::kUrgentTopic, partition}, {std::move(copy.key), std::move(copy.value)}, [](int64_t) {});
-        });
+    newest_ = number;
+    held_.push_back({number, stamp, lane});
     const absl::Duration now = clock_.Monotonic();
-    if (now - ticked_at_ >= kTick) {
-      ticked_at_ = now;
-      for (int32_t p = 0; p < partitions_; ++p) {
-        Put({eventlog::kEventsTopic, p},
-            {"tick", wire::EncodeRecord({1, number + 1}, model::Tick{clock_.TimeNow(), 1})}, [](int64_t) {});
-      }
-    }
+    if (now - committed_at_ >= kCommit || held_.size() >= kCommitMax) Commit(now);
     return failed_ ? absl::UnavailableError("the log refused a record") : absl::OkStatus();
   }
-  absl::Status Flush() override { return absl::OkStatus(); }
+  absl::Status Flush() override { return absl::OkStatus(); }  // the next commit will come
   absl::Status Finish(absl::Duration timeout) override {
     const absl::Duration until = clock_.Monotonic() + timeout;
+    Commit(clock_.Monotonic());
     while (pending_ > 0) {
       if (clock_.Monotonic() > until) return absl::DeadlineExceededError("the log has not acknowledged everything");
       poll(nullptr, 0, 1);
@@ -125,6 +119,35 @@ class LogPublisher final : public Publisher {
   }
 
  private:
+  struct Held {
+    uint64_t number;
+    absl::Time stamp;
+    Lane lane;
+  };
+
+  void Commit(absl::Duration now) {
+    committed_at_ = now;
+    for (const Held& held : held_) Put(held.number, held.stamp, held.lane);
+    held_.clear();
+    if (now - ticked_at_ < kTick) return;
+    ticked_at_ = now;
+    for (int32_t p = 0; p < partitions_; ++p) {
+      Put({eventlog::kEventsTopic, p},
+          {"tick", wire::EncodeRecord({1, newest_ + 1}, model::Tick{clock_.TimeNow(), 1})}, [](int64_t) {});
+    }
+  }
+
+  void Put(uint64_t number, absl::Time stamp, Lane lane) {
+    LoadRecord record = MakeRecord(number, stamp, lane);
+    const auto partition = static_cast<int32_t>(number % static_cast<uint64_t>(partitions_));
+    Put({eventlog::kEventsTopic, partition}, {std::move(record.key), std::move(record.value)},
+        [=, this](int64_t offset) {
+          if (lane == Lane::kOrdinary) return;
+          LoadRecord copy = MakeCopy(number, stamp, offset);
+          Put({eventlog::kUrgentTopic, partition}, {std::move(copy.key), std::move(copy.value)}, [](int64_t) {});
+        });
+  }
+
   void Put(const eventlog::TopicPartition& to, eventlog::Record record, std::function<void(int64_t)> landed_at) {
     ++pending_;
     log_->Append(to, std::move(record),
@@ -140,7 +163,9 @@ class LogPublisher final : public Publisher {
   const int32_t partitions_;
   const base::RealClock clock_;
   base::Metrics metrics_;
-  absl::Duration ticked_at_;
+  std::vector<Held> held_;  // since the last commit
+  uint64_t newest_ = 0;
+  absl::Duration committed_at_, ticked_at_;
   // Counters that the log's threads change; sequentially consistent: nobody is in a hurry here.
   std::atomic<int64_t> pending_{0};
   std::atomic<bool> failed_{false};

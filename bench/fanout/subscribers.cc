@@ -31,6 +31,7 @@ constexpr int kConnecting = 64;  // handshakes at a time
 constexpr int kAgainMax = 500;   // streams begun once more because they broke before they stood
 constexpr int64_t kAckBytes = 512 * 1024;
 constexpr absl::Duration kAckInterval = absl::Milliseconds(500);
+constexpr absl::Duration kAckLookInterval = absl::Milliseconds(50);
 constexpr uint32_t kBehindWindow = 128 * 1024;  // with an acknowledgement twice a second
 
 // Number `number` of the filters that match every event of load_event.h.
@@ -123,6 +124,15 @@ class Impl final : public Subscribers {
       }
       if (!status.ok()) return status;
       Watch(connection, EPOLL_CTL_MOD);
+    }
+    // A hub whose window is full sends nothing more that would bring this up.
+    if (options_.target == Target::kHub && monotonic_ - looked_at_ >= kAckLookInterval) {
+      looked_at_ = monotonic_;
+      for (const auto& connection : connections_) {
+        if (connection->unacked == 0 || monotonic_ - connection->acked_at < kAckInterval) continue;
+        Acknowledge(connection.get());
+        Watch(connection.get(), EPOLL_CTL_MOD);
+      }
     }
     live_deliveries_.store(live_, std::memory_order_relaxed);  // a counter; nothing hangs on it
     return absl::OkStatus();
@@ -301,7 +311,10 @@ class Impl final : public Subscribers {
       }
     });
     const bool much = connection->unacked >= kAckBytes && !connection->behind;
-    if (!much && monotonic_ - connection->acked_at < kAckInterval) return;
+    if (much || monotonic_ - connection->acked_at >= kAckInterval) Acknowledge(connection);
+  }
+
+  void Acknowledge(Connection* connection) {
     if (connection->partitions == 0) return;
     connection->unacked = 0;
     connection->acked_at = monotonic_;
@@ -323,7 +336,7 @@ class Impl final : public Subscribers {
   Receipt receipt_;
   uint64_t live_ = 0;  // deliveries to connections that live at the log's end
   std::atomic<uint64_t> live_deliveries_{0};
-  absl::Duration monotonic_;
+  absl::Duration monotonic_, looked_at_;
   int64_t now_micros_ = 0;
 };
 

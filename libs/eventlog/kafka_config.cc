@@ -109,7 +109,8 @@ Settings ConsumerSettings(const Settings& client) {
                         {"auto.offset.reset", "error"},    // never a silent jump
                         {"enable.partition.eof", "true"},  // tells "nothing yet" from "still fetching"
                         {"check.crcs", "true"},
-                        {"fetch.wait.max.ms", "20"},
+                        // How long the broker holds an empty answer: every reader that idles asks so often. Within a read's budget.
+                        {"fetch.wait.max.ms", "50"},
                         {"fetch.error.backoff.ms", "50"},
                         {"isolation.level", "read_committed"},
                         {"queued.max.messages.kbytes", "16384"},

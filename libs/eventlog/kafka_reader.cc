@@ -66,10 +66,14 @@ class Reader {
     if (held_.has_value()) return true;
     const base::RealClock real;
     const absl::Duration deadline = real.Monotonic() + timeout;
+    bool looked = false;
     while (true) {
-      // At the end of the partition nothing is on its way: look, don't wait.
-      const absl::Duration left = at_end_ ? absl::ZeroDuration() : deadline - real.Monotonic();
-      const std::unique_ptr<RdKafka::Message> message(consumer_->consume(ToMillis(left)));
+      // At the end of the partition nothing is on its way: look, don't wait. The broker says where the end is with what it sends;
+      // its own word for it (PARTITION_EOF) comes a whole fetch.wait.max.ms later.
+      at_end_ = at_end_ || (looked && passed_ == EndSeen());
+      const bool wait = looked && !at_end_;
+      const std::unique_ptr<RdKafka::Message> message(
+          consumer_->consume(wait ? ToMillis(deadline - real.Monotonic()) : 0));
       switch (message->err()) {
         case RdKafka::ERR_NO_ERROR:
           // Offsets below ours are stale fetches of 2.0.2, which may redeliver.
@@ -83,7 +87,9 @@ class Reader {
           in_range_ = true;
           return false;
         case RdKafka::ERR__TIMED_OUT:
-          return false;
+          if (at_end_ || wait || timeout <= absl::ZeroDuration()) return false;
+          looked = true;
+          continue;
         case RdKafka::ERR__AUTO_OFFSET_RESET:
           return absl::OutOfRangeError(message->errstr());
         case RdKafka::ERR__TRANSPORT:
@@ -122,6 +128,12 @@ class Reader {
         queue_, [](rd_kafka_t*, void* self) { static_cast<Reader*>(self)->arrived_(); }, this);
   }
 
+  // The partition's end as of the newest answer to a fetch; -1 before the first.
+  Offset EndSeen() const {
+    int64_t first = -1, end = -1;
+    rd_kafka_get_watermark_offsets(consumer_->c_ptr(), at_.topic.c_str(), at_.partition, &first, &end);
+    return end;
+  }
   void Hold(const RdKafka::Message& message) {
     StoredRecord record;
     record.offset = message.offset();

@@ -8,7 +8,7 @@
 // `linger_crowded_max`); a write costs what it costs whatever is inside. Measured, per write with all that goes with it (asking the
 // source, TLS, acknowledgements, metrics): 6 us saturated to 11 us paced in clear. So a node needs about
 //   cores = streams x 11 us / linger            (600 streams, 20 ms: a third of a core; 5,000 at 100 ms: half of one)
-// and a thread that is short of CPU lingers longer before it falls behind. Urgent news is written at once.
+// and a thread that has to wait for a core lingers longer before it falls behind. Urgent news is written at once.
 // Fairness: a thread's time is shared by deficit round robin, first between streams that are current and those that read the log (their
 // shares hold while both want to write), then between the streams of each kind.
 // Bounds: streams (more are refused), what one stream's client may send (see read_interval), how long a write may be pending (the stream

@@ -96,31 +96,53 @@ TEST_CASE("what is urgent goes before catch-up", "[rpc][egress]") {
   CHECK(lanes.Pop(false) == &catchup);
 }
 
+// A pass of so many writes to streams that are current, then the linger until the next.
+absl::Duration LingerAfter(EgressPace* pace, int writes, int64_t streams, bool shared = false) {
+  for (int i = 0; i < writes; ++i) pace->OnLiveWrite();
+  return pace->Linger(streams, shared);
+}
+
 TEST_CASE("the linger grows with what writing costs, within its bounds", "[rpc][egress]") {
   EgressOptions options;
   options.core_share = 0.5;
   EgressPace pace(options);
-  CHECK(pace.Linger(0, 600, false) == absl::ZeroDuration());
-  CHECK(pace.Linger(300, 300, false) == absl::Microseconds(6600));  // 300 x 11 us at half a core
-  CHECK(pace.Linger(600, 600, false) == absl::Microseconds(13'200));
-  CHECK(pace.Linger(1000, 1000, false) == absl::Milliseconds(20));
-  CHECK(pace.Linger(2500, 2500, false) ==
-        absl::Milliseconds(50));  // the sizing rule: 2,500 x 11 us / 50 ms is half a core
-  CHECK(pace.Linger(9000, 9000, false) == absl::Milliseconds(100));
-  CHECK(pace.Linger(300, 300, true) > pace.Linger(300, 300, false));
+  CHECK(LingerAfter(&pace, 0, 600) == absl::ZeroDuration());
+  CHECK(LingerAfter(&pace, 300, 300) == absl::Microseconds(6600));  // 300 x 11 us at half a core
+  CHECK(LingerAfter(&pace, 600, 600) == absl::Microseconds(13'200));
+  CHECK(LingerAfter(&pace, 1000, 1000) == absl::Milliseconds(20));
+  // The sizing rule: 2,500 x 11 us / 50 ms is half a core.
+  CHECK(LingerAfter(&pace, 2500, 2500) == absl::Milliseconds(50));
+  CHECK(LingerAfter(&pace, 9000, 9000) == absl::Milliseconds(100));
+  CHECK(LingerAfter(&pace, 300, 300, true) > LingerAfter(&pace, 300, 300));
   pace.Measured(absl::Milliseconds(1), 10);  // too few to tell
   CHECK(pace.write_cost() == absl::Microseconds(11));
   pace.Measured(absl::Milliseconds(5), 990);
   CHECK(pace.write_cost() == absl::Microseconds(6));
-  CHECK(pace.Linger(300, 300, false) == absl::Microseconds(3600));
+  CHECK(LingerAfter(&pace, 300, 300) == absl::Microseconds(3600));
+}
+
+TEST_CASE("where cores are short passes become rarer, and catch-up is not in the price", "[rpc][egress]") {
+  EgressPace pace({});
+  LingerAfter(&pace, 400, 400);
+  pace.OnTurn(Lane::kLive, absl::Milliseconds(8));
+  pace.OnTurn(Lane::kCatchup, absl::Milliseconds(24));
+  pace.OnSweep(absl::Milliseconds(40));  // the rest is reading, timers, gRPC
+  CHECK(pace.write_cost() == absl::Microseconds(25));
+  EgressPace starved({});
+  LingerAfter(&starved, 400, 400);
+  starved.OnTurn(Lane::kLive, absl::Milliseconds(40));  // of which it ran for 10
+  starved.OnSweep(absl::Milliseconds(10));
+  CHECK(starved.write_cost() == absl::Microseconds(100));
+  starved.OnSweep(absl::Milliseconds(11));  // nothing was written
+  CHECK(starved.write_cost() == absl::Microseconds(100));
 }
 
 TEST_CASE("a linger whose bounds are equal is not adaptive", "[rpc][egress]") {
   EgressOptions options;
   options.linger_min = options.linger_max = absl::Milliseconds(20);
-  const EgressPace pace(options);
-  CHECK(pace.Linger(0, 10, false) == absl::Milliseconds(20));
-  CHECK(pace.Linger(900, 900, false) == absl::Milliseconds(20));
+  EgressPace pace(options);
+  CHECK(LingerAfter(&pace, 0, 10) == absl::Milliseconds(20));
+  CHECK(LingerAfter(&pace, 900, 900) == absl::Milliseconds(20));
 }
 
 }  // namespace hub::rpc

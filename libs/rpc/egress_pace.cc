@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace hub::rpc {
 namespace {
@@ -31,18 +32,31 @@ EgressPace::EgressPace(const EgressOptions& options)
       catchup_share_(std::clamp(options.catchup_share, 0.05, 0.95)),
       write_cost_(kWriteCostAtFirst) {}
 
-void EgressPace::Measured(absl::Duration cpu, int64_t writes) {
-  cpu_ += cpu;
+void EgressPace::OnTurn(Lane lane, absl::Duration took) {
+  turns_ += took;
+  if (lane == Lane::kLive) live_turns_ += took;
+}
+
+void EgressPace::OnSweep(absl::Duration cpu) {
+  const absl::Duration spent = std::max(cpu - std::exchange(cpu_seen_, cpu), turns_);
+  if (turns_ > absl::ZeroDuration()) Measured(spent * absl::FDivDuration(live_turns_, turns_), live_writes_);
+  turns_ = live_turns_ = absl::ZeroDuration();
+  live_writes_ = 0;
+}
+
+void EgressPace::Measured(absl::Duration spent, int64_t writes) {
+  spent_ += spent;
   writes_ += writes;
   if (writes_ < kWritesToTell) return;
-  const absl::Duration cost = std::clamp(cpu_ / writes_, kWriteCostMin, kWriteCostMax);
+  const absl::Duration cost = std::clamp(spent_ / writes_, kWriteCostMin, kWriteCostMax);
   write_cost_ = measured_ ? write_cost_ * (1 - kWeightOfNew) + cost * kWeightOfNew : cost;
   measured_ = true;
-  cpu_ = absl::ZeroDuration();
+  spent_ = absl::ZeroDuration();
   writes_ = 0;
 }
 
-absl::Duration EgressPace::Linger(int64_t writes, int64_t streams, bool shared) const {
+absl::Duration EgressPace::Linger(int64_t streams, bool shared) {
+  const int64_t writes = std::exchange(pass_writes_, 0);
   const double share = core_share_ * (shared ? 1 - catchup_share_ : 1);
   const double crowd = std::max(1.0, static_cast<double>(streams) / kCrowdedStreams);
   const absl::Duration bound = std::min(linger_max_ * crowd, linger_crowded_max_);

@@ -44,7 +44,7 @@ class Shard final : public EgressShard {
                                                "From one pass over a thread's streams to the next",
                                                {{"thread", absl::StrCat(index)}})),
         cost_gauge_(house->metrics->AddGauge("fraudhub_egress_write_cost_seconds",
-                                             "CPU of a thread per message written, all included",
+                                             "Time of a thread per message to a stream that is current, all included",
                                              {{"thread", absl::StrCat(index)}})),
         queue_(std::move(queue)),
         pace_(options_),
@@ -143,11 +143,10 @@ class Shard final : public EgressShard {
   // Of cancelled streams: what a peer that reads nothing has made gRPC hold goes with its connection only.
   std::deque<std::pair<absl::Duration, std::string>> cuts_;
   std::deque<EgressStream*> delayed_reads_, asking_again_;  // in the order of their times, or nearly
-  absl::Duration now_, pass_at_, pass_began_, sweep_at_, cpu_seen_;
+  absl::Duration now_, pass_at_, pass_began_, sweep_at_;
   absl::Duration drain_until_ = absl::InfiniteDuration();
   bool draining_ = false, passing_ = false, hurry_ = false;
   uint64_t news_now_ = 0, news_passed_ = 0, serials_ = 0;
-  int64_t live_writes_ = 0;  // since the last pass began
   // Since the last sweep, for the probe: counters shared by threads are dear.
   int64_t writes_ = 0, bytes_ = 0, reads_ = 0;
   uint64_t writes_ever_ = 0;
@@ -156,7 +155,7 @@ class Shard final : public EgressShard {
 void Shard::Run() {
   now_ = clock_.Monotonic();
   sweep_at_ = now_;
-  cpu_seen_ = ThreadCpu();
+  pace_.OnSweep(ThreadCpu());
   while (TakeEvents()) {
     now_ = clock_.Monotonic();
     TakeOrders();
@@ -225,8 +224,7 @@ void Shard::StartPass() {
   hurry_ = urgent_.exchange(false);
   news_passed_ = news_now_;
   const bool shared = !lanes_.Empty(Lane::kCatchup);
-  const absl::Duration linger =
-      pace_.Linger(std::exchange(live_writes_, 0), static_cast<int64_t>(streams_.size()), shared);
+  const absl::Duration linger = pace_.Linger(static_cast<int64_t>(streams_.size()), shared);
   for (EgressStream* stream : streams_) Queue(stream);
   passing_ = true;
   pass_began_ = now_;
@@ -244,6 +242,7 @@ void Shard::TakeTurns() {
     TakeTurn(stream);
     now_ = clock_.Monotonic();
     lanes_.Charge(stream, lane, now_ - began);
+    pace_.OnTurn(lane, now_ - began);
     FreeIfOver(stream);
   }
   if (!lanes_.Empty(Lane::kLive)) return;
@@ -281,8 +280,7 @@ void Shard::Sweep() {
   probe_.messages.Increment(static_cast<double>(writes_));
   probe_.bytes.Increment(static_cast<double>(bytes_));
   probe_.reads.Increment(static_cast<double>(reads_));
-  const absl::Duration cpu = ThreadCpu();
-  pace_.Measured(cpu - std::exchange(cpu_seen_, cpu), writes_);
+  pace_.OnSweep(ThreadCpu());
   cost_gauge_.Set(absl::ToDoubleSeconds(pace_.write_cost()));
   writes_ = bytes_ = reads_ = 0;
   sweep_at_ = now_ + (draining_ ? kDrainSweepInterval : kSweepInterval);
@@ -424,7 +422,7 @@ void Shard::TakeTurn(EgressStream* stream) {
   const Lane lane = LaneOf(*stream);
   if (!next->empty()) {
     Write(stream, *next);
-    live_writes_ += lane == Lane::kLive ? 1 : 0;
+    if (lane == Lane::kLive) pace_.OnLiveWrite();
   } else if (!stream->asking_again && stream->source->Standing() == EgressStanding::kCatchup && stream->source->HasMore()) {
     stream->ask_at = now_ + kAskAgain;
     stream->asking_again = true;

@@ -1,12 +1,12 @@
 #include "services/hub/hub_config.h"
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <thread>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -24,6 +24,13 @@ namespace {
 namespace fs = std::filesystem;
 namespace config = ::fraudhub::config::v1;
 using Problems = std::vector<std::string>;
+
+// Cores that this process may run on: fewer than the machine has when it is bound to some (taskset, a container's cpuset).
+int CoresAllowed() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  return sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+}
 
 // What an unset setting is, and why.
 constexpr char kOpsAddress[] = "127.0.0.1:9464";
@@ -233,8 +240,7 @@ HubConfig Convert(const config::HubConfig& c) {
   result.fanout.receipts.node = c.node_name();
   result.fanout.snapshots.runs_max = c.fanout().snapshots_max();
   result.fanout.snapshots.cache_bytes_max = c.fanout().snapshot_bytes_max();
-  result.fanout.egress.threads =
-      std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kEgressThreadsMax);
+  result.fanout.egress.threads = std::clamp(CoresAllowed(), 1, kEgressThreadsMax);
   result.fanout.egress.linger_max = absl::Milliseconds(c.fanout().linger_ms());
   result.fanout.egress.linger_min = absl::Milliseconds(c.fanout().linger_min_ms());
   result.fanout.egress.core_share = c.fanout().linger_core_percent() / 100.0;
