@@ -62,6 +62,10 @@ void SetLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
 }
 
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Credentials(const ServerOptions& options) {
+  if (options.clear_for_this_machine) {
+    if (!IsLoopback(options.address)) return absl::InvalidArgumentError("without TLS: only on a loopback address");
+    return grpc::InsecureServerCredentials();
+  }
   if (!options.insecure_for_benches) return ServerIdentity(options.identity_dir);
   if (!IsLoopback(options.address)) {
     return absl::InvalidArgumentError("insecure_for_benches: only on a loopback address");
@@ -128,7 +132,7 @@ class GrpcServer final : public Server {
     });
     CanaryOptions canary;
     canary.addresses = acceptor_->ReachableAt();
-    canary.tls = !options.insecure_for_benches;
+    canary.tls = !options.insecure_for_benches && !options.clear_for_this_machine;
     canary_.emplace(std::move(canary), metrics_, [this](const PeerAddress& from) { acceptor_->ExpectCanary(from); });
     return absl::OkStatus();
   }

@@ -33,6 +33,8 @@ struct ServerOptions {
   // For benches: no TLS, everybody is `insecure_principal_uri`. Refused unless the address is loopback.
   bool insecure_for_benches = false;
   std::string insecure_principal_uri;
+  // No TLS, and nobody's name is asked: for what a machine's own processes ask of a server beside them. Refused unless the address is loopback.
+  bool clear_for_this_machine = false;
   size_t message_bytes_max = size_t{4} << 20;
   ConnectionLimits limits;  // of the server's own table; one that is given has its own
   // Borrowed, outlives gate and server. Null: the server makes its own and counts nowhere; then no call keeps a connection from eviction.

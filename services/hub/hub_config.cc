@@ -8,7 +8,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -16,6 +15,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/eventlog/kafka_security.h"
 #include "libs/rpc/tls.h"
+#include "libs/wire/config_checks.h"
 #include "libs/wire/wire.h"
 
 namespace hub::hub_service {
@@ -117,27 +117,9 @@ void CheckRange(const char* path, int64_t value, int64_t low, int64_t high, Prob
   if (value < low || value > high) problems->push_back(absl::StrCat(path, ": ", value, ", want ", low, " to ", high));
 }
 
-bool IsHostPort(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  int port = 0;
-  return colon != std::string::npos && colon > 0 && absl::SimpleAtoi(address.substr(colon + 1), &port) && port >= 0 &&
-         port <= 65535;
-}
-
-// A folder that is there and may be written to, or that can be made.
 void CheckFolder(const char* path, const std::string& folder, Problems* problems) {
-  if (folder.empty()) {
-    problems->push_back(absl::StrCat(path, ": not set, want a folder"));
-    return;
-  }
-  std::error_code error;
-  fs::path there = fs::absolute(folder, error);
-  while (!fs::exists(there, error) && there.has_relative_path()) there = there.parent_path();
-  if (!fs::is_directory(there, error)) {
-    problems->push_back(absl::StrCat(path, ": ", there.string(), " is not a folder"));
-  } else if (::access(there.c_str(), R_OK | W_OK | X_OK) != 0) {
-    problems->push_back(
-        absl::StrCat(path, ": may not write to ", there.string(), ": change its owner, or set another folder"));
+  if (const std::string problem = wire::FolderProblem(folder); !problem.empty()) {
+    problems->push_back(absl::StrCat(path, ": ", problem));
   }
 }
 
@@ -162,20 +144,20 @@ void CheckLog(const ServerKind& kind, const config::LogConfig& log, Problems* pr
   }
   CheckRange("log.kafka_replication_factor", log.kafka_replication_factor(), 1, 16, problems);
   const std::vector<std::string> brokers = absl::StrSplit(log.kafka_bootstrap(), ',');
-  if (!std::all_of(brokers.begin(), brokers.end(), IsHostPort)) {
+  if (!std::all_of(brokers.begin(), brokers.end(), wire::IsHostPort)) {
     problems->push_back("log.kafka_bootstrap: want host:port, several with commas between");
   }
 }
 
 void CheckListen(const ServerKind& kind, const config::ListenConfig& listen, Problems* problems) {
-  if (!IsHostPort(listen.ops_address()) || !rpc::IsLoopback(listen.ops_address())) {
+  if (!wire::IsHostPort(listen.ops_address()) || !rpc::IsLoopback(listen.ops_address())) {
     problems->push_back("listen.ops_address: want host:port on loopback, such as 127.0.0.1:9464");
   }
   if (!kind.Serves()) return;
   CheckRange("listen.handshakes_per_second", listen.handshakes_per_second(), 1, 100'000, problems);
   CheckRange("listen.connections_per_source_max", listen.connections_per_source_max(), 1, 1'000'000, problems);
   CheckRange("listen.descriptors_reserved", listen.descriptors_reserved(), 0, 1'000'000, problems);
-  if (!IsHostPort(listen.address())) problems->push_back("listen.address: want host:port");
+  if (!wire::IsHostPort(listen.address())) problems->push_back("listen.address: want host:port");
   if (listen.insecure_for_benches()) {
     if (!rpc::IsLoopback(listen.address())) {
       problems->push_back(

@@ -13,16 +13,16 @@
 #include "absl/synchronization/mutex.h"
 #include "libs/base/clock.h"
 #include "libs/base/log.h"
+#include "libs/base/signals.h"
 #include "services/hub/hub_app.h"
 #include "services/hub/hub_config.h"
-#include "services/hub/signals.h"
 
 namespace hub::hub_service {
 namespace {
 
 int Run(const ServerKind& kind, HubConfig config) {
   base::SetLogLevel(config.log_level);
-  Signals signals;
+  base::Signals signals;
   const base::RealClock clock;
   absl::StatusOr<std::unique_ptr<HubApp>> app =
       HubApp::Start(kind, std::move(config), &clock, [&signals] { return signals.StopAsked(); });
@@ -31,7 +31,7 @@ int Run(const ServerKind& kind, HubConfig config) {
     std::cerr << kind.name << ": " << app.status().message() << "\n";
     return 1;
   }
-  while (signals.Next() == Signals::Event::kReload) (*app)->Reload();
+  while (signals.Next() == base::Signals::Event::kReload) (*app)->Reload();
   (*app)->Drain();
   app->reset();
   HUB_LOG(INFO, "hub_stopped");

@@ -10,6 +10,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/model/refusal.h"
 #include "libs/rpc/proto_time.h"
+#include "libs/wire/lookup_items.h"
 #include "libs/wire/wire.h"
 #include "services/query/explanation.h"
 
@@ -20,7 +21,6 @@ namespace v1 = ::fraudhub::v1;
 using model::RefusalCode;
 using model::Refuse;
 
-constexpr int kIdentifiersMax = 1000;
 constexpr size_t kTextBytesMax = 64;
 constexpr int kPageDefault = 100;
 constexpr int kPageMax = 1000;
@@ -82,9 +82,7 @@ absl::Status LookupService::Lookup(const access::Policy& policy, const access::P
                                    absl::Duration* retry_after) {
   const Question question{policy, caller, "LookupService.Lookup", request.purpose(), request.case_ref()};
   const int count = request.identifiers_size();
-  if (count == 0) return Refuse(RefusalCode::kMissing, "identifiers", "want at least one identifier");
-  if (count > kIdentifiersMax)
-    return Refuse(RefusalCode::kTooManyItems, "identifiers", "want at most 1,000 identifiers");
+  HUB_RETURN_IF_ERROR(wire::CheckLookup(request));
   HUB_RETURN_IF_ERROR(Begin(question, count, retry_after));
 
   std::vector<absl::StatusOr<model::Identifier>> asked;
@@ -114,11 +112,7 @@ absl::Status LookupService::Lookup(const access::Policy& policy, const access::P
   for (const absl::StatusOr<model::Identifier>& identifier : asked) {
     v1::LookupResult* result = response->add_results();
     if (!identifier.ok()) {
-      const model::Refusal why =
-          model::RefusalOf(identifier.status()).value_or(model::Refusal{RefusalCode::kBadFormat, "", ""});
-      result->set_verdict(v1::LOOKUP_VERDICT_INVALID);
-      result->set_error(static_cast<v1::ErrorReason>(why.code));
-      result->set_field(why.field);
+      wire::SetInvalid(identifier.status(), result);
     } else {
       HUB_RETURN_IF_ERROR(Answer(visible, stale, *identifier, result));
       if (rpc::IsFinite(complete_until)) rpc::ToProto(complete_until, result->mutable_complete_until());

@@ -1,4 +1,4 @@
-#include "services/hub/signals.h"
+#include "libs/base/signals.h"
 
 #include <signal.h>
 #include <time.h>
@@ -6,7 +6,7 @@
 
 #include "libs/base/log.h"
 
-namespace hub::hub_service {
+namespace hub::base {
 namespace {
 
 constexpr long kPollNanos = 100'000'000;       // so that the destructor is quick
@@ -64,4 +64,4 @@ void Signals::Listen(const std::stop_token& stop) {
   }
 }
 
-}  // namespace hub::hub_service
+}  // namespace hub::base

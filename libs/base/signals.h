@@ -6,7 +6,7 @@
 #include "libs/base/mutex.h"
 #include "libs/base/thread.h"
 
-namespace hub::hub_service {
+namespace hub::base {
 
 class Signals {
  public:
@@ -28,4 +28,4 @@ class Signals {
   base::Thread thread_;
 };
 
-}  // namespace hub::hub_service
+}  // namespace hub::base
