@@ -150,20 +150,18 @@ class Session {
       seen_.BeginSnapshot(/*forget_stamps=*/std::exchange(log_changed_, false));
       ahead_.ForEach([this](const std::string& id) { seen_.Tell(id); });
       if (handlers_.on_snapshot_begins) handlers_.on_snapshot_begins();
+      if (options_.every_delivery && handlers_.on_spared) ahead_.ForEach(handlers_.on_spared);
     }
     for (const v1::UrgentCopy& copy : response.urgent()) {
       if (stop_.stop_requested()) return absl::OkStatus();
-      if (!HandleCopy(copy)) {
-        refused_here_ = true;
-        return absl::AbortedError("an event was not applied");
-      }
+      if (!HandleCopy(copy)) return NotApplied();
     }
     for (const v1::Event& event : response.events()) {
       if (stop_.stop_requested()) return absl::OkStatus();  // the rest comes again
-      if (!Handle(event)) {
-        refused_here_ = true;
-        return absl::AbortedError("an event was not applied");
-      }
+      if (!Handle(event)) return NotApplied();
+    }
+    if (response.events_size() + response.urgent_size() > 0 && handlers_.on_batch && !handlers_.on_batch()) {
+      return NotApplied();
     }
     if (response.has_snapshot()) OnMark(response.snapshot());
     NoteAcks(response.positions(), &acks_);
@@ -191,7 +189,13 @@ class Session {
     return absl::OkStatus();
   }
 
+  absl::Status NotApplied() {
+    refused_here_ = true;
+    return absl::AbortedError("an event was not applied");
+  }
+
   bool Handle(const v1::Event& event) {
+    if (options_.every_delivery) return !handlers_.on_event || handlers_.on_event(event);
     const std::string& id = event.indicator().indicator_id();
     const VersionStamp stamp = StampOf(event);
     if (!seen_.IsNew(id, stamp) || ahead_.Covers(id, stamp)) {

@@ -45,6 +45,9 @@ struct SubscriberOptions {
   std::string cursor;
   std::string client_id;
   size_t versions_max = 20'000'000;
+  // on_event hears of every delivery, also of what is old or known: the caller compares versions itself, and Run spends no memory on them.
+  // on_removed is then silent; what was applied ahead of the order is named by on_spared when a snapshot begins.
+  bool every_delivery = false;
   bool urgent = true;           // ask for urgent events ahead of the order
   size_t ahead_max = 100'000;   // indicators applied ahead at a time, about 200 bytes each; beyond it copies wait for their order
   absl::Duration silence_max = absl::Seconds(15);  // nothing heard so long: reconnect
@@ -57,11 +60,16 @@ struct SubscriberHandlers {
   std::function<void(const fraudhub::v1::Opened&)> on_opened;
   // False: not applied (yet): the stream is torn down and everything un-acknowledged comes again, after a pause.
   std::function<bool(const fraudhub::v1::Event&)> on_event;
+  // One message of the hub has been handled: what on_event heard since the last time belongs together, and is acknowledged next. False: not
+  // stored: as on_event.
+  std::function<bool()> on_batch;
   // Everything before it has been handled; keep the token with what on_event stored.
   std::function<void(const fraudhub::v1::Progress&)> on_progress;
   // The two ends of a snapshot; between them on_progress is silent. It may begin anew before it has ended.
   std::function<void()> on_snapshot_begins;
   std::function<void()> on_snapshot_ends;
+  // With every_delivery, just after on_snapshot_begins: applied ahead of the order; the snapshot's end must not forget it.
+  std::function<void(const std::string& indicator_id)> on_spared;
   // A snapshot's end: the indicator is not flagged any more, or not for this caller's eyes. Just before on_snapshot_ends.
   std::function<void(const std::string& indicator_id)> on_removed;
   // Other rows from here on; a snapshot follows.
