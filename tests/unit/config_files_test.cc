@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "fraudhub/config/v1/edge.pb.h"
 #include "fraudhub/config/v1/hub.pb.h"
 #include "libs/wire/places.h"
 #include "libs/wire/wire.h"
@@ -39,6 +40,23 @@ TEST_CASE("the shipped hub.textproto parses and names every setting", "[config]"
   CHECK_FALSE(ReadShipped(config.rules_file()).empty());
   std::set<std::string> settings;
   CollectSettings(*fraudhub::config::v1::HubConfig::descriptor(), &settings);
+  for (const std::string& setting : settings) {
+    CAPTURE(setting);
+    CHECK(
+        (absl::StrContains(text, absl::StrCat(setting, ": ")) || absl::StrContains(text, absl::StrCat(setting, " {"))));
+  }
+}
+
+TEST_CASE("the shipped edge.textproto parses and names every setting", "[config]") {
+  const std::string text = ReadShipped("deploy/config/edge.textproto");
+  fraudhub::config::v1::EdgeConfig config;
+  const std::vector<std::string> problems = wire::ParseTextConfig(text, {}, &config);
+  CAPTURE(problems);
+  CHECK(problems.empty());
+  CHECK_FALSE(config.hub().insecure_for_benches());
+  CHECK_FALSE(config.allow_test_range());
+  std::set<std::string> settings;
+  CollectSettings(*fraudhub::config::v1::EdgeConfig::descriptor(), &settings);
   for (const std::string& setting : settings) {
     CAPTURE(setting);
     CHECK(

@@ -1,0 +1,35 @@
+// fraudhub.v1.LookupService at the edge: Lookup from the bank's own replica. Explain and what else needs the hub's reports is answered by the hub.
+//
+// What a stakeholder was sent is what it may see, so nothing is redacted here, and nobody is asked who he is: see EdgeConfig for who may connect.
+// Thread safety: any thread; an identifier that may be there costs a read of the disk or its cache.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "fraudhub/v1/lookup.pb.h"
+#include "libs/base/metrics.h"
+#include "services/edge/edge_view.h"
+
+namespace hub::edge {
+
+struct EdgeLookupParts {
+  std::function<std::shared_ptr<const EdgeView>()> view;  // null: none just now
+  base::Metrics* metrics = nullptr;
+  absl::Duration age_max = absl::Seconds(60);  // older data is answered UNKNOWN
+  bool allow_test_range = false;
+};
+
+class EdgeLookup {
+ public:
+  explicit EdgeLookup(EdgeLookupParts parts);
+  absl::Status Lookup(const fraudhub::v1::LookupRequest& request, fraudhub::v1::LookupResponse* response);
+
+ private:
+  const EdgeLookupParts parts_;
+  base::Counter found_, not_found_, unknown_, invalid_;
+};
+
+}  // namespace hub::edge

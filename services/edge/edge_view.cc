@@ -1,0 +1,376 @@
+#include "services/edge/edge_view.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "libs/base/hash.h"
+#include "libs/base/log.h"
+#include "libs/base/status_macros.h"
+
+namespace hub::edge {
+namespace {
+
+namespace v1 = ::fraudhub::v1;
+using replica::IndexVerdict;
+
+constexpr size_t kRowsPerStep = 1000;  // of a sweep or a load; some milliseconds
+// Further back than this, the clock that data was left with is no guide to its age.
+constexpr absl::Duration kClockBackMax = absl::Seconds(10);
+constexpr char kFormat[] = "1";
+
+uint64_t RandomKey() {
+  const std::string bytes = base::RandomBytes(8);
+  return store::DecodeKey64(bytes);
+}
+
+absl::Time FromProto(const google::protobuf::Timestamp& stamp) {
+  return absl::FromUnixSeconds(stamp.seconds()) + absl::Nanoseconds(stamp.nanos());
+}
+
+bool SeesUnflagged(const v1::Filter& filter) {
+  return filter.any_of().empty() || std::any_of(filter.any_of().begin(), filter.any_of().end(), [](const auto& clause) {
+           return clause.level_min() <= v1::LEVEL_NONE;
+         });
+}
+
+std::string Micros(absl::Time time) { return absl::StrCat(absl::ToUnixMicros(time)); }
+
+}  // namespace
+
+EdgeView::EdgeView(store::Database* database, store::TableId first_table, const base::Clock* clock,
+                   base::Metrics* metrics)
+    : database_(database),
+      rows_(first_table),
+      meta_(first_table + 1),
+      clock_(clock),
+      index_({.hash_key = RandomKey()}) {
+  const auto events = [&](const char* kind) {
+    return metrics->AddCounter("fraudhub_edge_events_total", "Events of the hub, by what came of them",
+                               {{"kind", kind}});
+  };
+  applied_ = events("applied");
+  stale_ = events("stale");
+  left_ = events("left_view");
+  failed_ =
+      metrics->AddCounter("fraudhub_edge_failed_commits_total", "Messages that could not be stored and came again");
+  swept_ = metrics->AddCounter("fraudhub_edge_swept_total", "Indicators that a snapshot did not tell of any more");
+  snapshots_ = metrics->AddCounter("fraudhub_edge_snapshots_total", "Snapshots that began");
+}
+
+absl::StatusOr<std::unique_ptr<EdgeView>> EdgeView::Open(store::Database* database, store::TableId first_table,
+                                                         const base::Clock* clock, base::Metrics* metrics) {
+  std::unique_ptr<EdgeView> view(new EdgeView(database, first_table, clock, metrics));
+  HUB_RETURN_IF_ERROR(view->Load());
+  return view;
+}
+
+absl::Status EdgeView::Load() {
+  {
+    base::MutexLock lock(&mu_);
+    index_.BeginLoad(clock_->TimeNow());  // until it is loaded, lookups ask the disk
+  }
+  HUB_ASSIGN_OR_RETURN(const auto format, database_->Get(meta_, "format"));
+  HUB_ASSIGN_OR_RETURN(const auto token, database_->Get(meta_, "token"));
+  if (format != kFormat || !token.has_value() || token->empty()) return Forget();
+  HUB_ASSIGN_OR_RETURN(const auto until, database_->Get(meta_, "until"));
+  HUB_ASSIGN_OR_RETURN(const auto skew, database_->Get(meta_, "skew"));
+  HUB_ASSIGN_OR_RETURN(const auto generation, database_->Get(meta_, "generation"));
+  HUB_ASSIGN_OR_RETURN(const auto view, database_->Get(meta_, "view"));
+  int64_t until_micros = 0, skew_micros = 0;
+  uint32_t number = 0;
+  v1::Filter filter;
+  if (!absl::SimpleAtoi(until.value_or("0"), &until_micros) || !absl::SimpleAtoi(skew.value_or("0"), &skew_micros) ||
+      !absl::SimpleAtoi(generation.value_or("0"), &number) || !filter.ParseFromString(view.value_or(""))) {
+    return absl::DataLossError("edge: what is stored about the stream can't be read");
+  }
+  {
+    base::MutexLock lock(&mu_);
+    generation_ = number;
+  }
+  base::MutexLock lock(&fresh_mu_);
+  token_ = *token;
+  if (until_micros > 0) until_ = absl::FromUnixMicros(until_micros);
+  skew_ = absl::Microseconds(skew_micros);
+  sees_unflagged_ = SeesUnflagged(filter);
+  return absl::OkStatus();
+}
+
+std::string EdgeView::token() const {
+  base::MutexLock lock(&fresh_mu_);
+  return token_;
+}
+
+absl::Status EdgeView::OnOpened(const v1::Opened& opened) {
+  pending_.clear();  // of a stream that broke: it comes again
+  return SetView(opened.effective_filter());
+}
+
+absl::Status EdgeView::OnViewChanged(const v1::ViewChanged& changed) { return SetView(changed.effective_filter()); }
+
+absl::Status EdgeView::SetView(const v1::Filter& filter) {
+  store::Batch batch;
+  batch.Put(meta_, "view", filter.SerializeAsString());
+  HUB_RETURN_IF_ERROR(Noted(database_->Commit(batch, store::Durability::kBuffered)));
+  sees_unflagged_ = SeesUnflagged(filter);
+  return absl::OkStatus();
+}
+
+void EdgeView::OnEvent(const v1::Event& event) { pending_.push_back(event); }
+
+absl::Status EdgeView::OnBatch() {
+  struct Edit {
+    std::optional<Row> before, now;
+    bool changed = false;
+  };
+  const std::vector<v1::Event> events = std::exchange(pending_, {});
+  std::map<std::string, Edit> edits;
+  std::vector<std::string> keys;
+  for (const v1::Event& event : events) {
+    std::string key = KeyOf(event);
+    if (edits.emplace(key, Edit()).second) keys.push_back(std::move(key));
+  }
+  auto known = database_->MultiGet(rows_, keys);
+  HUB_RETURN_IF_ERROR(Noted(known.status()));
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (!(*known)[i].has_value()) continue;
+    auto row = DecodeRow(*(*known)[i]);
+    HUB_RETURN_IF_ERROR(Noted(row.status()));
+    edits[keys[i]].now = edits[keys[i]].before = *std::move(row);
+  }
+  base::MutexLock lock(&mu_);
+  for (const v1::Event& event : events) {
+    Edit& edit = edits[KeyOf(event)];
+    Row row = RowOf(event, generation_);
+    // Equal versions are taken again: a snapshot under other rights has other fields.
+    if (edit.now.has_value() && row.stamp < edit.now->stamp) {
+      stale_.Increment();
+      edit.changed = edit.changed || edit.now->generation != generation_;
+      edit.now->generation = generation_;
+      continue;
+    }
+    (row.gone ? left_ : applied_).Increment();
+    edit.now = std::move(row);
+    edit.changed = true;
+  }
+  store::Batch batch;
+  for (const auto& [key, edit] : edits) {
+    if (edit.changed) batch.Put(rows_, key, EncodeRow(*edit.now));
+  }
+  if (batch.empty()) return absl::OkStatus();
+  HUB_RETURN_IF_ERROR(CommitLocked(&batch));
+  for (const auto& [key, edit] : edits) {
+    if (edit.changed) IndexRow(key, edit.before ? &*edit.before : nullptr, &*edit.now);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EdgeView::OnProgress(const v1::Progress& progress) {
+  if (sweep_due_) HUB_RETURN_IF_ERROR(OnSnapshotEnds());  // a disk that was full, perhaps
+  if (in_snapshot_) return absl::OkStatus();
+  const absl::Time until = progress.has_complete_until() ? FromProto(progress.complete_until()) : absl::InfinitePast();
+  const absl::Time hub_time = progress.has_hub_time() ? FromProto(progress.hub_time()) : clock_->TimeNow();
+  const absl::Duration skew = clock_->TimeNow() - hub_time;
+  store::Batch batch;
+  batch.Put(meta_, "token", progress.token());
+  if (until != absl::InfinitePast()) batch.Put(meta_, "until", Micros(until));
+  batch.Put(meta_, "skew", absl::StrCat(absl::ToInt64Microseconds(skew)));
+  HUB_RETURN_IF_ERROR(Noted(database_->Commit(batch, store::Durability::kBuffered)));
+  base::MutexLock lock(&fresh_mu_);
+  token_ = progress.token();
+  until_ = std::max(until_, until);
+  hub_time_ = hub_time;
+  received_ = clock_->Monotonic();
+  skew_ = skew;
+  behind_ = progress.records_behind();
+  return absl::OkStatus();
+}
+
+void EdgeView::OnSnapshotBegins() {
+  HUB_LOG(INFO, "snapshot_begins");
+  snapshots_.Increment();
+  pending_.clear();
+  spared_.clear();
+  in_snapshot_ = true;
+  sweep_due_ = false;
+  base::MutexLock lock(&mu_);
+  ++generation_;  // stored with the next commit
+}
+
+void EdgeView::OnSpared(const std::string& indicator_id) { spared_.insert(indicator_id); }
+
+absl::Status EdgeView::OnSnapshotEnds() {
+  if (!in_snapshot_) return absl::OkStatus();
+  sweep_due_ = true;
+  const auto cursor = database_->Scan(rows_, "", "");
+  int64_t swept = 0;
+  while (cursor->Valid()) {
+    base::MutexLock lock(&mu_);
+    store::Batch batch;
+    std::vector<std::pair<std::string, Row>> removed;
+    for (size_t i = 0; i < kRowsPerStep && cursor->Valid(); ++i, cursor->Next()) {
+      auto row = DecodeRow(cursor->value());
+      HUB_RETURN_IF_ERROR(Noted(row.status()));
+      if (row->generation == generation_) continue;
+      v1::LookupResult answer;
+      if (!spared_.empty() && answer.ParseFromString(row->answer) &&
+          spared_.contains(answer.indicator().indicator_id()))
+        continue;
+      batch.Delete(rows_, cursor->key());
+      removed.emplace_back(std::string(cursor->key()), *std::move(row));
+    }
+    if (batch.empty()) continue;
+    HUB_RETURN_IF_ERROR(CommitLocked(&batch));
+    for (const auto& [key, row] : removed) {
+      IndexRow(key, &row, nullptr);
+      if (!row.gone) ++swept;
+    }
+  }
+  HUB_RETURN_IF_ERROR(Noted(cursor->status()));
+  in_snapshot_ = sweep_due_ = false;
+  spared_.clear();
+  swept_.Increment(static_cast<double>(swept));
+  HUB_LOG(INFO, "snapshot_ends", {{"not_told_of_any_more", swept}});
+  return absl::OkStatus();
+}
+
+absl::Status EdgeView::Forget() {
+  pending_.clear();
+  spared_.clear();
+  in_snapshot_ = sweep_due_ = false;
+  base::MutexLock lock(&mu_);
+  store::Batch batch;
+  for (const store::TableId table : {rows_, meta_}) batch.DeleteRange(table, "", std::string(64, '\xff'));
+  batch.Put(meta_, "format", kFormat);
+  HUB_RETURN_IF_ERROR(Noted(database_->Commit(batch, store::Durability::kSynced)));
+  generation_ = 0;
+  index_.BeginLoad(clock_->TimeNow());
+  index_.FinishLoad();
+  indicators_ = 0;
+  counted_ = true;
+  base::MutexLock fresh(&fresh_mu_);
+  token_.clear();
+  until_ = hub_time_ = absl::InfinitePast();
+  behind_ = 0;
+  return absl::OkStatus();
+}
+
+bool EdgeView::IndexWantsLoad() const {
+  base::MutexLock lock(&mu_);
+  return !counted_ || index_.WantsLoad(clock_->TimeNow());
+}
+
+absl::StatusOr<bool> EdgeView::LoadIndex(const std::function<bool()>& stop) {
+  std::unique_ptr<store::Cursor> cursor;
+  {
+    base::MutexLock lock(&mu_);
+    counted_ = false;
+    indicators_ = 0;
+    index_.BeginLoad(clock_->TimeNow());
+    cursor = database_->Scan(rows_, "", "");
+  }
+  while (cursor->Valid()) {
+    if (stop()) return false;
+    base::MutexLock lock(&mu_);
+    if (counted_) return true;  // everything was forgotten meanwhile
+    for (size_t i = 0; i < kRowsPerStep && cursor->Valid(); ++i, cursor->Next()) {
+      auto row = DecodeRow(cursor->value());
+      HUB_RETURN_IF_ERROR(Noted(row.status()));
+      if (row->gone) continue;
+      ++indicators_;
+      if (static_cast<model::Facet>(cursor->key()[0]) != model::Facet::kRisk) continue;
+      auto identifier = IdentifierOfKey(cursor->key());
+      HUB_RETURN_IF_ERROR(Noted(identifier.status()));
+      index_.Load(*identifier, row->level, row->lapses_at);
+    }
+  }
+  HUB_RETURN_IF_ERROR(Noted(cursor->status()));
+  base::MutexLock lock(&mu_);
+  if (counted_) return true;
+  counted_ = true;
+  return index_.FinishLoad();
+}
+
+size_t EdgeView::index_bytes() const {
+  base::MutexLock lock(&mu_);
+  return index_.bytes();
+}
+
+Freshness EdgeView::freshness() const {
+  base::MutexLock lock(&fresh_mu_);
+  Freshness fresh;
+  fresh.complete_until = until_;
+  fresh.skew = skew_;
+  fresh.records_behind = behind_;
+  fresh.hub_now =
+      hub_time_ == absl::InfinitePast() ? clock_->TimeNow() - skew_ : hub_time_ + (clock_->Monotonic() - received_);
+  if (until_ == absl::InfinitePast()) return fresh;
+  const absl::Duration age = fresh.hub_now - until_;
+  if (hub_time_ == absl::InfinitePast() && age < -kClockBackMax) return fresh;
+  fresh.age = std::max(age, absl::ZeroDuration());
+  return fresh;
+}
+
+void EdgeView::Lookup(const model::Identifier& identifier, absl::Time hub_now, v1::LookupResult* result) const {
+  const std::unique_ptr<replica::VerdictIndex::Reader> reader = index_.NewReader();  // all taken: the disk knows, too
+  if (reader != nullptr && reader->Get(identifier, hub_now).kind == IndexVerdict::Kind::kAbsent) {
+    return result->set_verdict(v1::LOOKUP_VERDICT_NO_INDICATOR);
+  }
+  const auto bytes = database_->Get(rows_, RowKey(model::Facet::kRisk, identifier));
+  if (!Noted(bytes.status()).ok()) return result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
+  if (!bytes->has_value()) return result->set_verdict(v1::LOOKUP_VERDICT_NO_INDICATOR);
+  const auto row = DecodeRow(**bytes);
+  if (!Noted(row.status()).ok()) return result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
+  if (row->gone) return result->set_verdict(v1::LOOKUP_VERDICT_NO_INDICATOR);
+  if (!result->ParseFromString(row->answer)) {
+    Noted(absl::DataLossError("edge: an answer can't be read")).IgnoreError();
+    result->Clear();
+    return result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
+  }
+  if (replica::LevelAt(row->level, row->lapses_at, hub_now) != row->level) AnswerLapsed(result);
+}
+
+// As the hub answers once its tick has passed the lapse: without a flag, to those who see what has none.
+void EdgeView::AnswerLapsed(v1::LookupResult* result) const {
+  if (!sees_unflagged_) {
+    result->Clear();
+    return result->set_verdict(v1::LOOKUP_VERDICT_NO_INDICATOR);
+  }
+  v1::Indicator* indicator = result->mutable_indicator();
+  indicator->set_level(v1::LEVEL_NONE);
+  indicator->set_standing(v1::EVENT_KIND_EXPIRED);
+  indicator->clear_reasons();
+  indicator->clear_expires_at();
+  indicator->clear_review_due();
+}
+
+// The first word of damage is passed on; nothing else is to be expected of the files from then on.
+absl::Status EdgeView::Noted(absl::Status status) const {
+  if (absl::IsDataLoss(status) && damaged_) damaged_();
+  return status;
+}
+
+absl::Status EdgeView::CommitLocked(store::Batch* batch) {
+  batch->Put(meta_, "generation", absl::StrCat(generation_));
+  const absl::Status kept = Noted(database_->Commit(*batch, store::Durability::kBuffered));
+  if (!kept.ok()) failed_.Increment();
+  return kept;
+}
+
+void EdgeView::IndexRow(const std::string& key, const Row* before, const Row* now) {
+  const bool was = before != nullptr && !before->gone, is = now != nullptr && !now->gone;
+  indicators_ += static_cast<int64_t>(is) - static_cast<int64_t>(was);
+  if (static_cast<model::Facet>(key[0]) != model::Facet::kRisk) return;
+  const auto identifier = IdentifierOfKey(key);
+  if (!identifier.ok()) return;  // a snapshot tells of nothing without an identifier
+  if (is) {
+    index_.Put(*identifier, now->level, now->lapses_at);
+  } else {
+    index_.Remove(*identifier);
+  }
+}
+
+}  // namespace hub::edge

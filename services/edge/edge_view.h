@@ -1,0 +1,119 @@
+// What the hub has told this stakeholder, as it is held here: rows on disk, the verdict index in memory, the token to go on from, and how old all
+// of it is. A state machine over a database and a clock; it knows no gRPC and has no thread.
+//
+// A message of the hub becomes one commit, and what readers see of it comes after that commit. The token is committed after what it stands
+// for, in the same write-ahead log: whatever a crash takes, it takes the newest, and the hub sends that again. Of two versions of an indicator the
+// greater wins; a snapshot's end removes what it did not tell of.
+// Age: the hub's clock when it last made progress, carried on by this machine's monotonic clock; after a restart, until the first progress, by its
+// wall clock as it then differed from the hub's.
+// Thread safety: OnX and Forget from one thread (the stream's), LoadIndex and its like from one other; the rest from any.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "fraudhub/v1/lookup.pb.h"
+#include "fraudhub/v1/subscription.pb.h"
+#include "libs/base/clock.h"
+#include "libs/base/metrics.h"
+#include "libs/base/mutex.h"
+#include "libs/model/identifier.h"
+#include "libs/replica/verdict_index.h"
+#include "libs/store/database.h"
+#include "services/edge/edge_rows.h"
+
+namespace hub::edge {
+
+struct Freshness {
+  absl::Duration age = absl::InfiniteDuration();     // infinite: nothing is complete yet, or the clocks don't fit
+  absl::Time complete_until = absl::InfinitePast();  // the hub's tick
+  absl::Time hub_now = absl::InfinitePast();         // the hub's clock now, as well as it is known
+  absl::Duration skew;                               // this machine's wall clock less the hub's
+  int64_t records_behind = 0;
+};
+
+class EdgeView {
+ public:
+  // Goes on with what is stored; a snapshot that was never finished, or another format, begins afresh. `database` has EdgeTables() from
+  // `first_table` on and outlives the view, as do the others. DataLoss: damaged.
+  static absl::StatusOr<std::unique_ptr<EdgeView>> Open(store::Database* database, store::TableId first_table,
+                                                        const base::Clock* clock, base::Metrics* metrics);
+
+  // Called with the first error that says that the files are damaged; from any thread. Before anything else.
+  void OnDamage(std::function<void()> damaged) { damaged_ = std::move(damaged); }
+
+  // --- the stream ---
+  std::string token() const;  // empty: none, take a snapshot
+  absl::Status OnOpened(const fraudhub::v1::Opened& opened);
+  absl::Status OnViewChanged(const fraudhub::v1::ViewChanged& changed);
+  void OnEvent(const fraudhub::v1::Event& event);
+  // What OnEvent heard since the last time. An error: nothing of it was kept, and it must come again.
+  absl::Status OnBatch();
+  absl::Status OnProgress(const fraudhub::v1::Progress& progress);
+  void OnSnapshotBegins();
+  void OnSpared(const std::string& indicator_id);
+  absl::Status OnSnapshotEnds();
+  // Another log: nothing that is held can be compared with what comes.
+  absl::Status Forget();
+
+  // --- the index ---
+  bool IndexWantsLoad() const;
+  // Reads every row, some at a time; lookups and the stream go on. False: asked to stop, or it must be done again.
+  absl::StatusOr<bool> LoadIndex(const std::function<bool()>& stop);
+  size_t index_bytes() const;
+
+  // --- lookups ---
+  Freshness freshness() const;
+  // What is known of the identifier at `hub_now`; UNKNOWN when the disk doesn't tell. Sets verdict, indicator, version and event id.
+  void Lookup(const model::Identifier& identifier, absl::Time hub_now, fraudhub::v1::LookupResult* result) const;
+  // Rows in view; -1: not counted yet.
+  int64_t indicators() const { return counted_ ? indicators_.load() : -1; }
+
+ private:
+  EdgeView(store::Database* database, store::TableId first_table, const base::Clock* clock, base::Metrics* metrics);
+  absl::Status Load();
+  absl::Status SetView(const fraudhub::v1::Filter& filter);
+  absl::Status Noted(absl::Status status) const;
+  absl::Status CommitLocked(store::Batch* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void IndexRow(const std::string& key, const Row* before, const Row* now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void AnswerLapsed(fraudhub::v1::LookupResult* result) const;
+
+  store::Database* const database_;
+  const store::TableId rows_, meta_;
+  const base::Clock* const clock_;
+  std::function<void()> damaged_;
+  base::Counter applied_, stale_, left_, swept_, snapshots_, failed_;
+
+  // The stream's thread.
+  std::vector<fraudhub::v1::Event> pending_;
+  absl::flat_hash_set<std::string> spared_;
+  bool in_snapshot_ = false;
+  bool sweep_due_ = false;  // it has ended, and what it did not tell of is still here
+
+  // Whoever changes rows or the index; held over a commit, never for long.
+  mutable base::Mutex mu_;
+  uint32_t generation_ ABSL_GUARDED_BY(mu_) = 0;
+  mutable replica::VerdictIndex index_;  // written under mu_; readers need no lock
+  std::atomic<int64_t> indicators_{0};   // sequentially consistent, as the next three
+  std::atomic<bool> counted_{false};
+  std::atomic<bool> sees_unflagged_{false};
+
+  mutable base::Mutex fresh_mu_;
+  std::string token_ ABSL_GUARDED_BY(fresh_mu_);
+  absl::Time until_ ABSL_GUARDED_BY(fresh_mu_) = absl::InfinitePast();
+  absl::Time hub_time_ ABSL_GUARDED_BY(fresh_mu_) =
+      absl::InfinitePast();                             // infinitely past: no progress since the start
+  absl::Duration received_ ABSL_GUARDED_BY(fresh_mu_);  // monotonic, when hub_time_ came
+  absl::Duration skew_ ABSL_GUARDED_BY(fresh_mu_);
+  int64_t behind_ ABSL_GUARDED_BY(fresh_mu_) = 0;
+};
+
+}  // namespace hub::edge
