@@ -17,6 +17,10 @@ using store::DecodeKey64;
 constexpr size_t kHeader = 3 + 4 + 4 * 8;
 constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();
 
+absl::Time FromProto(const google::protobuf::Timestamp& at) {
+  return absl::FromUnixSeconds(at.seconds()) + absl::Nanoseconds(at.nanos());
+}
+
 }  // namespace
 
 std::vector<store::TableSpec> EdgeTables() {
@@ -73,10 +77,8 @@ Row RowOf(const v1::Event& event, uint32_t generation) {
   row.gone = event.left_view();
   row.level = static_cast<model::Level>(event.indicator().level());
   row.generation = generation;
-  if (event.indicator().has_expires_at()) {
-    const auto& at = event.indicator().expires_at();
-    row.lapses_at = absl::FromUnixSeconds(at.seconds()) + absl::Nanoseconds(at.nanos());
-  }
+  if (event.indicator().has_expires_at()) row.lapses_at = FromProto(event.indicator().expires_at());
+  if (row.gone && event.has_decided_at()) row.lapses_at = FromProto(event.decided_at()) + kGoneKept;
   row.stamp = {event.version().term(), event.version().version(), event.version().reports_offset()};
   v1::LookupResult answer;
   if (row.gone) {

@@ -264,6 +264,7 @@ bool EdgeView::IndexWantsLoad() const {
 }
 
 absl::StatusOr<bool> EdgeView::LoadIndex(const std::function<bool()>& stop) {
+  const absl::Time now = freshness().hub_now;
   std::unique_ptr<store::Cursor> cursor;
   {
     base::MutexLock lock(&mu_);
@@ -276,16 +277,21 @@ absl::StatusOr<bool> EdgeView::LoadIndex(const std::function<bool()>& stop) {
     if (stop()) return false;
     base::MutexLock lock(&mu_);
     if (counted_) return true;  // everything was forgotten meanwhile
+    std::vector<std::string> old;
     for (size_t i = 0; i < kRowsPerStep && cursor->Valid(); ++i, cursor->Next()) {
       auto row = DecodeRow(cursor->value());
       HUB_RETURN_IF_ERROR(Noted(row.status()));
-      if (row->gone) continue;
+      if (row->gone) {
+        if (row->lapses_at < now) old.emplace_back(cursor->key());
+        continue;
+      }
       ++indicators_;
       if (static_cast<model::Facet>(cursor->key()[0]) != model::Facet::kRisk) continue;
       auto identifier = IdentifierOfKey(cursor->key());
       HUB_RETURN_IF_ERROR(Noted(identifier.status()));
       index_.Load(*identifier, row->level, row->lapses_at);
     }
+    ForgetGoneLocked(old, now).IgnoreError();  // a disk that is full: the next time
   }
   HUB_RETURN_IF_ERROR(Noted(cursor->status()));
   base::MutexLock lock(&mu_);
@@ -358,6 +364,17 @@ absl::Status EdgeView::CommitLocked(store::Batch* batch) {
   const absl::Status kept = Noted(database_->Commit(*batch, store::Durability::kBuffered));
   if (!kept.ok()) failed_.Increment();
   return kept;
+}
+
+absl::Status EdgeView::ForgetGoneLocked(const std::vector<std::string>& keys, absl::Time now) {
+  store::Batch batch;
+  for (const std::string& key : keys) {
+    HUB_ASSIGN_OR_RETURN(const auto bytes, database_->Get(rows_, key));  // it may have come back since the walk began
+    if (!bytes.has_value()) continue;
+    HUB_ASSIGN_OR_RETURN(const Row row, DecodeRow(*bytes));
+    if (row.gone && row.lapses_at < now) batch.Delete(rows_, key);
+  }
+  return batch.empty() ? absl::OkStatus() : CommitLocked(&batch);
 }
 
 void EdgeView::IndexRow(const std::string& key, const Row* before, const Row* now) {

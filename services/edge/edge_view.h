@@ -66,7 +66,7 @@ class EdgeView {
 
   // --- the index ---
   bool IndexWantsLoad() const;
-  // Reads every row, some at a time; lookups and the stream go on. False: asked to stop, or it must be done again.
+  // Reads every row, some at a time; lookups and the stream go on. Rows that are gone for long enough go for good. False: asked to stop, or it must be done again.
   absl::StatusOr<bool> LoadIndex(const std::function<bool()>& stop);
   size_t index_bytes() const;
 
@@ -83,6 +83,8 @@ class EdgeView {
   absl::Status SetView(const fraudhub::v1::Filter& filter);
   absl::Status Noted(absl::Status status) const;
   absl::Status CommitLocked(store::Batch* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status ForgetGoneLocked(const std::vector<std::string>& keys, absl::Time now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void IndexRow(const std::string& key, const Row* before, const Row* now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AnswerLapsed(fraudhub::v1::LookupResult* result) const;
 

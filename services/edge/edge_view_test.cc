@@ -197,6 +197,112 @@ TEST_CASE("an edge whose clock was put back does not take old data for new", "[e
   CHECK((*opened)->freshness().age == absl::InfiniteDuration());
 }
 
+TEST_CASE("what left the view long ago leaves the disk", "[edge]") {
+  Edge edge;
+  edge.Snapshot({}, "t1");
+  v1::Event event = Event({.number = 1, .version = 2, .left_view = true});
+  event.mutable_decided_at()->set_seconds(absl::ToUnixSeconds(kStart));
+  edge.view->OnEvent(event);
+  REQUIRE(edge.view->OnBatch().ok());
+  const auto rows = [&] {
+    int count = 0;
+    for (auto cursor = edge.database.Scan(0, "", ""); cursor->Valid(); cursor->Next()) ++count;
+    return count;
+  };
+  edge.clock.Advance(absl::Hours(24 * 8));
+  edge.Index();
+  CHECK(rows() == 1);
+  edge.clock.Advance(absl::Hours(24 * 2));
+  edge.Index();
+  CHECK(rows() == 0);
+}
+
+// A disk that is full when it is told to be.
+class FullDisk final : public store::Database {
+ public:
+  absl::Status Commit(const store::Batch& batch, store::Durability durability) override {
+    return full ? absl::ResourceExhaustedError("disk full") : inner.Commit(batch, durability);
+  }
+  absl::StatusOr<std::optional<std::string>> Get(store::TableId table, absl::string_view key) const override {
+    if (damaged) return absl::DataLossError("damaged");
+    return inner.Get(table, key);
+  }
+  absl::StatusOr<std::vector<std::optional<std::string>>> MultiGet(store::TableId table,
+                                                                   absl::Span<const std::string> keys) const override {
+    return inner.MultiGet(table, keys);
+  }
+  std::unique_ptr<store::Cursor> Scan(store::TableId table, absl::string_view begin,
+                                      absl::string_view end) const override {
+    return inner.Scan(table, begin, end);
+  }
+  absl::StatusOr<std::optional<std::pair<std::string, std::string>>> Last(store::TableId table, absl::string_view begin,
+                                                                          absl::string_view end) const override {
+    return inner.Last(table, begin, end);
+  }
+  store::MemoryDatabase inner{2};
+  bool full = false;
+  bool damaged = false;
+};
+
+TEST_CASE("a full disk: nothing is half stored, lookups go on, and a sweep that failed is made up for",
+          "[edge][disk]") {
+  FullDisk disk;
+  const base::ManualClock clock(kStart);
+  base::Metrics metrics;
+  auto opened = EdgeView::Open(&disk, 0, &clock, &metrics);
+  REQUIRE(opened.ok());
+  EdgeView& view = **opened;
+  REQUIRE(view.LoadIndex([] { return false; }).ok());
+  const auto verdict = [&](int number) {
+    v1::LookupResult result;
+    view.Lookup(Number(number), kStart, &result);
+    return result.verdict();
+  };
+  const auto tell = [&](int number) {
+    view.OnEvent(Event({.number = number}));
+    return view.OnBatch();
+  };
+  view.OnSnapshotBegins();
+  REQUIRE((tell(1).ok() && tell(2).ok() && view.OnSnapshotEnds().ok()));
+  REQUIRE(view.OnProgress(Progress("t1", kStart, kStart)).ok());
+  disk.full = true;
+  CHECK(absl::IsResourceExhausted(tell(3)));
+  CHECK(verdict(3) == v1::LOOKUP_VERDICT_NO_INDICATOR);
+  CHECK(verdict(1) == v1::LOOKUP_VERDICT_INDICATOR);
+  CHECK_FALSE(view.OnProgress(Progress("t2", kStart, kStart)).ok());
+  CHECK(view.token() == "t1");
+  disk.full = false;
+  CHECK(tell(3).ok());
+  CHECK(verdict(3) == v1::LOOKUP_VERDICT_INDICATOR);
+  // The same in the middle of a snapshot's end.
+  view.OnSnapshotBegins();
+  CHECK(tell(1).ok());
+  disk.full = true;
+  CHECK_FALSE(view.OnSnapshotEnds().ok());
+  disk.full = false;
+  CHECK(verdict(2) == v1::LOOKUP_VERDICT_INDICATOR);
+  CHECK(view.OnProgress(Progress("t3", kStart, kStart)).ok());
+  CHECK(verdict(2) == v1::LOOKUP_VERDICT_NO_INDICATOR);
+  CHECK(view.token() == "t3");
+}
+
+TEST_CASE("damage is passed on, and what is asked meanwhile is not known", "[edge][disk]") {
+  FullDisk disk;
+  const base::ManualClock clock(kStart);
+  base::Metrics metrics;
+  auto opened = EdgeView::Open(&disk, 0, &clock, &metrics);
+  REQUIRE(opened.ok());
+  int told = 0;
+  (*opened)->OnDamage([&] { ++told; });
+  (*opened)->OnEvent(Event({.number = 1}));
+  REQUIRE((*opened)->OnBatch().ok());
+  disk.damaged = true;
+  v1::LookupResult result;
+  (*opened)->Lookup(Number(1), kStart, &result);
+  CHECK(result.verdict() == v1::LOOKUP_VERDICT_UNKNOWN);
+  CHECK(told > 0);
+}
+
 TEST_CASE("what an edge says is what a plain map says, whatever it was told and however often it was killed",
           "[edge][property]") {
   const uint64_t seed = GENERATE(range(1, 7));
