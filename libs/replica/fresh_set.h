@@ -17,12 +17,13 @@ namespace hub::replica {
 
 class FreshSet {
  public:
-  // REQUIRES: slots is a power of two, at least 8. The lower `payload_bits` of a word are the payload.
+  // REQUIRES: slots is a power of two, at least 64. The lower `payload_bits` of a word are the payload.
   FreshSet(size_t slots, int payload_bits)
       : payload_bits_(payload_bits),
         shift_(64 - std::countr_zero(slots)),
         mask_(slots - 1),
-        slots_(std::make_unique<std::atomic<uint64_t>[]>(slots)) {}
+        slots_(std::make_unique<std::atomic<uint64_t>[]>(slots)),
+        filter_(std::make_unique<std::atomic<uint64_t>[]>(slots * kFilterBits / 64)) {}
 
   // False: full. REQUIRES: the payload is not 0.
   bool Put(uint64_t word) {
@@ -37,12 +38,18 @@ class FreshSet {
     }
     if (size_ >= (mask_ + 1) / 4 * 3) return false;
     slots_[at].store(word, std::memory_order_release);
+    const size_t bit = FilterBit(key);
+    std::atomic<uint64_t>& bits = filter_[bit / 64];
+    bits.store(bits.load(std::memory_order_relaxed) | uint64_t{1} << bit % 64, std::memory_order_release);
     ++size_;
     return true;
   }
 
   // The payload; 0: not here.
   uint64_t Find(uint64_t key) const {
+    // Nearly always not, and then in a branch that the processor foresees, which it can't in a table that is half full.
+    const size_t bit = FilterBit(key);
+    if ((filter_[bit / 64].load(std::memory_order_acquire) >> bit % 64 & 1) == 0) return 0;
     for (size_t at = Home(key);; at = (at + 1) & mask_) {
       const uint64_t there = slots_[at].load(std::memory_order_acquire);
       if (there == 0) return 0;
@@ -60,16 +67,19 @@ class FreshSet {
     return words;
   }
   size_t size() const { return size_; }
-  size_t bytes() const { return (mask_ + 1) * sizeof(uint64_t); }
+  size_t bytes() const { return (mask_ + 1) * sizeof(uint64_t) + (mask_ + 1) * kFilterBits / 8; }
 
  private:
+  static constexpr size_t kFilterBits = 8;  // per slot
   size_t Home(uint64_t key) const { return (key * 0x9E3779B97F4A7C15u) >> shift_; }
+  size_t FilterBit(uint64_t key) const { return (key * 0xC2B2AE3D27D4EB4Fu) >> (shift_ - 3); }
 
   const int payload_bits_;
   const int shift_;
   const size_t mask_;
   size_t size_ = 0;
   const std::unique_ptr<std::atomic<uint64_t>[]> slots_;
+  const std::unique_ptr<std::atomic<uint64_t>[]> filter_;
 };
 
 }  // namespace hub::replica

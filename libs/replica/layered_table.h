@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -63,10 +64,10 @@ class LayeredTable {
     const Piece* piece = pieces_[prefix / kPrefixes].load(std::memory_order_acquire);
     if (piece == nullptr) return found;
     const uint32_t first = piece->starts[prefix % kPrefixes], end = piece->starts[prefix % kPrefixes + 1];
-    const int64_t at = Search(piece->suffixes.data() + first, end - first, static_cast<Suffix>(key));
+    const int64_t at = Search(piece, first, end - first, static_cast<Suffix>(key));
     if (at < 0) return found;
     found.where = Found::Where::kTable;
-    if constexpr (Traits::kHasByte) found.byte = piece->bytes[first + static_cast<size_t>(at)];
+    if constexpr (Traits::kHasByte) found.byte = piece->bytes()[at];
     return found;
   }
 
@@ -105,7 +106,7 @@ class LayeredTable {
     overflowed_ = merging_ = false;
     incoming_.clear();
     noted_.clear();
-    building_ = std::make_unique<Piece>();
+    draft_.Clear();
     building_at_ = 0;
     Replace(&frozen_, nullptr);
     Replace(&active_, NewSet());
@@ -118,15 +119,14 @@ class LayeredTable {
   void Load(uint64_t word, int64_t context) {
     const auto piece = static_cast<size_t>(word >> kPayloadBits >> kSuffixBits) / kPrefixes;
     if (piece != building_at_) {
-      FinishPiece();
+      PublishDraft(building_at_);
       building_at_ = piece;
     }
-    Append(word, context, building_.get());
+    Append(word, context, &draft_);
   }
   // False: more changes came meanwhile than could be noted; load it again.
   bool FinishLoad(int64_t context) {
-    FinishPiece();
-    building_.reset();
+    PublishDraft(building_at_);
     loading_ = false;
     if (overflowed_) return false;
     std::stable_sort(noted_.begin(), noted_.end(),
@@ -147,7 +147,8 @@ class LayeredTable {
   size_t size() const { return size_; }
   size_t bytes() const {
     return bytes_ + sizeof(*this) + active_.load(std::memory_order_relaxed)->bytes() * (merging_ ? 2 : 1) +
-           incoming_.capacity() * sizeof(uint64_t);
+           incoming_.capacity() * sizeof(uint64_t) + draft_.suffixes.capacity() * sizeof(Suffix) +
+           draft_.bytes.capacity();
   }
 
  private:
@@ -157,39 +158,61 @@ class LayeredTable {
   static constexpr size_t kRetiredBytes = size_t{4} << 20;
   static constexpr uint32_t kWindow = 32;  // suffixes compared at once
 
+  // In one block with what it holds: the suffixes, then the bytes.
   struct Piece {
-    std::array<uint32_t, kPrefixes + 1> starts{};  // of each prefix in `suffixes`
+    uint32_t starts[kPrefixes + 1];  // of each prefix; the last is the count
+    const Suffix* suffixes() const { return reinterpret_cast<const Suffix*>(this + 1); }
+    const uint8_t* bytes() const { return reinterpret_cast<const uint8_t*>(suffixes() + count()); }
+    uint32_t count() const { return starts[kPrefixes]; }
+    static size_t Memory(size_t count) { return sizeof(Piece) + count * (sizeof(Suffix) + (Traits::kHasByte ? 1 : 0)); }
+    static void operator delete(void* piece) { ::operator delete(piece); }
+  };
+  struct Draft {
+    std::array<uint32_t, kPrefixes> counts{};
     std::vector<Suffix> suffixes;
     std::vector<uint8_t> bytes;
-    size_t memory() const { return sizeof(*this) + suffixes.capacity() * sizeof(Suffix) + bytes.capacity(); }
+    void Clear() {
+      counts = {};
+      suffixes.clear();
+      bytes.clear();
+    }
   };
 
-  // Where a suffix must be if they are spread evenly, then around there; -1: not among them.
-  static int64_t Search(const Suffix* suffixes, uint32_t count, Suffix wanted) {
-    const Suffix* window = suffixes;
+  static std::unique_ptr<const Piece> Cast(const Draft& draft) {
+    auto* piece = new (::operator new(Piece::Memory(draft.suffixes.size()))) Piece();
+    for (uint32_t i = 0; i < kPrefixes; ++i) piece->starts[i + 1] = piece->starts[i] + draft.counts[i];
+    std::copy(draft.suffixes.begin(), draft.suffixes.end(), const_cast<Suffix*>(piece->suffixes()));
+    std::copy(draft.bytes.begin(), draft.bytes.end(), const_cast<uint8_t*>(piece->bytes()));
+    return std::unique_ptr<const Piece>(piece);
+  }
+
+  // Where a suffix must be if they are spread evenly, then around there. The place in the piece; -1: not among the `count` from `first` on.
+  static int64_t Search(const Piece* piece, uint32_t first, uint32_t count, Suffix wanted) {
+    const Suffix* const all = piece->suffixes();
+    const Suffix* const begin = all + first;
+    const Suffix* window = begin;
     uint32_t rank = 0;
     if (count >= kWindow) {
       const auto guess = static_cast<uint32_t>((uint64_t{wanted} * count) >> kSuffixBits);
-      const uint32_t begin = std::min(guess < kWindow / 2 ? 0 : guess - kWindow / 2, count - kWindow);
-      window += begin;
+      window += std::min(guess < kWindow / 2 ? 0 : guess - kWindow / 2, count - kWindow);
+      // Its byte is most likely here: fetched along with the suffixes instead of after them.
+      if constexpr (Traits::kHasByte) __builtin_prefetch(piece->bytes() + first + guess);
       if (window[0] <= wanted && wanted <= window[kWindow - 1]) {
         Suffix below = 0;
         for (uint32_t i = 0; i < kWindow; ++i)
           below = static_cast<Suffix>(below + static_cast<Suffix>(window[i] < wanted));
         rank = below;
       } else if (wanted < window[0]) {
-        window = std::lower_bound(suffixes, window, wanted);
-        if (*window != wanted) return -1;
+        window = std::lower_bound(begin, window, wanted);
       } else {
-        const Suffix* end = suffixes + count;
-        window = std::lower_bound(window + kWindow, end, wanted);
-        if (window == end) return -1;
+        window = std::lower_bound(window + kWindow, begin + count, wanted);
+        if (window == begin + count) return -1;
       }
     } else {
       while (rank < count && window[rank] < wanted) ++rank;
       if (rank == count) return -1;
     }
-    return window[rank] == wanted ? window - suffixes + rank : -1;
+    return window[rank] == wanted ? window - all + rank : -1;
   }
 
   void SetComplete(bool complete) {
@@ -205,40 +228,32 @@ class LayeredTable {
   }
   void Publish(std::atomic<const Piece*>* place, std::unique_ptr<const Piece> piece) {
     if (piece != nullptr) {
-      size_ += piece->suffixes.size();
-      bytes_ += piece->memory();
+      size_ += piece->count();
+      bytes_ += Piece::Memory(piece->count());
     }
     std::unique_ptr<const Piece> old(place->exchange(piece.release(), std::memory_order_acq_rel));
     if (old == nullptr) return;
+    const size_t memory = Piece::Memory(old->count());
     if (!loading_) {
-      size_ -= old->suffixes.size();
-      bytes_ -= old->memory();
+      size_ -= old->count();
+      bytes_ -= memory;
     }
-    const size_t memory = old->memory();
     readers_->Retire(std::move(old), memory);
   }
 
-  static void Append(uint64_t word, int64_t context, Piece* piece) {
+  static void Append(uint64_t word, int64_t context, Draft* draft) {
     const uint64_t key = word >> kPayloadBits;
-    const auto prefix = static_cast<uint32_t>(key >> kSuffixBits) % kPrefixes;
     const auto suffix = static_cast<Suffix>(key);
-    uint32_t& count = piece->starts[prefix + 1];  // counts until Seal
-    if (count > 0 && piece->suffixes.back() == suffix) return;
+    uint32_t& count = draft->counts[static_cast<uint32_t>(key >> kSuffixBits) % kPrefixes];
+    if (count > 0 && draft->suffixes.back() == suffix) return;
     ++count;
-    piece->suffixes.push_back(suffix);
+    draft->suffixes.push_back(suffix);
     if constexpr (Traits::kHasByte)
-      piece->bytes.push_back(Traits::Byte(word & ((uint64_t{1} << kPayloadBits) - 1), context));
+      draft->bytes.push_back(Traits::Byte(word & ((uint64_t{1} << kPayloadBits) - 1), context));
   }
-  static void Seal(Piece* piece) {
-    for (uint32_t i = 0; i < kPrefixes; ++i) piece->starts[i + 1] += piece->starts[i];
-    piece->suffixes.shrink_to_fit();
-    piece->bytes.shrink_to_fit();
-  }
-  void FinishPiece() {
-    if (building_->suffixes.empty()) return;
-    Seal(building_.get());
-    Publish(&pieces_[building_at_], std::move(building_));
-    building_ = std::make_unique<Piece>();
+  void PublishDraft(size_t at) {
+    Publish(&pieces_[at], draft_.suffixes.empty() ? nullptr : Cast(draft_));
+    draft_.Clear();
   }
 
   void Freeze() {
@@ -273,37 +288,30 @@ class LayeredTable {
     size_t end = incoming_at_;
     while (end < incoming_.size() && piece_of(incoming_[end]) == at) ++end;
     const Piece* old = pieces_[at].load(std::memory_order_relaxed);
-    auto built = std::make_unique<Piece>();
-    built->suffixes.reserve((old == nullptr ? 0 : old->suffixes.size()) + end - incoming_at_);
-    if (Traits::kHasByte) built->bytes.reserve(built->suffixes.capacity());
     for (uint32_t prefix = 0; prefix < kPrefixes; ++prefix) {
       const uint64_t base = at * kPrefixes + prefix;
       uint32_t from = old == nullptr ? 0 : old->starts[prefix];
       const uint32_t to = old == nullptr ? 0 : old->starts[prefix + 1];
-      const auto keep_below = [&](uint64_t key) {
-        uint32_t until = from;
-        while (until < to && (base << kSuffixBits | old->suffixes[until]) < key) ++until;
+      const auto keep_until = [&](uint32_t until) {
         if (until == from) return;
-        built->suffixes.insert(built->suffixes.end(), old->suffixes.begin() + from, old->suffixes.begin() + until);
+        draft_.suffixes.insert(draft_.suffixes.end(), old->suffixes() + from, old->suffixes() + until);
         if constexpr (Traits::kHasByte)
-          built->bytes.insert(built->bytes.end(), old->bytes.begin() + from, old->bytes.begin() + until);
-        built->starts[prefix + 1] += until - from;
+          draft_.bytes.insert(draft_.bytes.end(), old->bytes() + from, old->bytes() + until);
+        draft_.counts[prefix] += until - from;
         from = until;
       };
       for (; incoming_at_ < end && incoming_[incoming_at_] >> kPayloadBits >> kSuffixBits == base; ++incoming_at_) {
-        const uint64_t word = incoming_[incoming_at_], key = word >> kPayloadBits;
-        keep_below(key);
-        if (from < to && old->suffixes[from] == static_cast<Suffix>(key)) ++from;
-        if (!Traits::Gone(word & ((uint64_t{1} << kPayloadBits) - 1))) Append(word, context, built.get());
+        const uint64_t word = incoming_[incoming_at_];
+        const auto suffix = static_cast<Suffix>(word >> kPayloadBits);
+        uint32_t until = from;
+        while (until < to && old->suffixes()[until] < suffix) ++until;
+        keep_until(until);
+        if (from < to && old->suffixes()[from] == suffix) ++from;
+        if (!Traits::Gone(word & ((uint64_t{1} << kPayloadBits) - 1))) Append(word, context, &draft_);
       }
-      keep_below((base + 1) << kSuffixBits);
+      keep_until(to);
     }
-    if (built->suffixes.empty()) {
-      Publish(&pieces_[at], nullptr);
-    } else {
-      Seal(built.get());
-      Publish(&pieces_[at], std::move(built));
-    }
+    PublishDraft(at);
   }
 
   Readers* const readers_;
@@ -321,7 +329,7 @@ class LayeredTable {
   std::vector<uint64_t> incoming_;  // sorted, of the frozen set; those before incoming_at_ are in their pieces
   size_t incoming_at_ = 0;
   std::vector<uint64_t> noted_;  // while it is loaded
-  std::unique_ptr<Piece> building_;
+  Draft draft_;                  // of the piece that is built; empty between two
   size_t building_at_ = 0;
   size_t size_ = 0, bytes_ = 0;
 };
