@@ -12,7 +12,7 @@ product=(
   # gRPC's package pulls in neither the compiler nor the plugin nor protobuf's headers: all four are named.
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   librdkafka-dev librocksdb-dev libabsl-dev libphonenumber-dev prometheus-cpp-dev libcivetweb-dev
-  libspdlog-dev libcli11-dev libssl-dev libzstd-dev openssl rapidjson-dev libcsv-dev
+  libspdlog-dev libcli11-dev libssl-dev libzstd-dev openssl rapidjson-dev libcsv-dev libarchive-dev
 )
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -21,7 +21,8 @@ wanted=("${product[@]}")
 for flag in "$@"; do
   case $flag in
     --tests)
-      wanted+=(catch2 procps curl jq)
+      # The last two: what the samples in Python run on; their code is made by the plugin of protobuf-compiler-grpc.
+      wanted+=(catch2 procps curl jq python3-grpcio python3-protobuf)
       # npm is only needed to fetch buf. Node.js from elsewhere brings its own npm and conflicts with Debian's.
       have npm || wanted+=(nodejs npm)
       ;;

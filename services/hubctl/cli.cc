@@ -64,6 +64,7 @@ ExitCode RunHubctl(const std::vector<std::string>& arguments, Environment* env) 
     AddTopicsCommands(&app, env);
     AddAnalystCommands(&app, env);
     AddReceiptCommands(&app, env);
+    AddEvidenceCommands(&app, env);
     AddOperateCommands(&app, env);
     AddSampleCommand(&app, env);
     AddShellCommands(&app, env);

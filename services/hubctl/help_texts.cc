@@ -30,6 +30,9 @@ hubctl --output csv lookup - < identifiers.txt)"},
       {"why", R"(hubctl --purpose CASE_REVIEW why MOBILE:5551234567)"},
       {"timeline", R"(hubctl --purpose CASE_REVIEW timeline MOBILE:5551234567 --limit 20)"},
       {"links", R"(hubctl --purpose CASE_REVIEW links UPI_ADDRESS:5551234567@testpsp)"},
+      {"evidence", R"(# What the hub knows about a number, for a court; and whether a bundle is still as it was exported.
+hubctl evidence export MOBILE:5551234567 --case FIR-12/2026 --out fir-12.tar
+hubctl evidence verify fir-12.tar)"},
       {"correct", R"(# An analyst clears a wrong flag; a reporter takes back what it said itself.
 hubctl correct MOBILE:5551234567 --to CLEARED --reason WRONG_NUMBER
 hubctl correct MOBILE:5551234567 --to RETRACTED --reason ENTERED_TWICE)"},

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "fraudhub/v1/lookup.grpc.pb.h"
@@ -16,6 +17,7 @@
 #include "libs/client/connection.h"
 #include "libs/rpc/status.h"
 #include "services/hubctl/command.h"
+#include "services/hubctl/raw_call.h"
 
 namespace hub::hubctl {
 
@@ -40,18 +42,25 @@ class HubCalls {
   template <class Service, class Response, class Request>
   absl::StatusOr<Response> Call(grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                                 const Request& request) const {
-    while (true) {
+    Response response;
+    HUB_RETURN_IF_ERROR(AtEachAddress([&] {
       grpc::ClientContext context;
       context.set_deadline(Deadline(timeout_));
-      Response response;
+      response.Clear();
       const auto stub = Service::NewStub(channels_.current());
-      const absl::Status status = rpc::FromGrpc((stub.get()->*method)(&context, request, &response));
-      if (status.ok()) {
-        channels_.NoteSuccess();
-        return response;
-      }
-      if (!absl::IsUnavailable(status) || channels_.Next()) return At(server_, status);
-    }
+      return rpc::FromGrpc((stub.get()->*method)(&context, request, &response));
+    }));
+    return response;
+  }
+
+  // The same by the method's path, and the answer as the bytes that came.
+  absl::StatusOr<std::string> CallForBytes(const std::string& method, const google::protobuf::Message& request) const {
+    std::string answer;
+    HUB_RETURN_IF_ERROR(AtEachAddress([&]() -> absl::Status {
+      HUB_ASSIGN_OR_RETURN(answer, RawCall(channels_.current(), method, request.SerializeAsString(), timeout_));
+      return absl::OkStatus();
+    }));
+    return answer;
   }
 
   // OK once one of the addresses can be reached; each gets its share of the time.
@@ -69,6 +78,18 @@ class HubCalls {
  private:
   HubCalls(client::Channels channels, std::string server, absl::Duration timeout)
       : channels_(std::move(channels)), server_(std::move(server)), timeout_(timeout) {}
+
+  template <class Attempt>
+  absl::Status AtEachAddress(const Attempt& attempt) const {
+    while (true) {
+      const absl::Status status = attempt();
+      if (status.ok()) {
+        channels_.NoteSuccess();
+        return status;
+      }
+      if (!absl::IsUnavailable(status) || channels_.Next()) return At(server_, status);
+    }
+  }
 
   mutable client::Channels channels_;  // turns to another address inside a call
   std::string server_;

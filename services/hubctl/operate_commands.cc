@@ -1,6 +1,4 @@
 // health, digest, streams: how the hub is.
-#include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/support/byte_buffer.h>
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -13,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "services/hubctl/command.h"
 #include "services/hubctl/hub_calls.h"
+#include "services/hubctl/raw_call.h"
 #include "services/hubctl/stream_cells.h"
 #include "services/hubctl/when.h"
 #include "services/hubctl/words.h"
@@ -28,24 +27,8 @@ constexpr char kServing[] = "\x08\x01";
 
 // Debian ships no generated code for grpc.health.v1; an empty request asks about the whole server.
 absl::StatusOr<bool> Serves(const HubCalls& calls) {
-  grpc::GenericStub stub(calls.channel());
-  grpc::ClientContext context;
-  context.set_deadline(Deadline(calls.timeout()));
-  grpc::CompletionQueue queue;
-  const grpc::ByteBuffer request(nullptr, 0);
-  const auto call = stub.PrepareUnaryCall(&context, kHealthCheck, request, &queue);
-  call->StartCall();
-  grpc::ByteBuffer response;
-  grpc::Status status;
-  call->Finish(&response, &status, &queue);
-  void* tag = nullptr;
-  bool ok = false;
-  queue.Next(&tag, &ok);  // bounded by the deadline
-  HUB_RETURN_IF_ERROR(rpc::FromGrpc(status));
-  grpc::Slice slice;
-  if (!response.TrySingleSlice(&slice).ok() && !response.DumpToSingleSlice(&slice).ok()) return false;
-  return absl::string_view(reinterpret_cast<const char*>(slice.begin()), slice.size()) ==
-         absl::string_view(kServing, 2);
+  HUB_ASSIGN_OR_RETURN(const std::string answer, RawCall(calls.channel(), kHealthCheck, "", calls.timeout()));
+  return answer == absl::string_view(kServing, 2);
 }
 
 absl::StatusOr<ExitCode> RunHealth(const Environment& env) {
@@ -117,9 +100,10 @@ absl::StatusOr<ExitCode> RunStreams(const Environment& env) {
       board[streams.stakeholder()].MergeFrom(streams);
   }
   if (!any) return missing;
-  Output output(env.style(),
-                {{"Stakeholder"}, {"Cursor"}, {"Client"}, {"Connected"}, {"Mode"}, {"Behind"}, {"Lag"}, {"Last ack"}, {"Sent"}},
-                env.out);
+  Output output(
+      env.style(),
+      {{"Stakeholder"}, {"Cursor"}, {"Client"}, {"Connected"}, {"Mode"}, {"Behind"}, {"Lag"}, {"Last ack"}, {"Sent"}},
+      env.out);
   for (const auto& [stakeholder, streams] : board) {
     if (env.settings.output == "json") {
       output.Row({}, streams);

@@ -154,6 +154,19 @@ soon "why: law enforcement alone may" why -- "$(level VERY_HIGH)" 'REASON_LEA_RE
 soon "a bank looks it up: VERY_HIGH and the reason" lookup bank-psb-04/main -- "$(level VERY_HIGH)" 'REASON_LEA_REPORTED_CYBERCRIME' '!police-mh' '!lossPaise'
 hears "who wants HIGH hears VERY_HIGH" high "$(level VERY_HIGH)" 'EVENT_KIND_FLAGGED'
 
+story "evidence for a court"
+as police-mh/main evidence export "MOBILE:$number" --case FIR-12 --out "$work/fir.tar" >"$work/fir.json"
+manifest=$(in_file "$work/fir.json" manifestSha256)
+expect "a bundle is written" "$manifest" '^[0-9a-f]{64}$'
+verify() { "$bin/hubctl" evidence verify "$1" --manifest "$manifest" 2>&1 || echo "ended with $?"; } # FILE
+expect "it verifies" "$(verify "$work/fir.tar")" 'files are as the manifest says' '!ALTERED' '!ended with'
+tar -C "$work" -xf "$work/fir.tar"
+expect "and without our program" "$(cd "$work/evidence" && sha256sum -c MANIFEST.sha256 2>&1 && sha256sum MANIFEST.sha256)" 'events-0001.pb: OK' "$manifest" '!FAILED'
+expect "its timeline is in Indian time" "$(cat "$work/evidence/timeline.txt")" ' IST  FLAGGED' 'level VERY_HIGH' 'report FINANCIAL_FRAUD of LAW_ENFORCEMENT'
+sed 's/VERY_HIGH/VERY_LOW_/' "$work/fir.tar" >"$work/forged.tar"
+expect "an altered one does not verify" "$(verify "$work/forged.tar")" 'timeline.txt +ALTERED' 'ended with 1'
+expect "a bank may not export" "$(as bank-psb-04/main evidence export "MOBILE:$number" --case X --out "$work/bank.tar" 2>&1 || echo "ended with $?")" 'ended with 3'
+
 story "a correction"
 answer=$(as "$analyst" correct "MOBILE:$number" --to CLEARED --reason WRONG_NUMBER --wait 10s)
 expect "an analyst clears the flag" "$answer" "$merged"
