@@ -146,11 +146,11 @@ class Session {
     if (response.snapshot().begins()) {
       if (log_changed_) {
         for (const auto& [partition, position] : passed_) ahead_.Passed(partition, std::numeric_limits<int64_t>::max());
+        if (handlers_.on_log_changed) handlers_.on_log_changed();
       }
       seen_.BeginSnapshot(/*forget_stamps=*/std::exchange(log_changed_, false));
-      ahead_.ForEach([this](const std::string& id) { seen_.Tell(id); });
       if (handlers_.on_snapshot_begins) handlers_.on_snapshot_begins();
-      if (options_.every_delivery && handlers_.on_spared) ahead_.ForEach(handlers_.on_spared);
+      ahead_.ForEach([this](const std::string& id) { Tell(id); });
     }
     for (const v1::UrgentCopy& copy : response.urgent()) {
       if (stop_.stop_requested()) return absl::OkStatus();
@@ -199,7 +199,7 @@ class Session {
     const std::string& id = event.indicator().indicator_id();
     const VersionStamp stamp = StampOf(event);
     if (!seen_.IsNew(id, stamp) || ahead_.Covers(id, stamp)) {
-      seen_.Tell(id);
+      Tell(id);
       return true;
     }
     if (handlers_.on_event && !handlers_.on_event(event)) return false;
@@ -207,6 +207,11 @@ class Session {
       HUB_LOG_EVERY(60, WARN, "versions_full", {{"indicators", seen_.size()}, {"effect", "repeats of others are delivered again"}});
     }
     return true;
+  }
+
+  void Tell(const std::string& id) {
+    seen_.Tell(id);
+    if (seen_.in_snapshot() && handlers_.on_unchanged) handlers_.on_unchanged(id);
   }
 
   // Ahead of the order. What the stream has passed, or can't be remembered, is left to the order.

@@ -10,8 +10,8 @@
 // it and applies what is greater: after a restart older events of an indicator may come once more.
 // Snapshots: everything in view comes as events, then what changes. Absence means "not flagged": at the end, on_removed tells of each
 // indicator that this Run has delivered and the snapshot did not. Who keeps what was delivered longer than a Run clears out between
-// on_snapshot_begins and on_snapshot_ends: whatever came in no event between the two is not flagged any more. A stream that breaks inside
-// goes on inside. When the caller's rights change which rows it sees, the hub sends a snapshot unasked.
+// on_snapshot_begins and on_snapshot_ends: whatever came neither in on_event nor in on_unchanged between the two is not flagged any more. A
+// stream that breaks inside goes on inside. When the caller's rights change which rows it sees, the hub sends a snapshot unasked.
 // Thread safety: plain function; several may run at once.
 #pragma once
 
@@ -46,7 +46,7 @@ struct SubscriberOptions {
   std::string client_id;
   size_t versions_max = 20'000'000;
   // on_event hears of every delivery, also of what is old or known: the caller compares versions itself, and Run spends no memory on them.
-  // on_removed is then silent; what was applied ahead of the order is named by on_spared when a snapshot begins.
+  // on_removed is then silent; what was applied ahead of the order is named by on_unchanged when a snapshot begins.
   bool every_delivery = false;
   bool urgent = true;           // ask for urgent events ahead of the order
   size_t ahead_max = 100'000;   // indicators applied ahead at a time, about 200 bytes each; beyond it copies wait for their order
@@ -65,11 +65,13 @@ struct SubscriberHandlers {
   std::function<bool()> on_batch;
   // Everything before it has been handled; keep the token with what on_event stored.
   std::function<void(const fraudhub::v1::Progress&)> on_progress;
+  // The hub's log is another one: versions held from before compare with none that come. Just before on_snapshot_begins.
+  std::function<void()> on_log_changed;
   // The two ends of a snapshot; between them on_progress is silent. It may begin anew before it has ended.
   std::function<void()> on_snapshot_begins;
   std::function<void()> on_snapshot_ends;
-  // With every_delivery, just after on_snapshot_begins: applied ahead of the order; the snapshot's end must not forget it.
-  std::function<void(const std::string& indicator_id)> on_spared;
+  // Between the two: the stream told of an indicator, but only what on_event has been told in this Run. For who clears out there.
+  std::function<void(const std::string& indicator_id)> on_unchanged;
   // A snapshot's end: the indicator is not flagged any more, or not for this caller's eyes. Just before on_snapshot_ends.
   std::function<void(const std::string& indicator_id)> on_removed;
   // Other rows from here on; a snapshot follows.

@@ -49,7 +49,7 @@ struct Play {
     };
     handlers.on_snapshot_begins = [&] { heard.push_back("begins"); };
     handlers.on_snapshot_ends = [&] { heard.push_back("ends"); };
-    handlers.on_spared = [&](const std::string& id) { heard.push_back(absl::StrCat("spared ", id)); };
+    handlers.on_unchanged = [&](const std::string& id) { heard.push_back(absl::StrCat("spared ", id)); };
     handlers.on_progress = [&](const v1::Progress& progress) { heard.push_back(progress.token()); };
     return Subscriber::Run(options, {}, handlers, {});
   }

@@ -75,13 +75,19 @@ struct Story {
     SubscriberHandlers handlers;
     handlers.on_event = [&](const v1::Event& event) {
       held[event.indicator().indicator_id()] = event.version().version();
+      told.insert(event.indicator().indicator_id());
       return true;
     };
+    handlers.on_unchanged = [&](const std::string& id) { told.insert(id); };
     handlers.on_removed = [&](const std::string& id) {
       removed.insert(id);
       held.erase(id);
     };
-    handlers.on_snapshot_begins = [&] { ++begun; };
+    handlers.on_snapshot_begins = [&] {
+      ++begun;
+      told.clear();
+    };
+    handlers.on_log_changed = [&] { ++logs; };
     handlers.on_snapshot_ends = [&] { ++ended; };
     handlers.on_view_changed = [&](const v1::ViewChanged&) { ++views; };
     return Subscriber::Run(options, {}, handlers, {});
@@ -93,8 +99,30 @@ struct Story {
   std::vector<v1::SubscribeOpen> opens;
   std::map<std::string, uint64_t> held;
   std::set<std::string> removed;
-  int begun = 0, ended = 0, views = 0;
+  std::set<std::string> told;  // since the last snapshot began
+  int begun = 0, ended = 0, views = 0, logs = 0;
 };
+
+TEST_CASE("A snapshot in the middle of a stream tells of everything that stays, also of what is handled already",
+          "[client][subscriber][snapshot]") {
+  Story story;
+  const absl::Status end = story.Play({}, {[](Stream* stream) {
+                                         stream->Write(Opened("start"));
+                                         v1::SubscribeResponse before = Events({{"kept", 3}, {"raised", 1}, {"gone", 4}});
+                                         v1::UrgentCopy* ahead = before.add_urgent();
+                                         *ahead->mutable_event() = Events({{"ahead", 7}}).events(0);
+                                         ahead->set_position(100);
+                                         stream->Write(before);
+                                         v1::SubscribeResponse changed = Begins(Events({{"kept", 3}, {"raised", 2}, {"ahead", 6}}));
+                                         changed.mutable_view_changed();
+                                         stream->Write(Marked(changed, 1, 1));
+                                         stream->Write(Ends(Events({}), "after"));
+                                         return Story::Over();
+                                       }});
+  CHECK(absl::IsInvalidArgument(end));
+  CHECK(story.told == std::set<std::string>{"ahead", "kept", "raised"});
+  CHECK(story.removed == std::set<std::string>{"gone"});
+}
 
 TEST_CASE("Subscriber forgets at a snapshot's end what it was not told of", "[client][subscriber][snapshot]") {
   Story story;
@@ -124,6 +152,7 @@ TEST_CASE("Subscriber forgets at a snapshot's end what it was not told of", "[cl
   CHECK(story.held == std::map<std::string, uint64_t>{{"kept", 3}, {"raised", 2}, {"new", 1}, {"late", 1}});
   CHECK(story.removed == std::set<std::string>{"gone"});
   CHECK(story.begun == 1);
+  CHECK(story.logs == 0);
   CHECK(story.ended == 1);
   CHECK(story.opens[1].token() == "live");
   CHECK(story.opens[2].start() == v1::STREAM_START_SNAPSHOT);
@@ -162,6 +191,7 @@ TEST_CASE("Subscriber takes versions of another log at their word", "[client][su
                                return Story::Over();
                              }});
   CHECK(story.held == std::map<std::string, uint64_t>{{"a", 2}});
+  CHECK(story.logs == 1);
 }
 
 TEST_CASE("Subscriber goes on inside a snapshot, with what it was told before the break",

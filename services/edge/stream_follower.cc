@@ -88,7 +88,7 @@ client::SubscriberHandlers StreamFollower::Handlers(EdgeView* view) {
   handlers.on_batch = [view] { return Stored(view->OnBatch()); };
   handlers.on_progress = [view](const v1::Progress& progress) { Stored(view->OnProgress(progress)); };
   handlers.on_snapshot_begins = [view] { view->OnSnapshotBegins(); };
-  handlers.on_spared = [view](const std::string& id) { view->OnSpared(id); };
+  handlers.on_unchanged = [view](const std::string& id) { view->OnSpared(id); };
   handlers.on_snapshot_ends = [view] { Stored(view->OnSnapshotEnds()); };
   handlers.on_view_changed = [view](const v1::ViewChanged& changed) { Stored(view->OnViewChanged(changed)); };
   handlers.on_disconnected = [this](const absl::Status& why, absl::Duration) {
