@@ -12,11 +12,13 @@
 #include "absl/strings/str_cat.h"
 #include "fraudhub/v1/report.grpc.pb.h"
 #include "libs/base/clock.h"
+#include "libs/base/hash.h"
 #include "libs/base/status_macros.h"
 #include "libs/base/thread.h"
 #include "libs/client/duplex_call.h"
 #include "libs/client/each_address.h"
 #include "libs/client/retry_rule.h"
+#include "libs/model/report_id.h"
 #include "libs/rpc/status.h"
 
 namespace hub::client {
@@ -258,9 +260,12 @@ class StreamReporter final : public Reporter {
   }
 
   void Fail(const absl::Status& why) {
-    base::MutexLock lock(&mu_);
-    failed_ = why;
-    room_.NotifyAll();
+    {
+      base::MutexLock lock(&mu_);
+      failed_ = why;
+      room_.NotifyAll();
+    }
+    if (options_.on_failed) options_.on_failed(why);
   }
 
   void Wake() {
@@ -307,6 +312,10 @@ class StreamReporter final : public Reporter {
 };
 
 }  // namespace
+
+std::string NewReportId() {
+  return model::ToText(model::MakeTimeBasedId(base::RealClock().TimeNow(), base::RandomBytes(10)));
+}
 
 absl::StatusOr<std::unique_ptr<Reporter>> Reporter::Create(const ReporterOptions& options, OnVerdict on_verdict) {
   if (options.batch_size < 1 || options.batch_size > kItemsMax) return absl::InvalidArgumentError("batch_size: want 1 to 1,000");

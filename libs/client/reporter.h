@@ -40,7 +40,12 @@ struct ReporterOptions {
   absl::Duration backoff_max = absl::Seconds(20);
   // The stream broke, or the hub asked to wait; work goes on after `pause`. May be empty.
   std::function<void(const absl::Status& why, absl::Duration pause)> on_pause;
+  // Called once when it is over: no later call will do better than fail with `why`. May be empty.
+  std::function<void(const absl::Status& why)> on_failed;
 };
+
+// A fresh report id: a UUID of version 7, of the wall clock and the operating system's chance. Make it once per report and keep it.
+std::string NewReportId();
 
 class Reporter {
  public:
