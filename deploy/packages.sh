@@ -21,8 +21,8 @@ wanted=("${product[@]}")
 for flag in "$@"; do
   case $flag in
     --tests)
-      # The last two: what the samples in Python run on; their code is made by the plugin of protobuf-compiler-grpc.
-      wanted+=(catch2 procps curl jq python3-grpcio python3-protobuf)
+      # The last three are for the samples. The code of those in Python is made by the plugin of protobuf-compiler-grpc.
+      wanted+=(catch2 procps curl jq libsqlite3-dev python3-grpcio python3-protobuf)
       # npm is only needed to fetch buf. Node.js from elsewhere brings its own npm and conflicts with Debian's.
       have npm || wanted+=(nodejs npm)
       ;;

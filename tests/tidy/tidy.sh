@@ -87,12 +87,12 @@ if ((${#code[@]})); then
       if (included ~ /^(grpc|grpcpp|grpc\+\+)\//) home = "^(libs/(rpc|client)|services|bench|tests)/"
       else if (included ~ /^rocksdb\//) home = "^libs/store/"
       else if (included ~ /^librdkafka\//) home = "^libs/eventlog/"
-      else if (included ~ /^google\/|\.pb\.h$/) home = "^(libs/(wire|rpc|client)|services|bench|tests)/"
+      else if (included ~ /^google\/|\.pb\.h$/) home = "^(libs/(wire|rpc|client)|services|bench|tests|deploy/samples/cpp)/"
       else if (included ~ /^openssl\//) home = "^(libs/(base|rpc|audit)|bench)/"
       else if (included ~ /^phonenumbers\//) home = "^libs/model/"
       else if (included ~ /^(spdlog|fmt|prometheus)\//) home = "^libs/base/"
       else if (included ~ /^(civetweb|CivetServer)/) home = "^libs/rpc/"
-      else if (included ~ /^CLI\//) home = "^(services|bench|tests)/"
+      else if (included ~ /^CLI\//) home = "^(services|bench|tests|deploy/samples/cpp)/"
       else if (included ~ /^(rapidjson\/|csv\.h$|zstd\.h$|catch2\/|benchmark\/)/) home = "."
       if (home != "" && !excused("third-party")) {
         if (FILENAME !~ home) report("third-party", included " belongs behind the library that owns it, not here")

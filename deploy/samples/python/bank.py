@@ -128,13 +128,12 @@ def lookup(store, type_, value, max_age):
 def main():
     parser = hub.arguments("A small bank: follows the stream, answers from its own store.")
     parser.add_argument("--store", required=True, help="an SQLite file")
+    parser.add_argument("--afresh", action="store_true", help="follow: begin with a snapshot, whatever we have")
+    parser.add_argument("--max-age", type=float, default=60.0,
+                        help="lookup: seconds; what is older may have been withdrawn since, and is no answer")
     commands = parser.add_subparsers(dest="command", required=True)
-    following = commands.add_parser("follow")
-    following.add_argument("--afresh", action="store_true", help="begin with a snapshot, whatever we have")
-    looking = commands.add_parser("lookup")
-    looking.add_argument("identifiers", nargs="+", help="MOBILE:+915551234567: canonical")
-    looking.add_argument("--max-age", type=float, default=60.0,
-                         help="seconds; what is older may have been withdrawn since, and is no answer")
+    commands.add_parser("follow")
+    commands.add_parser("lookup").add_argument("identifiers", nargs="+", help="MOBILE:+915551234567: canonical")
     commands.add_parser("list")
     options = parser.parse_args()
     store = open_store(options.store)

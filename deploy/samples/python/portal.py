@@ -87,6 +87,7 @@ def send(outbox, stub, batch):
             why = "" if accepted else errors_pb2.ErrorReason.Name(verdict.error) + " " + verdict.field
             outbox.execute("UPDATE reports SET state = ?, why = ? WHERE id = ?",
                            ("accepted" if accepted else "rejected", why, verdict.report_id))
+            print(verdict.report_id, "ACCEPTED" if accepted else "REJECTED " + why, flush=True)
         outbox.execute("COMMIT")
         if asked:
             backoff.pause(asked)
@@ -106,6 +107,7 @@ def status(outbox, stub, ids):
 def main():
     parser = hub.arguments("A citizens' portal: outbox, sending, status.")
     parser.add_argument("--outbox", required=True, help="the outbox, an SQLite file")
+    parser.add_argument("--batch", type=int, default=500, help="send: reports of one call, at most 1,000")
     commands = parser.add_subparsers(dest="command", required=True)
     adding = commands.add_parser("add", help="put a report into the outbox")
     adding.add_argument("kind", help="SUSPECTED_COMMUNICATION, NOT_MY_CONNECTION, ...; - reads lines")
@@ -114,8 +116,7 @@ def main():
     adding.add_argument("--citizen", default="", help="a keyed pseudonym; never a name or a number")
     adding.add_argument("--category", default="")
     commands.add_parser("list", help="what is in the outbox")
-    sending = commands.add_parser("send", help="send what waits, until nothing does")
-    sending.add_argument("--batch", type=int, default=500, help="reports of one call, at most 1,000")
+    commands.add_parser("send", help="send what waits, until nothing does")
     commands.add_parser("status", help="what became of it").add_argument("ids", nargs="*")
     options = parser.parse_args()
     outbox = open_outbox(options.outbox)

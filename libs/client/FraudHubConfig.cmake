@@ -1,0 +1,12 @@
+# Installed with the SDK: what its static libraries stand on, then the libraries.
+include(CMakeFindDependencyMacro)
+find_dependency(Threads)
+find_dependency(absl CONFIG)
+find_dependency(OpenSSL)
+find_dependency(Protobuf MODULE)
+find_dependency(gRPC CONFIG)
+find_dependency(RocksDB CONFIG)
+find_dependency(spdlog CONFIG)
+find_dependency(prometheus-cpp CONFIG)
+find_dependency(civetweb CONFIG)
+include(${CMAKE_CURRENT_LIST_DIR}/FraudHubTargets.cmake)
