@@ -59,6 +59,7 @@ absl::StatusOr<bool> Commit::Apply(const CommitContext& context, const eventlog:
       incoming.offset = stored.offset;
       incoming.token = TokenOf(*report, *context.tokeniser);
       incoming.id_key = keys_.Id(incoming.token, *report);
+      if (report->kind == model::InputKind::kActionTaken) incoming.action_key = keys_.ActionId(incoming.token, *report);
       oldest_ = std::max(oldest_, context.wall_now - report->received_at);
       incoming.report = std::move(*report);
       reports.push_back(std::move(incoming));
@@ -141,6 +142,7 @@ absl::Status Commit::ApplyReports(const CommitContext& context, const std::vecto
   for (const Incoming& incoming : reports) {
     tokens.push_back(incoming.token);
     if (!ids_.contains(incoming.id_key)) id_keys.push_back(incoming.id_key);
+    if (!incoming.action_key.empty() && !ids_.contains(incoming.action_key)) id_keys.push_back(incoming.action_key);
   }
   HUB_RETURN_IF_ERROR(groups.Load(tokens));
   HUB_ASSIGN_OR_RETURN(const auto rows, database_->MultiGet(tables_.ids, id_keys));
@@ -166,6 +168,16 @@ void Commit::ApplyReport(const DecisionContext& context, const Incoming& incomin
   const std::string row = EncodeIdRow(body_hash, incoming.offset);
   ids_[incoming.id_key] = row;
   batch.Put(tables_.ids, incoming.id_key, row);
+  if (!incoming.action_key.empty()) {
+    // Once per stakeholder, event and action, whatever ids it is reported under; the first one stands.
+    if (!ids_.emplace(incoming.action_key, row).second) {
+      decision.outcome = model::Outcome::kDuplicate;
+      decision.states = groups.Get(incoming.token).states;
+      Remember(incoming, decision);
+      return;
+    }
+    batch.Put(tables_.ids, incoming.action_key, row);
+  }
   decision = hub::registry::Decide(context, groups.Get(incoming.token).states, incoming.token, incoming.report);
   const bool from_list = !incoming.report.list_id.empty();
   for (model::Event& event : decision.events) event.urgent = model::IsUrgent(event, from_list);

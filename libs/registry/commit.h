@@ -66,6 +66,7 @@ class Commit {
     model::Report report;
     model::RoutingToken token{};
     std::string id_key;
+    std::string action_key;  // ACTION_TAKEN only
   };
   absl::StatusOr<bool> ApplyTick(const CommitContext& context, const model::Tick& tick, eventlog::Offset offset);
   void ApplyRules(const model::RulesUpdate& update);

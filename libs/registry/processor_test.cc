@@ -77,6 +77,33 @@ TEST_CASE("a report sent again counts once, with another body it is a conflict",
   CHECK(hub.Events().back().state.attributes.level == Level::kHigh);
 }
 
+TEST_CASE("an action counts once per stakeholder and event, whatever ids it is reported under, also after a lost disk",
+          "[registry][processor]") {
+  Hub hub;
+  hub.Report(1, "bank-1", 1);
+  const model::Event event = hub.Events()[0];
+  const auto act = [&](const std::string& bank, int id, model::Action action, uint64_t version) {
+    model::Report report = hub.Make(1, bank, id);
+    report.kind = model::InputKind::kActionTaken;
+    report.identifier = {};
+    report.action = {{event.state.key, version}, action, 100 * id, hub.clock.TimeNow()};
+    hub.Put(report);
+    hub.Settle();
+  };
+  act("bank-1", 10, model::Action::kAccountFrozen, 1);
+  act("bank-1", 11, model::Action::kAccountFrozen, 1);  // again, with another id and amount
+  act("bank-1", 12, model::Action::kLienMarked, 1);
+  act("bank-1", 13, model::Action::kAccountFrozen, 2);
+  act("bank-2", 14, model::Action::kAccountFrozen, 1);
+  CHECK(hub.Outcomes() == std::map<Outcome, int>{{Outcome::kMerged, 5}, {Outcome::kDuplicate, 1}});
+  hub.Pass(absl::Seconds(20));  // a mark
+  hub.LoseDisk();
+  hub.Settle();
+  act("bank-1", 15, model::Action::kAccountFrozen, 1);
+  CHECK(hub.Outcomes() == std::map<Outcome, int>{{Outcome::kMerged, 5}, {Outcome::kDuplicate, 2}});
+  CHECK(hub.Events().size() == 1);
+}
+
 TEST_CASE("after a crash it goes on where it stopped, after a lost disk it rebuilds the same",
           "[registry][processor]") {
   Hub hub;

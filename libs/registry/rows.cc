@@ -135,6 +135,15 @@ std::string RowKeys::Id(const model::RoutingToken& token, const model::Report& r
   return key;
 }
 
+std::string RowKeys::ActionId(const model::RoutingToken& token, const model::Report& report) const {
+  model::Report named;
+  named.reporter.stakeholder = report.reporter.stakeholder;
+  const model::EventId& event = report.action.in_reply_to;
+  named.id = model::MakeNameBasedId("fraudhub action", absl::StrCat(model::EventIdText(event.key, event.version), " ",
+                                                                    static_cast<int>(report.action.action)));
+  return Id(token, named);
+}
+
 std::string RowKeys::Due(absl::Time at, const model::RoutingToken& token) const {
   std::string key = prefix_;
   AppendKey64(SortableMicros(at), &key);

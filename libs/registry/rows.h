@@ -2,7 +2,8 @@
 //
 // Stored: formats only grow. Keys start with the partition (4 bytes), numbers are big-endian, so that numbers sort as numbers do.
 //   states   token (16)                  -> Group
-//   ids      report (24): stakeholder and identifier hashed, then the id -> body hash (16) | reports offset (8)
+//   ids      report (24): stakeholder and identifier hashed, then the id -> body hash (16) | reports offset (8); of ACTION_TAKEN one more
+//            with an id made of event and action
 //   due      time (8, micros) token (16) -> nothing: when the RISK facet must be looked at again
 //   dirty    token (16)                  -> nothing: counters changed that the log of events doesn't know yet
 //   outbox   lane (1) sequence (8)       -> OutboxRow (outbox.h)
@@ -82,6 +83,8 @@ class RowKeys {
   const std::string& prefix() const { return prefix_; }
   std::string State(const model::RoutingToken& token) const;
   std::string Id(const model::RoutingToken& token, const model::Report& report) const;
+  // ACTION_TAKEN: a second row of the same form, by event and action: whoever reports the same again with another id is told so.
+  std::string ActionId(const model::RoutingToken& token, const model::Report& report) const;
   std::string Due(absl::Time at, const model::RoutingToken& token) const;
   // Everything due at or before `until` is below this key.
   std::string DueEnd(absl::Time until) const;

@@ -297,9 +297,12 @@ absl::StatusOr<Takeover::Progress> Takeover::ScanIds() {
       if (!record.ok()) continue;  // in quarantine since it was first read
       if (const auto* report = std::get_if<model::Report>(&record->body)) {
         const model::RoutingToken token = TokenOf(*report, *tokeniser_);
-        const std::string key = keys_.Id(token, *report);
-        HUB_ASSIGN_OR_RETURN(const auto known, database_->Get(tables_.ids, key));
-        if (!known.has_value()) batch.Put(tables_.ids, key, EncodeIdRow(model::BodyHash(*report), stored.offset));
+        std::vector<std::string> keys = {keys_.Id(token, *report)};
+        if (report->kind == model::InputKind::kActionTaken) keys.push_back(keys_.ActionId(token, *report));
+        for (const std::string& key : keys) {
+          HUB_ASSIGN_OR_RETURN(const auto known, database_->Get(tables_.ids, key));
+          if (!known.has_value()) batch.Put(tables_.ids, key, EncodeIdRow(model::BodyHash(*report), stored.offset));
+        }
       } else if (const auto* update = std::get_if<model::RulesUpdate>(&record->body)) {
         if (update->rules.version > reports_rules_.version) reports_rules_ = update->rules;
       } else if (const auto* tick = std::get_if<model::Tick>(&record->body);
