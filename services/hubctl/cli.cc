@@ -41,6 +41,7 @@ OutputStyle Environment::style(bool streamed) const {
                                           : OutputForm::kTable;
   style.color = settings.color == "always" || (settings.color == "auto" && out_is_terminal && !no_color);
   style.streamed = streamed;
+  style.columns_max = out_columns;
   return style;
 }
 

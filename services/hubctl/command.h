@@ -27,6 +27,7 @@ struct Environment {
   std::ostream* err = nullptr;
   const base::Clock* clock = nullptr;
   bool out_is_terminal = false;
+  size_t out_columns = 0;  // the terminal's; 0: not known, lines are as long as they are
   bool err_is_terminal = false;
   bool no_color = false;  // $NO_COLOR
 

@@ -1,4 +1,5 @@
 // hubctl: the hub on a command line.
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -21,6 +22,8 @@ int main(int argc, char** argv) {
   env.err = &std::cerr;
   env.clock = &clock;
   env.out_is_terminal = isatty(STDOUT_FILENO) == 1;
+  winsize size{};
+  if (env.out_is_terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) env.out_columns = size.ws_col;
   env.err_is_terminal = isatty(STDERR_FILENO) == 1;
   const char* no_color = std::getenv("NO_COLOR");
   env.no_color = no_color != nullptr && *no_color != '\0';

@@ -18,6 +18,8 @@ namespace {
 
 constexpr char kReset[] = "\x1b[0m";
 constexpr char kBold[] = "\x1b[1m";
+constexpr size_t kGap = 2;     // between columns
+constexpr size_t kIndent = 4;  // of lines that go on
 
 const char* CodeOf(Tone tone) {
   switch (tone) {
@@ -113,30 +115,48 @@ void Output::PrintHeader(const std::vector<size_t>& widths) {
     *out_ << '\n';
     return;
   }
+  std::vector<Cell> titles;
+  for (const Column& column : columns_) titles.push_back({absl::AsciiStrToUpper(column.title)});
   if (style_.color) *out_ << kBold;
-  for (size_t i = 0; i < columns_.size(); ++i) {
-    const std::string title = absl::AsciiStrToUpper(columns_[i].title);
-    *out_ << title;
-    if (i + 1 < columns_.size()) *out_ << std::string(widths[i] - WidthOf(title) + 2, ' ');
-  }
+  PrintTableRow(titles, widths);
   if (style_.color) *out_ << kReset;
-  *out_ << '\n';
+}
+
+std::vector<bool> Output::Breaks(const std::vector<size_t>& widths) const {
+  std::vector<bool> breaks(widths.size(), false);
+  if (style_.columns_max == 0) return breaks;
+  size_t used = 0;
+  for (size_t i = 0; i < widths.size(); ++i) {
+    if (used > 0 && used + widths[i] > style_.columns_max) {
+      breaks[i] = true;
+      used = kIndent;
+    }
+    used += widths[i] + kGap;
+  }
+  return breaks;
 }
 
 void Output::PrintTableRow(const std::vector<Cell>& cells, const std::vector<size_t>& widths) {
-  // No blanks at the end of a line.
-  size_t last = cells.size();
-  while (last > 0 && cells[last - 1].text.empty()) --last;
-  for (size_t i = 0; i < last; ++i) {
+  const std::vector<bool> breaks = Breaks(widths);
+  size_t blanks = 0;  // before the next cell: none are left at the end of a line
+  bool any = false;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    if (breaks[i]) {
+      if (any || i == 0) *out_ << '\n';
+      any = false;
+      blanks = kIndent;
+    }
     const std::string text = style_.streamed ? Escaped(cells[i].text) : cells[i].text;
-    const bool painted = style_.color && cells[i].tone != Tone::kPlain && !text.empty();
-    if (painted) *out_ << CodeOf(cells[i].tone);
-    *out_ << text;
-    if (painted) *out_ << kReset;
+    if (!text.empty()) {
+      const bool painted = style_.color && cells[i].tone != Tone::kPlain;
+      *out_ << std::string(blanks, ' ') << (painted ? CodeOf(cells[i].tone) : "") << text << (painted ? kReset : "");
+      any = true;
+      blanks = 0;
+    }
     const size_t width = WidthOf(text);
-    if (i + 1 < last) *out_ << std::string((width < widths[i] ? widths[i] - width : 0) + 2, ' ');
+    blanks += (width < widths[i] ? widths[i] - width : 0) + kGap;
   }
-  *out_ << '\n';
+  if (any || cells.empty()) *out_ << '\n';
 }
 
 std::string ToJson(const google::protobuf::Message& message) {

@@ -1,6 +1,7 @@
 // What a command prints: a table for people, CSV or the API's JSON (one object a line) for programs.
 //
-// Columns keep their order in all forms. A table waits for its last row to know its widths, unless it is streamed: then the given widths
+// Columns keep their order in all forms. In a table that is too wide for the terminal each row goes on in further lines, indented, and so
+// does the header. A table waits for its last row to know its widths, unless it is streamed: then the given widths
 // hold and each row is out at once. Text from the hub can't move the cursor: control characters are escaped in tables.
 // Thread safety: one thread.
 //
@@ -27,6 +28,7 @@ struct OutputStyle {
   OutputForm form = OutputForm::kTable;
   bool color = false;
   bool streamed = false;
+  size_t columns_max = 0;  // of the terminal; 0: no bound
 };
 
 struct Column {
@@ -52,6 +54,8 @@ class Output {
  private:
   void PrintTableRow(const std::vector<Cell>& cells, const std::vector<size_t>& widths);
   void PrintHeader(const std::vector<size_t>& widths);
+  // Which columns begin a further line: the terminal's width decides.
+  std::vector<bool> Breaks(const std::vector<size_t>& widths) const;
 
   const OutputStyle style_;
   const std::vector<Column> columns_;
