@@ -133,8 +133,8 @@ grants {
          "LookupService.Lookup", "LookupService.Explain", "LookupService.ListEvents", "LookupService.ListLinks",
          "OperationsService.Correct", "OperationsService.CloseTenure", "OperationsService.ApplyRules",
          "OperationsService.ApplyPolicy", "OperationsService.UseCursorKey", "OperationsService.GetControl",
-         "OperationsService.ListReceipts", "OperationsService.ListStreams", "OperationsService.ListQuarantine",
-         "OperationsService.GetStateDigest"]
+         "OperationsService.ListReceipts", "OperationsService.ListStandings", "OperationsService.ListStreams",
+         "OperationsService.ListQuarantine", "OperationsService.GetStateDigest"]
   may_report: [INPUT_KIND_DISCONNECTED, INPUT_KIND_TENURE_CLOSED, INPUT_KIND_ACTION_TAKEN, INPUT_KIND_CORRECTION]
   may_see {}
   fields: [FIELD_AUDIENCE_TELECOM, FIELD_AUDIENCE_LAW_ENFORCEMENT, FIELD_AUDIENCE_ANALYST]

@@ -25,6 +25,7 @@ const std::vector<std::string>& AllRpcs() {
       "OperationsService.UseCursorKey",
       "OperationsService.GetControl",
       "OperationsService.ListReceipts",
+      "OperationsService.ListStandings",
       "OperationsService.ListStreams",
       "OperationsService.ListQuarantine",
       "OperationsService.GetStateDigest",

@@ -383,6 +383,7 @@ class Impl final : public HubApp {
   void AddAnalystsParts(query::OperationsParts* operations) {
     operations->replica = replica_.get();
     operations->receipts = receipts_->book();
+    operations->actions = receipts_->actions();
     operations->allow_test_range = config_.allow_test_range;
     operations->submit = [this](const access::Policy& policy, const access::Principal& caller,
                                 const fraudhub::v1::Report& report, query::OperationsParts::OnVerdict on_verdict) {

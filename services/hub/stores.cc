@@ -17,7 +17,7 @@
 #include "libs/registry/processor.h"
 #include "libs/replica/replica.h"
 #include "services/hub/retry.h"
-#include "services/query/receipt_book.h"
+#include "services/query/receipt_follower.h"
 
 namespace hub::hub_service {
 namespace {
@@ -165,7 +165,7 @@ absl::StatusOr<Stores> OpenStores(const ServerKind& kind, const HubConfig& confi
     stores.replica_tables = static_cast<store::TableId>(tables.size());
     Add(replica::ReplicaTables(), &tables);
     stores.receipt_tables = static_cast<store::TableId>(tables.size());
-    Add(query::ReceiptBook::Tables(), &tables);
+    Add(query::ReceiptFollower::Tables(), &tables);
     absl::StatusOr<std::unique_ptr<store::Database>> state =
         store::OpenDatabase(config.data_dir + kStateFolder, tables, {});
     if (!state.ok()) return base::Annotate(state.status(), "data_dir: the state can't be opened");

@@ -39,7 +39,7 @@ struct Stores {
   std::unique_ptr<store::Database> state;           // can be rebuilt from the log; for registry and query
   store::TableId registry_tables = 0;               // first of registry::ProcessorTables() in `state`
   store::TableId replica_tables = 0;                // first of replica::ReplicaTables()
-  store::TableId receipt_tables = 0;                // first of query::ReceiptBook::Tables()
+  store::TableId receipt_tables = 0;                // first of query::ReceiptFollower::Tables()
   std::unique_ptr<store::Database> states;          // of a fan-out without query, for snapshots; can be rebuilt
   store::Database* replica_database = nullptr;      // one of the two, for query and fan-out
   std::unique_ptr<store::Database> audit_database;  // can't be rebuilt; for query and fan-out

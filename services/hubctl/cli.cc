@@ -66,6 +66,7 @@ ExitCode RunHubctl(const std::vector<std::string>& arguments, Environment* env) 
     AddAnalystCommands(&app, env);
     AddReceiptCommands(&app, env);
     AddEvidenceCommands(&app, env);
+    AddBoardCommand(&app, env);
     AddOperateCommands(&app, env);
     AddSampleCommand(&app, env);
     AddShellCommands(&app, env);

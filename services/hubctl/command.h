@@ -50,6 +50,7 @@ void AddTopicsCommands(CLI::App* app, Environment* env);   // topics
 void AddCursorCommands(CLI::App* app, Environment* env);   // cursors
 void AddReceiptCommands(CLI::App* app, Environment* env);  // received
 void AddEvidenceCommands(CLI::App* app, Environment* env);  // evidence export, evidence verify
+void AddBoardCommand(CLI::App* app, Environment* env);     // board
 void AddOperateCommands(CLI::App* app, Environment* env);  // health, digest, streams
 void AddSampleCommand(CLI::App* app, Environment* env);    // sample
 void AddShellCommands(CLI::App* app, Environment* env);    // config check, completion, help

@@ -45,6 +45,9 @@ hubctl rules apply deploy/config/rules.textproto)"},
       {"health", "hubctl health"},
       {"digest", "hubctl digest"},
       {"streams", "hubctl streams"},
+      {"board", R"(# Who is behind, who owes a confirmation of a correction and since when; the worst ten, then all of it live.
+hubctl board --limit 10
+hubctl board --watch --interval 5s --rounds 2)"},
       {"sample", R"(hubctl sample mnrl --rows 1000000 --seed 1 --out list.json
 hubctl sample csv ncrp --rows 50 --out ncrp.csv --map-out ncrp.map
 hubctl sample demo --rows 1000 --seed 1 --out-dir demo)"},

@@ -223,6 +223,12 @@ absl::StatusOr<ExitCode> RunWhy(const std::string& id, const Environment& env) {
   return kDone;
 }
 
+// What was done, and about which version.
+std::string ActionOf(const v1::HistoryEntry& entry) {
+  const std::string action = Word(v1::Action_descriptor(), entry.action());
+  return entry.action_version() == 0 ? action : absl::StrCat(action, " on ", entry.action_version());
+}
+
 absl::StatusOr<ExitCode> RunTimeline(const std::string& id, int limit, const Environment& env) {
   auto request = Asking<v1::ListEventsRequest>(env);
   HUB_ASSIGN_OR_RETURN(*request.mutable_identifier(), ParseIdentifierArgument(id));
@@ -257,7 +263,7 @@ absl::StatusOr<ExitCode> RunTimeline(const std::string& id, int limit, const Env
                   {Word(v1::Outcome_descriptor(), entry.outcome())},
                   {Word(v1::Role_descriptor(), entry.reporter_role())},
                   {entry.reporter()},
-                  {Word(v1::Action_descriptor(), entry.action())}},
+                  {ActionOf(entry)}},
                  entry);
     }
     left -= response.entries_size();

@@ -60,6 +60,7 @@ void ToProto(const model::HistoryEntry& entry, bool analyst, v1::HistoryEntry* o
   out->set_reporter_role(static_cast<v1::Role>(ShownRole(entry.reporter.role, analyst)));
   out->set_reporter(entry.reporter.stakeholder);
   out->set_action(static_cast<v1::Action>(entry.action));
+  out->set_action_version(entry.action_version);
   out->set_facet(static_cast<v1::Facet>(entry.key.facet));
   out->set_tenure(entry.tenure);
 }

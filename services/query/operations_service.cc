@@ -9,6 +9,7 @@
 #include "libs/wire/wire.h"
 #include "services/query/quarantine_pages.h"
 #include "services/query/receipt_list.h"
+#include "services/query/standings.h"
 
 namespace hub::query {
 namespace {
@@ -24,6 +25,9 @@ constexpr size_t kPolicyBytesMax = size_t{800} << 10;
 absl::Status Elsewhere(absl::string_view rpc, absl::string_view process) {
   return absl::UnimplementedError(absl::StrCat("OperationsService.", rpc, " is not served here: ask ", process));
 }
+// What ListStandings looks at: about half a second of work at the most.
+constexpr absl::Duration kStandingsReach = absl::Hours(24 * 30);
+constexpr int kStandingsCorrectionsMax = 1000;
 constexpr char kQuery[] = "hub-query";
 constexpr char kFanout[] = "hub-fanout";
 
@@ -202,6 +206,25 @@ absl::Status OperationsService::ListReceipts(const access::Policy& policy, const
     return absl::OkStatus();
   }
   return absl::NotFoundError("version: no urgent event of this indicator is on record; receipts are kept of those only");
+}
+
+absl::Status OperationsService::ListStandings(const access::Policy& policy, const access::Principal& caller,
+                                              v1::ListStandingsResponse* response) {
+  if (parts_.receipts == nullptr || parts_.actions == nullptr) return Elsewhere("ListStandings", kQuery);
+  HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.ListStandings", ""));
+  Standings standings(policy);
+  absl::Time since = parts_.clock->TimeNow() - kStandingsReach;
+  HUB_RETURN_IF_ERROR(parts_.receipts->VisitCorrections(
+      &since, kStandingsCorrectionsMax,
+      [&](const model::Event& event, const std::map<std::string, model::ReceiptUpdate::Receipt>& receipts) {
+        standings.AddCorrection(event, receipts);
+      }));
+  HUB_ASSIGN_OR_RETURN(const auto actions, parts_.actions->Totals());
+  for (const auto& [stakeholder, total] : actions) standings.AddActions(stakeholder, total);
+  standings.Finish(response);
+  rpc::ToProto(since, response->mutable_since());
+  wire::Redact(wire::AudienceSet(policy.Fields(caller)), response);
+  return absl::OkStatus();
 }
 
 absl::Status OperationsService::GetStateDigest(const access::Policy& policy, const access::Principal& caller,

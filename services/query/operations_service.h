@@ -19,6 +19,7 @@
 #include "libs/model/rules.h"
 #include "libs/model/token.h"
 #include "libs/replica/replica.h"
+#include "services/query/action_book.h"
 #include "services/query/receipt_book.h"
 
 namespace hub::query {
@@ -51,6 +52,7 @@ struct OperationsParts {
   eventlog::Log* log = nullptr;  // for the quarantine
   std::function<std::vector<fraudhub::v1::StakeholderStreams>()> streams;
   const ReceiptBook* receipts = nullptr;
+  const ActionBook* actions = nullptr;  // goes with receipts
 };
 
 class OperationsService {
@@ -82,6 +84,8 @@ class OperationsService {
   absl::Status ListReceipts(const access::Policy& policy, const access::Principal& caller,
                             const fraudhub::v1::ListReceiptsRequest& request,
                             fraudhub::v1::ListReceiptsResponse* response);
+  absl::Status ListStandings(const access::Policy& policy, const access::Principal& caller,
+                             fraudhub::v1::ListStandingsResponse* response);
   absl::Status GetStateDigest(const access::Policy& policy, const access::Principal& caller,
                               fraudhub::v1::GetStateDigestResponse* response);
 

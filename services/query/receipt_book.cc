@@ -22,6 +22,7 @@ constexpr char kLogRow = 'l';      // -> log id
 constexpr char kNextRow = 'n';     // -> next offset
 constexpr size_t kIndicatorBytes = 17;
 constexpr int kPrunedAtOnce = 500;
+constexpr int kStepsMax = 20'000;  // urgent events passed in search of corrections
 
 std::string EventId(char row, const model::IndicatorKey& key, uint64_t version) {
   std::string id(1, row);
@@ -151,6 +152,28 @@ absl::StatusOr<bool> ReceiptBook::Prune(absl::Time now) {
   HUB_RETURN_IF_ERROR(old->status());
   if (pruned > 0) HUB_RETURN_IF_ERROR(database_->Commit(batch, store::Durability::kBuffered));
   return pruned == kPrunedAtOnce;
+}
+
+absl::Status ReceiptBook::VisitCorrections(absl::Time* since, int count_max, const Visitor& visit) const {
+  std::string begin(1, kTimeRow);
+  store::AppendKey64(Micros(*since), &begin);
+  std::string end = store::PrefixEnd(std::string(1, kTimeRow));
+  int steps = 0;
+  for (int visited = 0; steps < kStepsMax; ++steps) {
+    HUB_ASSIGN_OR_RETURN(const auto last, database_->Last(table_, begin, end));
+    if (!last) return absl::OkStatus();
+    end = last->first;  // the next is before it
+    const std::string id = end.substr(1 + sizeof(uint64_t));
+    HUB_ASSIGN_OR_RETURN(const model::IndicatorKey key, model::IndicatorKeyFromBytes(id.substr(0, kIndicatorBytes)));
+    const uint64_t version = store::DecodeKey64(id, kIndicatorBytes);
+    HUB_ASSIGN_OR_RETURN(const std::optional<model::Event> event, Find(key, version));
+    if (!event || !model::IsCorrection(event->kind)) continue;
+    HUB_ASSIGN_OR_RETURN(const auto receipts, ReceiptsOf(key, version));
+    visit(*event, receipts);
+    if (++visited == count_max) break;
+  }
+  *since = TimeOf(store::DecodeKey64(end, 1));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<model::Event>> ReceiptBook::Find(const model::IndicatorKey& key, uint64_t version) const {

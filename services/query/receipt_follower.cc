@@ -20,13 +20,24 @@ eventlog::TopicPartition Topic() { return {eventlog::kReceiptsTopic, 0}; }
 
 }  // namespace
 
+std::vector<store::TableSpec> ReceiptFollower::Tables() {
+  std::vector<store::TableSpec> tables = ReceiptBook::Tables();
+  for (const store::TableSpec& table : ActionBook::Tables()) tables.push_back(table);
+  return tables;
+}
+
 absl::StatusOr<std::unique_ptr<ReceiptFollower>> ReceiptFollower::Start(const base::Clock* clock, eventlog::Log* log,
                                                                         store::Database* database,
                                                                         store::TableId table, ReplicaFeeder* feeder,
                                                                         base::Metrics* metrics) {
   HUB_ASSIGN_OR_RETURN(std::unique_ptr<ReceiptBook> book, ReceiptBook::Open(database, table, log->log_id()));
   auto follower = std::make_unique<ReceiptFollower>(clock, log, std::move(book), metrics);
+  const auto actions_table = table + static_cast<store::TableId>(ReceiptBook::Tables().size());
+  HUB_ASSIGN_OR_RETURN(follower->actions_, ActionBook::Open(database, actions_table, log->log_id()));
   feeder->OnEvent([at = follower->book()](const model::Event& event) { return at->NoteEvent(event); });
+  feeder->OnHistory([at = follower->actions_.get()](const std::vector<replica::FedRecord>& records) {
+    return at->Apply(records);
+  });
   follower->thread_ = base::Thread("receipts", [at = follower.get()](std::stop_token stop) { at->Run(stop); });
   return follower;
 }

@@ -1,9 +1,11 @@
-// Reads hub.receipts.v1 into the receipt book, on a thread of its own, and keeps the book from growing for ever.
+// Reads hub.receipts.v1 into the receipt book, on a thread of its own, and keeps the book from growing for ever; and opens the book of actions
+// beside it.
 //
 // Records that don't decode are counted and passed over. Thread safety: Start and Stop from one thread; Step from the follower's own, if it has one.
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -11,6 +13,7 @@
 #include "libs/base/metrics.h"
 #include "libs/base/thread.h"
 #include "libs/eventlog/log.h"
+#include "services/query/action_book.h"
 #include "services/query/receipt_book.h"
 #include "services/query/replica_feeder.h"
 
@@ -18,8 +21,9 @@ namespace hub::query {
 
 class ReceiptFollower {
  public:
-  // Opens the book in a table of the database and follows from where it stands; `feeder`, not started yet, tells the book of events. All
-  // pointers outlive the follower, but for the feeder, which ends before it.
+  // Opens the books in tables of the database, of which `table` is the first, and follows from where they stand; `feeder`, not started yet,
+  // tells one of events, the other of actions. All pointers outlive the follower, but for the feeder, which ends before it.
+  static std::vector<store::TableSpec> Tables();
   static absl::StatusOr<std::unique_ptr<ReceiptFollower>> Start(const base::Clock* clock, eventlog::Log* log,
                                                                 store::Database* database, store::TableId table,
                                                                 ReplicaFeeder* feeder, base::Metrics* metrics);
@@ -32,6 +36,7 @@ class ReceiptFollower {
   // One read; true when there was anything.
   absl::StatusOr<bool> Step();
   ReceiptBook* book() const { return book_.get(); }
+  const ActionBook* actions() const { return actions_.get(); }
 
  private:
   void Run(const std::stop_token& stop);
@@ -39,6 +44,7 @@ class ReceiptFollower {
   const base::Clock* const clock_;
   eventlog::Log* const log_;
   const std::unique_ptr<ReceiptBook> book_;
+  std::unique_ptr<ActionBook> actions_;  // of Start only
   base::Counter records_;
   base::Counter undecodable_;
   absl::Duration prune_at_ = -absl::InfiniteDuration();

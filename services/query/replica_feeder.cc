@@ -89,7 +89,8 @@ absl::StatusOr<bool> ReplicaFeeder::FeedOnce(Topic topic, int32_t partition, int
     HUB_RETURN_IF_ERROR(replica_->NoteGap(partition));
   }
   const std::vector<replica::FedRecord> decoded = Decode(at, read.records);
-  HUB_RETURN_IF_ERROR(TellOfEvents(decoded));
+  if (topic == Topic::kEvents) HUB_RETURN_IF_ERROR(TellOfEvents(decoded));
+  if (topic == Topic::kHistory && on_history_) HUB_RETURN_IF_ERROR(on_history_(decoded));
   HUB_RETURN_IF_ERROR(Apply(topic, decoded, partition, read.next, read.next >= range.end));
   records_.Increment(static_cast<double>(read.records.size()));
   return !read.records.empty();

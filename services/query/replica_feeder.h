@@ -25,6 +25,10 @@ class ReplicaFeeder {
                 base::Metrics* metrics);
   // Called with each event before the replica has it, on the feeder's thread; an error has it fed again. Before Start.
   void OnEvent(std::function<absl::Status(const model::Event&)> on_event) { on_event_ = std::move(on_event); }
+  // Likewise with what was read of a partition's history.
+  void OnHistory(std::function<absl::Status(const std::vector<replica::FedRecord>&)> on_history) {
+    on_history_ = std::move(on_history);
+  }
   ~ReplicaFeeder();
   void Start();
   void Stop();
@@ -46,6 +50,7 @@ class ReplicaFeeder {
   replica::Replica* const replica_;
   const bool with_history_;
   std::function<absl::Status(const model::Event&)> on_event_;
+  std::function<absl::Status(const std::vector<replica::FedRecord>&)> on_history_;
   base::Counter records_;
   base::Counter undecodable_;
   base::Counter jumps_;

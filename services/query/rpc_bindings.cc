@@ -142,6 +142,13 @@ class OperationsBinding final : public v1::OperationsService::CallbackService {
                          done(service_->GetStateDigest(policy, caller, response), absl::ZeroDuration());
                        });
   }
+  Reactor* ListStandings(Context* context, const v1::ListStandingsRequest*,
+                         v1::ListStandingsResponse* response) override {
+    return caller_.Run(context, "OperationsService.ListStandings",
+                       [=, this](const auto& policy, const auto& caller, const auto& done) {
+                         done(service_->ListStandings(policy, caller, response), absl::ZeroDuration());
+                       });
+  }
   Reactor* ListReceipts(Context* context, const v1::ListReceiptsRequest* request,
                         v1::ListReceiptsResponse* response) override {
     return caller_.Run(context, "OperationsService.ListReceipts",

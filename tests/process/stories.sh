@@ -219,6 +219,28 @@ hears "the analyst hears that it expired" analyst 'EVENT_KIND_EXPIRED' "$(level 
 soon "to a bank there is no indicator" lookup bank-psb-04/main -- 'LOOKUP_VERDICT_NO_INDICATOR'
 expect "report status: HIGH then, withdrawn since" "$(as fiu-01/main report status "$(json reportId <<<"$answer")")" '"levelThen":"LEVEL_HIGH"' '"correctedSince":true'
 
+story "what was done about it"
+about_number 5550000107
+answer=$(report police-mh/main FINANCIAL_FRAUD)
+name_it
+event=$(lookup bank-psb-03/main | json eventId)
+expect "a bank learns the event's id" "$event" '^evt_'
+act() { as "$1" report ACTION_TAKEN --in-reply-to "$event" --action "$2" --wait 10s; } # WHO ACTION
+expect "it reports that it froze an account" "$(act bank-psb-03/main ACCOUNT_FROZEN)" "$merged"
+expect "the same again counts once, under another report id too" "$(act bank-psb-03/main ACCOUNT_FROZEN)" 'OUTCOME_DUPLICATE'
+expect "another action on the same event is another" "$(act bank-psb-03/main LIEN_MARKED)" "$merged"
+expect "and another bank's is another" "$(act bank-psb-04/main ACCOUNT_FROZEN)" "$merged"
+timeline() { as "$1" timeline "MOBILE:$number"; }
+soon "an analyst sees who did what about which version" timeline "$analyst" -- 'ACTION_ACCOUNT_FROZEN' 'ACTION_LIEN_MARKED' '"reporter":"bank-psb-04"' '"actionVersion":"1"'
+expect "the police see none of the banks' actions" "$(timeline police-mh/main)" 'EVENT_KIND_FLAGGED' '!ACTION_TAKEN'
+stands() { as "$analyst" board | grep "\"stakeholder\":\"$1\","; }
+soon "the board counts two actions of one bank" stands bank-psb-03 -- '"actions":"2"'
+soon "and one of the other" stands bank-psb-04 -- '"actions":"1"'
+as "$analyst" correct "MOBILE:$number" --to CLEARED --reason WRONG_NUMBER --wait 10s >/dev/null
+soon "a bank that is there has confirmed all corrections" stands bank-psb-03 -- '"corrections":([0-9]+),"confirmed":[0-9]+' '!oldestUnconfirmed'
+expect "one that never came owes them" "$(stands bank-psb-05)" '"corrections":' '!"confirmed":' '"oldestUnconfirmed":'
+expect "only analysts may ask" "$(as bank-psb-03/main board 2>&1 || echo "ended with $?")" 'ended with 3'
+
 story "who listens, as the board has it"
 board=$(as "$analyst" streams)
 expect "both banks and the analyst, whichever process serves them" "$board" '"bank-psb-03"' '"bank-psb-04"' '"dot-diu"'

@@ -58,6 +58,7 @@ const std::map<std::string, std::string> kRpcs = {
     {"OperationsService.UseCursorKey", "       A"},
     {"OperationsService.GetControl", "       A"},
     {"OperationsService.ListReceipts", "       A"},
+    {"OperationsService.ListStandings", "       A"},
     {"OperationsService.ListStreams", "       A"},
     {"OperationsService.ListQuarantine", "       A"},
     {"OperationsService.GetStateDigest", "       A"},

@@ -143,6 +143,10 @@ class FakeHub::Operations final : public v1::OperationsService::Service {
   grpc::Status ListStreams(grpc::ServerContext*, const v1::ListStreamsRequest* request, v1::ListStreamsResponse* response) override {
     return Call(hooks_->list_streams, request, response);
   }
+  grpc::Status ListStandings(grpc::ServerContext*, const v1::ListStandingsRequest* request,
+                             v1::ListStandingsResponse* response) override {
+    return Call(hooks_->list_standings, request, response);
+  }
   grpc::Status ListReceipts(grpc::ServerContext*, const v1::ListReceiptsRequest* request,
                             v1::ListReceiptsResponse* response) override {
     return Call(hooks_->list_receipts, request, response);

@@ -45,6 +45,7 @@ struct FakeHubHooks {
   Method<fraudhub::v1::ListQuarantineRequest, fraudhub::v1::ListQuarantineResponse> list_quarantine;
   Method<fraudhub::v1::ListStreamsRequest, fraudhub::v1::ListStreamsResponse> list_streams;
   Method<fraudhub::v1::ListReceiptsRequest, fraudhub::v1::ListReceiptsResponse> list_receipts;
+  Method<fraudhub::v1::ListStandingsRequest, fraudhub::v1::ListStandingsResponse> list_standings;
   Method<fraudhub::v1::ListSubscriptionsRequest, fraudhub::v1::ListSubscriptionsResponse> list_subscriptions;
   Method<fraudhub::v1::GetCursorRequest, fraudhub::v1::GetCursorResponse> get_cursor;
   Method<fraudhub::v1::GetStateDigestRequest, fraudhub::v1::GetStateDigestResponse> digest;
