@@ -19,8 +19,9 @@ struct Ran {
   std::string err;
 };
 
-// `input` is what "-" reads.
-inline Ran Run(const std::vector<std::string>& arguments, const std::string& input = "") {
+// `input` is what "-" reads. `at`: not the real clock; `columns`: a terminal's.
+inline Ran Run(const std::vector<std::string>& arguments, const std::string& input = "",
+               const base::Clock* at = nullptr, size_t columns = 0) {
   setenv("HUBCTL_PROFILE", "/dev/null", 1);  // not the profile of whoever runs the test
   std::istringstream in(input);
   std::ostringstream out, err;
@@ -29,7 +30,8 @@ inline Ran Run(const std::vector<std::string>& arguments, const std::string& inp
   env.in = &in;
   env.out = &out;
   env.err = &err;
-  env.clock = &clock;
+  env.clock = at == nullptr ? &clock : at;
+  env.out_columns = columns;
   Ran ran;
   ran.code = RunHubctl(arguments, &env);
   ran.out = out.str();

@@ -47,7 +47,7 @@ absl::StatusOr<ExitCode> RunReceived(const ReceivedArguments& arguments, const E
   }
   output.End();
   if (!csv) {
-    *env.err << "version " << response.version() << ", decided " << ForPeople(response.decided_at()) << ": "
+    *env.err << "version " << response.version() << " of " << ForPeople(response.decided_at()) << ": "
              << response.receipts_size() << " may see it, " << response.told() << " were told, " << response.confirmed()
              << " have confirmed\n";
   }
