@@ -139,6 +139,9 @@ follow
 soon "and when it is back what became of it" eval '[[ $(answer "${some[1]}") == *NO_INDICATOR* ]]'
 end_bank
 clear "${some[2]}"
+# What it gets then can't be a copy from before with the correction told after it: the hub has forgotten those.
+kill_hub
+start_hub
 follow --afresh
 soon "told to begin afresh it takes a snapshot, and sweeps what that does not tell of" eval '[[ $(answer "${some[2]}") == *NO_INDICATOR* ]]'
 soon "its store is what a fresh snapshot says, again" equal
