@@ -53,7 +53,7 @@ void AddEvidenceCommands(CLI::App* app, Environment* env);  // evidence export, 
 void AddBoardCommand(CLI::App* app, Environment* env);     // board
 void AddOperateCommands(CLI::App* app, Environment* env);  // health, digest, streams
 void AddSampleCommand(CLI::App* app, Environment* env);    // sample
-void AddShellCommands(CLI::App* app, Environment* env);    // config check, completion, help
+void AddShellCommands(CLI::App* app, Environment* env);    // config check, completion, man, help
 
 // The whole program: parses, runs, says what went wrong on env->err. `arguments` without the program's name.
 ExitCode RunHubctl(const std::vector<std::string>& arguments, Environment* env);

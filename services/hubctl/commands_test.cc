@@ -126,6 +126,11 @@ TEST_CASE("Help, version and completion need no hub", "[hubctl][usage]") {
   CHECK(completion.code == kDone);
   CHECK(Has(completion.out, "'tenure close')"));
   CHECK(Has(completion.out, "complete -o filenames -F _hubctl hubctl"));
+  const Ran man = Run({"man"});
+  CHECK(man.code == kDone);
+  CHECK(Has(man.out, ".SS hubctl evidence export\n"));
+  CHECK(Has(man.out, ".B \\-\\-timeout \\fIDURATION\\fR\nHow long"));
+  CHECK(Has(man.out, "\nhubctl board \\-\\-limit 10\n"));
 }
 
 TEST_CASE("The examples of help are commands", "[hubctl][usage]") {
@@ -182,6 +187,27 @@ TEST_CASE("lookup - reads lines, any number of them, and goes on after one that 
   CHECK(LinesOf(ran.out) == 2503);
   CHECK(Has(ran.out, "\nMOBILE:bad,INVALID TOO_SHORT,"));
   CHECK(Has(ran.out, "\nnothing,INVALID UNKNOWN_TYPE,"));
+}
+
+TEST_CASE("links --expand looks up what is linked, up to a bound that it tells of", "[hubctl][lookup]") {
+  client::FakeHubHooks hooks = Knowing();
+  hooks.list_links = [](const v1::ListLinksRequest&, v1::ListLinksResponse* response) {
+    for (int i = 0; i < 103; ++i) {
+      v1::Link* link = response->add_links();
+      link->set_relation(v1::RELATION_CALLED_WITH);
+      link->mutable_identifier()->set_type(v1::IDENTIFIER_TYPE_MOBILE);
+      link->mutable_identifier()->set_canonical(absl::StrCat("+915551234", 100 + i));
+    }
+    return absl::OkStatus();
+  };
+  client::FakeHub hub(hooks);
+  const Ran ran = RunAt(hub.address(), {"--output", "csv", "links", "MOBILE:5551234567", "--expand"});
+  CHECK(ran.code == kDone);
+  CHECK(LinesOf(ran.out) == 101);
+  CHECK(Has(ran.out, "CALLED_WITH,MOBILE,+915551234107,INDICATOR,HIGH,CITIZEN_REPORTS\n"));
+  CHECK(Has(ran.out, "CALLED_WITH,MOBILE,+915551234108,NO_INDICATOR,,\n"));
+  CHECK(Has(ran.err, "3 more are not looked up"));
+  CHECK(LinesOf(RunAt(hub.address(), {"--output", "csv", "links", "MOBILE:5551234567"}).out) == 104);
 }
 
 TEST_CASE("report sends one report and says what became of it", "[hubctl][report]") {

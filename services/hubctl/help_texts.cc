@@ -29,7 +29,8 @@ hubctl cursors core-banking)"},
 hubctl --output csv lookup - < identifiers.txt)"},
       {"why", R"(hubctl --purpose CASE_REVIEW why MOBILE:5551234567)"},
       {"timeline", R"(hubctl --purpose CASE_REVIEW timeline MOBILE:5551234567 --limit 20)"},
-      {"links", R"(hubctl --purpose CASE_REVIEW links UPI_ADDRESS:5551234567@testpsp)"},
+      {"links", R"(hubctl --purpose CASE_REVIEW links UPI_ADDRESS:5551234567@testpsp
+hubctl --purpose CASE_REVIEW links MOBILE:5551234567 --expand)"},
       {"evidence", R"(# What the hub knows about a number, for a court; and whether a bundle is still as it was exported.
 hubctl evidence export MOBILE:5551234567 --case FIR-12/2026 --out fir-12.tar
 hubctl evidence verify fir-12.tar)"},

@@ -21,6 +21,7 @@ namespace v1 = ::fraudhub::v1;
 
 constexpr int kIdentifiersMax = 1000;  // of one call, by the API
 constexpr int kPageMax = 1000;         // likewise
+constexpr int kExpandedMax = 100;      // links looked up at once; the others are said to be left out
 
 template <class Request>
 Request Asking(const Environment& env) {
@@ -273,16 +274,59 @@ absl::StatusOr<ExitCode> RunTimeline(const std::string& id, int limit, const Env
   return kDone;
 }
 
-absl::StatusOr<ExitCode> RunLinks(const std::string& id, const Environment& env) {
+// What is known about each of them, in their order.
+absl::StatusOr<v1::LookupResponse> Expand(const HubCalls& calls, const std::vector<v1::Link>& links,
+                                          const Environment& env) {
+  auto request = Asking<v1::LookupRequest>(env);
+  for (const v1::Link& link : links) {
+    if (request.identifiers_size() == kExpandedMax) break;
+    const v1::Identifier& linked = link.identifier();
+    HUB_ASSIGN_OR_RETURN(*request.add_identifiers(),
+                         MakeRawIdentifier(Word(v1::IdentifierType_descriptor(), linked.type()), linked.canonical()));
+  }
+  if (links.empty()) return v1::LookupResponse();
+  HUB_ASSIGN_OR_RETURN(auto response, calls.Call<v1::LookupService>(&v1::LookupService::Stub::Lookup, request));
+  if (response.results_size() != request.identifiers_size())
+    return absl::InternalError("the hub's answer doesn't fit the question");
+  return response;
+}
+
+absl::StatusOr<ExitCode> PrintExpanded(const HubCalls& calls, const std::vector<v1::Link>& links,
+                                       const Environment& env) {
+  HUB_ASSIGN_OR_RETURN(const v1::LookupResponse known, Expand(calls, links, env));
+  Output output(env.style(), {{"Relation"}, {"Type"}, {"Identifier"}, {"Verdict"}, {"Level"}, {"Reasons"}}, env.out);
+  for (int i = 0; i < known.results_size(); ++i) {
+    const v1::Link& link = links[static_cast<size_t>(i)];
+    const v1::LookupResult& result = known.results(i);
+    const v1::Indicator& indicator = result.indicator();
+    output.Row({{Word(v1::Relation_descriptor(), link.relation())},
+                {Word(v1::IdentifierType_descriptor(), link.identifier().type())},
+                {link.identifier().canonical()},
+                {Word(v1::LookupVerdict_descriptor(), result.verdict())},
+                result.has_indicator() ? LevelCell(indicator.level()) : Cell{},
+                {Words(v1::Reason_descriptor(), indicator.reasons())}},
+               absl::StrCat("{\"link\":", ToJson(link), ",\"result\":", ToJson(result), "}"));
+  }
+  output.End();
+  const auto shown = static_cast<size_t>(known.results_size());
+  if (shown < links.size())
+    *env.err << "hubctl: " << links.size() - shown << " more are not looked up; `hubctl links` without --expand lists them\n";
+  return kDone;
+}
+
+absl::StatusOr<ExitCode> RunLinks(const std::string& id, bool expand, const Environment& env) {
   auto request = Asking<v1::ListLinksRequest>(env);
   HUB_ASSIGN_OR_RETURN(*request.mutable_identifier(), ParseIdentifierArgument(id));
   HUB_ASSIGN_OR_RETURN(const HubCalls calls, HubCalls::Connect(env));
   Output output(env.style(), {{"Relation"}, {"Type"}, {"Identifier"}}, env.out);
+  std::vector<v1::Link> links;
   request.set_page_size(kPageMax);
   do {
     HUB_ASSIGN_OR_RETURN(const auto response,
                          calls.Call<v1::LookupService>(&v1::LookupService::Stub::ListLinks, request));
     for (const v1::Link& link : response.links()) {
+      links.push_back(link);
+      if (expand) continue;
       output.Row({{Word(v1::Relation_descriptor(), link.relation())},
                   {Word(v1::IdentifierType_descriptor(), link.identifier().type())},
                   {link.identifier().canonical()}},
@@ -290,6 +334,7 @@ absl::StatusOr<ExitCode> RunLinks(const std::string& id, const Environment& env)
     }
     request.set_page_token(response.next_page_token());
   } while (!request.page_token().empty());
+  if (expand) return PrintExpanded(calls, links, env);
   output.End();
   return kDone;
 }
@@ -315,7 +360,9 @@ void AddLookupCommands(CLI::App* app, Environment* env) {
 
   CLI::App* links = app->add_subcommand("links", "What hangs together with an identifier");
   links->add_option("ID", *id, "TYPE:VALUE, or what tells by itself")->required();
-  links->callback([=] { env->action = [=] { return RunLinks(*id, *env); }; });
+  const auto expand = std::make_shared<bool>(false);
+  links->add_flag("--expand", *expand, "And what is known about each of them, up to 100");
+  links->callback([=] { env->action = [=] { return RunLinks(*id, *expand, *env); }; });
 }
 
 }  // namespace hub::hubctl

@@ -1,4 +1,4 @@
-// config check, completion, help: what needs no hub.
+// config check, completion, man, help: what needs no hub.
 #include <CLI/CLI.hpp>
 
 #include <fstream>
@@ -16,6 +16,7 @@
 #include "services/hubctl/column_map.h"
 #include "services/hubctl/command.h"
 #include "services/hubctl/help_texts.h"
+#include "services/hubctl/man_page.h"
 
 namespace hub::hubctl {
 namespace {
@@ -177,6 +178,13 @@ void AddShellCommands(CLI::App* app, Environment* env) {
     env->action = [=]() -> absl::StatusOr<ExitCode> {
       if (*shell != "bash") return Usage("SHELL: want bash");
       *env->out << BashCompletion(app);
+      return kDone;
+    };
+  });
+
+  app->add_subcommand("man", "The manual page: hubctl man > hubctl.1")->callback([=] {
+    env->action = [=]() -> absl::StatusOr<ExitCode> {
+      *env->out << ManPage(*app);
       return kDone;
     };
   });

@@ -227,6 +227,7 @@ const char* const kTour[] = {
     "--purpose NONE why MOBILE:5551234567",
     "--purpose CASE_REVIEW timeline MOBILE:5551234567",
     "--purpose CASE_REVIEW links MOBILE:5551234567",
+    "--purpose CASE_REVIEW links MOBILE:5551234567 --expand",
     "correct MOBILE:5551234567 --to CLEARED --reason WRONG_NUMBER --wait 0s",
     "received MOBILE:5551234567",
     "tenure close MOBILE:5551234567 --at 2026-03-08 --wait 0s",
