@@ -19,6 +19,8 @@ hubctl import mnrl-json deploy/samples/revocation-list.json)"},
       {"watch", R"(# Everything that you may see, from the last state of all on; then only what is HIGH or above.
 hubctl watch --from earliest
 hubctl watch --min-level HIGH --type MOBILE,UPI_ADDRESS
+# A police unit: its state's victims and its own cases, with up to four linked identifiers each.
+hubctl watch --state MH --min-level HIGH --links 4
 # Into a program, resumed where it stopped.
 hubctl --output json watch --token-file watch.token
 # The hub keeps the place, under a name of yours; one watch at a time has it.

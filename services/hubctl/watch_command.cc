@@ -1,6 +1,7 @@
 // watch: the live stream on a terminal or into a program, resumed where it stopped.
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 
@@ -34,8 +35,29 @@ struct WatchArguments {
   std::string cursor;
   std::string until_quiet;
   uint64_t count = 0;
+  int links_max = 0;
   bool snapshot = false;
 };
+
+std::vector<Column> ColumnsFor(const WatchArguments& arguments) {
+  std::vector<Column> columns = {{"Decided", 19},    {"Event", 15},   {"Level", 9},
+                                 {"Identifier", 28}, {"Reasons", 24}, {"Categories"}};
+  if (arguments.links_max > 0) columns.push_back({"Links"});
+  return columns;
+}
+
+// The first of them, and how many more there are.
+std::string LinksOf(const v1::Indicator& indicator, int links_max) {
+  std::string text;
+  for (int i = 0; i < std::min(links_max, indicator.links_size()); ++i) {
+    const v1::Link& link = indicator.links(i);
+    absl::StrAppend(&text, i == 0 ? "" : ", ", Word(v1::Relation_descriptor(), link.relation()), " ",
+                    Word(v1::IdentifierType_descriptor(), link.identifier().type()), ":",
+                    link.identifier().canonical());
+  }
+  if (indicator.links_size() > links_max) absl::StrAppend(&text, ", +", indicator.links_size() - links_max);
+  return text;
+}
 
 template <class Enum, class Add>
 absl::Status AddWords(const std::vector<std::string>& texts, const google::protobuf::EnumDescriptor* type,
@@ -92,9 +114,8 @@ class Watch {
         quiet_(quiet),
         count_max_(arguments.count),
         snapshot_(arguments.snapshot),
-        output_(env.style(/*streamed=*/true),
-                {{"Decided", 19}, {"Event", 15}, {"Level", 9}, {"Identifier", 28}, {"Reasons", 24}, {"Categories"}},
-                env.out) {
+        links_max_(arguments.links_max),
+        output_(env.style(/*streamed=*/true), ColumnsFor(arguments), env.out) {
     if (!arguments.token_file.empty()) token_file_.emplace(arguments.token_file);
     last_ = env.clock->Monotonic();
   }
@@ -179,7 +200,8 @@ class Watch {
                  {absl::StrCat(Word(v1::IdentifierType_descriptor(), indicator.identifier().type()), ":",
                                indicator.identifier().canonical())},
                  {reasons},
-                 {categories}},
+                 {categories},
+                 {links_max_ > 0 ? LinksOf(indicator, links_max_) : ""}},
                 event);
     if (!*env_.out) {
       failure_ = absl::InternalError("the output can't be written");
@@ -206,6 +228,7 @@ class Watch {
   const std::optional<absl::Duration> quiet_;
   const uint64_t count_max_;
   const bool snapshot_;
+  const int links_max_;
   // The stream's thread only.
   Output output_;
   std::optional<TokenFile> token_file_;
@@ -279,6 +302,8 @@ void AddWatchCommand(CLI::App* app, Environment* env) {
   watch->add_option("--case-ref", arguments->cases, "Cases")->delimiter(',');
   watch->add_option("--operator", arguments->operators, "Operators, by stakeholder id")->delimiter(',');
   watch->add_option("--facet", arguments->facets, "RISK, CONNECTION, TRACE")->delimiter(',');
+  watch->add_option("--links", arguments->links_max, "Law enforcement: so many linked identifiers with each event")
+      ->check(CLI::Range(0, 16));
   watch->add_option("--from", arguments->from,
                     "Without a token, or with a new cursor: now, or earliest (the last state of everything, then the live stream)");
   watch->add_flag(
