@@ -2,6 +2,8 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "fraudhub/v1/subscription.pb.h"
+#include "libs/base/clock.h"
 #include "libs/client/connection.h"
 #include "libs/model/refusal.h"
 #include "libs/rpc/status.h"
@@ -26,7 +29,7 @@ using model::RefusalCode;
 class RawStream {
  public:
   explicit RawStream(const std::shared_ptr<grpc::Channel>& channel) : stub_(channel) {
-    context_.set_deadline(std::chrono::system_clock::now() + absl::ToChronoSeconds(kPatience));
+    context_.set_deadline(absl::ToChronoTime(base::RealClock().TimeNow() + kPatience));
     call_ = stub_.PrepareCall(&context_, "/fraudhub.v1.SubscriptionService/Subscribe", &queue_);
     call_->StartCall(this);
     Wait();
