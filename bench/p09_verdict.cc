@@ -168,7 +168,7 @@ int main(int argc, char** argv) {
     const hub::base::RealClock clock;
     const absl::Duration began = clock.Monotonic();
     const auto reader = index.NewReader();
-    const absl::Time now = kStart + absl::Hours(1);
+    const int64_t now = absl::ToUnixSeconds(kStart + absl::Hours(1));
     const auto ours = [&](uint64_t number) { return static_cast<uint64_t>(reader->GetMobile(number, now).kind); };
     const auto peer = [&](uint64_t number) {
       const auto found = map.find(number);

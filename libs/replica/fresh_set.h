@@ -45,13 +45,15 @@ class FreshSet {
     return true;
   }
 
+  // Nearly always false for a key that is not here: a branch that the processor foresees, which it can't in a table that is half full.
+  bool MayHold(uint64_t key) const {
+    const size_t bit = FilterBit(key);
+    return (filter_.get()[bit / 64].load(std::memory_order_acquire) >> bit % 64 & 1) != 0;
+  }
   // The payload; 0: not here.
   uint64_t Find(uint64_t key) const {
-    // Nearly always not, and then in a branch that the processor foresees, which it can't in a table that is half full.
-    const size_t bit = FilterBit(key);
-    if ((filter_[bit / 64].load(std::memory_order_acquire) >> bit % 64 & 1) == 0) return 0;
     for (size_t at = Home(key);; at = (at + 1) & mask_) {
-      const uint64_t there = slots_[at].load(std::memory_order_acquire);
+      const uint64_t there = slots_.get()[at].load(std::memory_order_acquire);
       if (there == 0) return 0;
       if (there >> payload_bits_ == key) return there & ((uint64_t{1} << payload_bits_) - 1);
     }

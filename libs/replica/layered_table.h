@@ -3,8 +3,8 @@
 //
 // A word is key << kPayloadBits | payload. When the fresh set is half full it is frozen, another takes its place, and the pieces are built
 // anew one by one, a piece every kPutsPerStep puts: no step is longer than a piece (some 10,000 keys of ten million, 50 us).
-// Memory: the table, one piece twice, what readers may still look at (retired, at most an eighth of the table and 4 MB), two fresh sets. Past that
-// bound no piece is built; when the fresh set is full then, the table is not complete any more and says so: load it again.
+// Memory: the table, one piece twice, two fresh sets, and what readers may still look at: an eighth of the table and 4 MB. Past that no piece is built
+// until the fresh set is full; then as much as the table once more; then the table is not complete any more and says so: load it again.
 // While it is loaded, changes are noted (8 bytes each, `noted_max` of them; beyond: not complete).
 // Thread safety: Find beside one writer, wait-free; the reader has entered Readers.
 #pragma once
@@ -12,11 +12,16 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <new>
 #include <utility>
 #include <vector>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "libs/replica/fresh_set.h"
 #include "libs/replica/readers.h"
@@ -52,19 +57,20 @@ class LayeredTable {
   // Order matters: a word moves from active to frozen to its piece, and is put in the next place before it leaves the one before.
   Found Find(uint64_t key) const {
     Found found;
-    found.payload = active_.load(std::memory_order_acquire)->Find(key);
-    if (found.payload == 0) {
-      if (const FreshSet* frozen = frozen_.load(std::memory_order_acquire)) found.payload = frozen->Find(key);
-    }
-    if (found.payload != 0) {
-      if (!Traits::Gone(found.payload)) found.where = Found::Where::kFresh;
-      return found;
+    const FreshSet* active = active_.load(std::memory_order_acquire);
+    const FreshSet* frozen = frozen_.load(std::memory_order_acquire);
+    if (active->MayHold(key) || (frozen != nullptr && frozen->MayHold(key))) [[unlikely]] {
+      found.payload = FindFresh(active, frozen, key);
+      if (found.payload != 0) {
+        if (!Traits::Gone(found.payload)) found.where = Found::Where::kFresh;
+        return found;
+      }
     }
     const auto prefix = static_cast<uint32_t>(key >> kSuffixBits);
-    const Piece* piece = pieces_[prefix / kPrefixes].load(std::memory_order_acquire);
+    const Piece* piece = pieces_.data()[prefix / kPrefixes].load(std::memory_order_acquire);
     if (piece == nullptr) return found;
     const uint32_t first = piece->starts[prefix % kPrefixes], end = piece->starts[prefix % kPrefixes + 1];
-    const int64_t at = Search(piece, first, end - first, static_cast<Suffix>(key));
+    const int64_t at = Search(piece, first, end, static_cast<Suffix>(key));
     if (at < 0) return found;
     found.where = Found::Where::kTable;
     if constexpr (Traits::kHasByte) found.byte = piece->bytes()[at];
@@ -82,10 +88,10 @@ class LayeredTable {
       return;
     }
     if (!complete()) return;
-    if (merging_ && ++puts_ % kPutsPerStep == 0) MergeStep(context);
+    if (merging_ && ++puts_ % kPutsPerStep == 0) MergeStep(context, RetiredMax());
     FreshSet* active = active_.load(std::memory_order_relaxed);
     if (!active->Put(word)) {
-      while (merging_ && MergeStep(context)) {
+      while (merging_ && MergeStep(context, kRetiredBytes + bytes_)) {
       }
       if (merging_) {
         SetComplete(false);  // readers hold too much; it is to be loaded again
@@ -156,9 +162,9 @@ class LayeredTable {
   static constexpr size_t kPieces = 65536 / kPrefixes;
   static constexpr int kPutsPerStep = 4;
   static constexpr size_t kRetiredBytes = size_t{4} << 20;
-  static constexpr uint32_t kWindow = 32;  // suffixes compared at once
+  static constexpr uint32_t kWindow = 64 / sizeof(Suffix);  // looked at at once, a cache line of them
 
-  // In one block with what it holds: the suffixes, then the bytes.
+  // In one block of memory with what it holds: the suffixes, then the bytes.
   struct Piece {
     uint32_t starts[kPrefixes + 1];  // of each prefix; the last is the count
     const Suffix* suffixes() const { return reinterpret_cast<const Suffix*>(this + 1); }
@@ -186,33 +192,47 @@ class LayeredTable {
     return std::unique_ptr<const Piece>(piece);
   }
 
-  // Where a suffix must be if they are spread evenly, then around there. The place in the piece; -1: not among the `count` from `first` on.
-  static int64_t Search(const Piece* piece, uint32_t first, uint32_t count, Suffix wanted) {
-    const Suffix* const all = piece->suffixes();
-    const Suffix* const begin = all + first;
-    const Suffix* window = begin;
-    uint32_t rank = 0;
-    if (count >= kWindow) {
-      const auto guess = static_cast<uint32_t>((uint64_t{wanted} * count) >> kSuffixBits);
-      window += std::min(guess < kWindow / 2 ? 0 : guess - kWindow / 2, count - kWindow);
-      // Its byte is most likely here: fetched along with the suffixes instead of after them.
-      if constexpr (Traits::kHasByte) __builtin_prefetch(piece->bytes() + first + guess);
-      if (window[0] <= wanted && wanted <= window[kWindow - 1]) {
-        Suffix below = 0;
-        for (uint32_t i = 0; i < kWindow; ++i)
-          below = static_cast<Suffix>(below + static_cast<Suffix>(window[i] < wanted));
-        rank = below;
-      } else if (wanted < window[0]) {
-        window = std::lower_bound(begin, window, wanted);
-      } else {
-        window = std::lower_bound(window + kWindow, begin + count, wanted);
-        if (window == begin + count) return -1;
-      }
-    } else {
-      while (rank < count && window[rank] < wanted) ++rank;
-      if (rank == count) return -1;
+  [[gnu::noinline]] static uint64_t FindFresh(const FreshSet* active, const FreshSet* frozen, uint64_t key) {
+    const uint64_t payload = active->Find(key);
+    return payload != 0 || frozen == nullptr ? payload : frozen->Find(key);
+  }
+
+  // A bit for each of kWindow suffixes that is the wanted one.
+  static uint32_t Equal(const Suffix* window, Suffix wanted) {
+#ifdef __SSE2__
+    if constexpr (sizeof(Suffix) == 2) {
+      const __m128i all = _mm_set1_epi16(static_cast<int16_t>(wanted));
+      const auto* four = reinterpret_cast<const __m128i*>(window);
+      const auto equal = [&](int i) { return _mm_cmpeq_epi16(_mm_loadu_si128(four + i), all); };
+      return static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(equal(0), equal(1)))) |
+             static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(equal(2), equal(3)))) << 16;
     }
-    return window[rank] == wanted ? window - all + rank : -1;
+#endif
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < kWindow; ++i) found |= static_cast<uint32_t>(window[i] == wanted) << i;
+    return found;
+  }
+
+  // Where a suffix must be if they are spread evenly, and kWindow / 2 to either side: nearly always that decides, in branches that the processor
+  // foresees, so that the next lookup's misses overlap with this one's. The place in the piece; -1: not from `first` to before `end`.
+  static int64_t Search(const Piece* piece, uint32_t first, uint32_t end, Suffix wanted) {
+    const Suffix* const all = piece->suffixes();
+    const uint32_t count = end - first;
+    if (count >= kWindow) [[likely]] {
+      const uint32_t guess = first + static_cast<uint32_t>((uint64_t{wanted} * count) >> kSuffixBits);
+      // Its byte is most likely here: fetched along with the suffixes instead of after them.
+      if constexpr (Traits::kHasByte) __builtin_prefetch(piece->bytes() + guess);
+      const uint32_t window = std::min(std::max(guess, first + kWindow / 2) - kWindow / 2, end - kWindow);
+      if (const uint32_t found = Equal(all + window, wanted); found != 0)
+        return window + static_cast<uint32_t>(std::countr_zero(found));
+      if (all[window] < wanted && wanted < all[window + kWindow - 1]) [[likely]]
+        return -1;
+    }
+    return SearchByHalves(all, first, end, wanted);
+  }
+  [[gnu::noinline]] static int64_t SearchByHalves(const Suffix* all, uint32_t first, uint32_t end, Suffix wanted) {
+    const Suffix* at = std::lower_bound(all + first, all + end, wanted);
+    return at != all + end && *at == wanted ? at - all : -1;
   }
 
   void SetComplete(bool complete) {
@@ -268,9 +288,9 @@ class LayeredTable {
   size_t RetiredMax() const { return kRetiredBytes + bytes_ / 8; }
 
   // False: no step is possible, readers hold too much.
-  bool MergeStep(int64_t context) {
+  bool MergeStep(int64_t context, size_t retired_max) {
     readers_->Collect();
-    if (readers_->retired_bytes() > RetiredMax()) return false;
+    if (readers_->retired_bytes() > retired_max) return false;
     if (incoming_at_ < incoming_.size()) MergePiece(context);
     if (incoming_at_ < incoming_.size()) return true;
     merging_ = false;

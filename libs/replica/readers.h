@@ -40,7 +40,7 @@ class Readers {
   }
   // Before every further look: all looks before it are over, all after it see at least that generation. No fence, no waiting.
   void Next(size_t slot) {
-    slots_[slot].seen.store(generation_.load(std::memory_order_acquire), std::memory_order_release);
+    slots_.data()[slot].seen.store(generation_.load(std::memory_order_acquire), std::memory_order_release);
   }
   void Idle(size_t slot) { slots_[slot].seen.store(0, std::memory_order_release); }
 

@@ -188,8 +188,7 @@ size_t VerdictIndex::bytes() const {
 
 VerdictIndex::Reader::~Reader() { index_->readers.Release(slot_); }
 
-void VerdictIndex::Reader::Look() {
-  if (looking_) return index_->readers.Next(slot_);
+void VerdictIndex::Reader::Enter() {
   index_->readers.Enter(slot_);
   looking_ = true;
 }
@@ -199,20 +198,19 @@ void VerdictIndex::Reader::Idle() {
   looking_ = false;
 }
 
-IndexVerdict VerdictIndex::Reader::GetMobile(uint64_t ten_digits, absl::Time now) {
+IndexVerdict VerdictIndex::Reader::GetMobile(uint64_t ten_digits, int64_t now_seconds) {
   uint64_t number = 0;
   if (!NumberOf(ten_digits, &number)) return {IndexVerdict::Kind::kAbsent, Level::kNone};
-  Look();
+  looking_ ? index_->readers.Next(slot_) : Enter();
   const uint64_t era = index_->mobiles.era();
   if (era % 2 != 0) return {};
   const int64_t first_day = index_->first_day.load(std::memory_order_relaxed);
   const Mobiles::Found found = index_->mobiles.Find(number);
-  const int64_t now_minute = MinuteOf(now);
   IndexVerdict verdict{IndexVerdict::Kind::kAbsent, Level::kNone};
-  if (found.where == Mobiles::Found::Where::kFresh) {
-    verdict = FromMinute(static_cast<Level>(found.payload >> kLevelShift), found.payload & kNever, now_minute);
-  } else if (found.where == Mobiles::Found::Where::kTable) {
-    verdict = FromByte(found.byte, now_minute / kMinutesPerDay - first_day);
+  if (found.where == Mobiles::Found::Where::kTable) {
+    verdict = FromByte(found.byte, now_seconds / 60 / kMinutesPerDay - first_day);
+  } else if (found.where == Mobiles::Found::Where::kFresh) {
+    verdict = FromMinute(static_cast<Level>(found.payload >> kLevelShift), found.payload & kNever, now_seconds / 60);
   }
   // A load that began meanwhile has taken things away.
   return index_->mobiles.era() == era ? verdict : IndexVerdict{};
@@ -221,9 +219,10 @@ IndexVerdict VerdictIndex::Reader::GetMobile(uint64_t ten_digits, absl::Time now
 IndexVerdict VerdictIndex::Reader::Get(const model::Identifier& identifier, absl::Time now) {
   uint64_t number = 0;
   if (MobileOf(identifier, &number)) {
-    return GetMobile(number < kTestCount ? kTestBegin + number : kBegin + number - kTestCount, now);
+    return GetMobile(number < kTestCount ? kTestBegin + number : kBegin + number - kTestCount,
+                     absl::ToUnixSeconds(now));
   }
-  Look();
+  looking_ ? index_->readers.Next(slot_) : Enter();
   const uint64_t era = index_->others.era();
   if (era % 2 != 0) return {};
   const Others::Found found = index_->others.Find(index_->OtherOf(identifier));

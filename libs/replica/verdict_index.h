@@ -3,7 +3,8 @@
 // Indian mobiles lie in an exact table, about 3 bytes each (number, level, day on which the flag lapses); of all other kinds 48 bits of a keyed hash
 // are kept (4 bytes), which can say for certain only that something is not there. Both have a small set of fresh changes in front. What the index can't
 // tell exactly it leaves to the store: other kinds that may be there, and the one day (of a fresh change the minute) in which a flag lapses.
-// Memory: 3 or 4 bytes per identifier, 1 MB of fresh sets (at the default), while changes are built in at most an eighth and 8 MB more;
+// Memory: 3 or 4 bytes per identifier, 0.7 MB of fresh sets (at the default), while changes are built in an eighth and 8 MB more (twice the table if
+// readers sit on what they see);
 // while it is loaded 8 bytes per identifier of other kinds, and per change.
 //
 // Thread safety: everything but Reader from one thread at a time. Readers beside it, wait-free, each used by one thread at a time.
@@ -40,7 +41,7 @@ struct IndexVerdict {
 
 struct VerdictIndexOptions {
   uint64_t hash_key = 0;          // secret, or somebody could choose identifiers that collide and cost a read each
-  size_t fresh_slots = 1u << 15;  // a power of two; half of them are filled before they are built in
+  size_t fresh_slots = 1u << 14;  // a power of two; half of them are filled before they are built in
   size_t noted_max = 2'000'000;   // changes while it is loaded; more: it is to be loaded once more
 };
 
@@ -83,14 +84,14 @@ class VerdictIndex::Reader {
   ~Reader();
   // `now`: the hub's.
   IndexVerdict Get(const model::Identifier& identifier, absl::Time now);
-  // Of "+91" and these ten digits; kAbsent for a number that is no mobile.
-  IndexVerdict GetMobile(uint64_t ten_digits, absl::Time now);
+  // Of "+91" and these ten digits, at this second of Unix time; kAbsent for a number that is no mobile.
+  IndexVerdict GetMobile(uint64_t ten_digits, int64_t now_seconds);
   void Idle();
 
  private:
   friend class VerdictIndex;
   Reader(Impl* index, size_t slot) : index_(index), slot_(slot) {}
-  void Look();
+  void Enter();
 
   Impl* const index_;
   const size_t slot_;
