@@ -24,7 +24,7 @@ any_label() { # Was one of $@ asked for? No label at all means every label.
   return 1
 }
 any_label kafka && with_kafka=yes || with_kafka=no
-any_label unit simulation tsan && with_tsan=yes || with_tsan=no
+any_label unit tsan && with_tsan=yes || with_tsan=no
 [[ ${labels[*]} == tsan ]] && with_release=no || with_release=yes
 
 times=()
@@ -109,11 +109,8 @@ run_tree() { # NAME TREE LABELS [WRAPPER...]
   ((number == 0 && ${#labels[@]} > 0)) || phase "$name" run_tests "$@" || failed=1
 }
 [[ $with_release == no ]] || run_tree release build/release "$(IFS='|'; echo "${labels[*]}")"
-if [[ $with_tsan == yes ]]; then
-  core=$(printf '%s\n' "${labels[@]}" | grep -xE 'unit|simulation' | paste -sd '|' || true)
-  any_label tsan && core='unit|simulation'
-  run_tree tsan build/tsan "$core" "${calm[@]}"
-fi
+# The simulation has one thread: it is not in that tree.
+[[ $with_tsan == no ]] || run_tree tsan build/tsan unit "${calm[@]}"
 # A label nobody has must not look like success.
 ((found > 0)) || { echo "run.sh: no test has the label ${labels[*]:-(any)}" >&2; exit 1; }
 if ((failed)); then
