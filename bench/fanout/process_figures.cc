@@ -40,7 +40,7 @@ absl::Duration CpuOfMachine() {
   int64_t ticks[8] = {};
   file >> word;
   for (int64_t& value : ticks) file >> value;
-  const int64_t busy = ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6] + ticks[7];
+  const int64_t busy = ticks[0] + ticks[1] + ticks[2] + ticks[7];
   return absl::Seconds(static_cast<double>(busy) / static_cast<double>(sysconf(_SC_CLK_TCK)));
 }
 

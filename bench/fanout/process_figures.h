@@ -18,7 +18,8 @@ absl::Duration CpuOf(pid_t pid);
 int64_t ResidentBytes(pid_t pid);
 // The most that were resident so far.
 int64_t ResidentBytesPeak(pid_t pid);
-// CPU time that all processes of the machine have taken, interrupts included and waiting for the disk not.
+// CPU time that all processes of the machine, and others on its host, have taken. Not that of interrupts: no process is charged for them, and with
+// all traffic on loopback they are what the benchmark itself causes.
 absl::Duration CpuOfMachine();
 
 }  // namespace hub::bench
