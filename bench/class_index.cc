@@ -2,8 +2,6 @@
 // class) beside the dispatcher's index, on the same rows in the same run. Not a budget of its own; P1 holds what it is part of.
 //
 //   bench_class_index [PAIRS]     default 7; a table on stderr, one JSON line on stdout
-#include <time.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstdio>
@@ -12,12 +10,15 @@
 #include <random>
 #include <vector>
 
+#include "bench/figures.h"
 #include "libs/fanout/class_index.h"
 #include "libs/fanout/filter_class.h"
 
 namespace {
 
 using namespace hub;  // a program of one page
+using bench::Median;
+using bench::ThreadCpuNanos;
 
 constexpr size_t kFilters = 1000;
 constexpr size_t kRows = 4096;
@@ -70,17 +71,6 @@ class Dice {
  private:
   std::mt19937_64 random_{1000};
 };
-
-double ThreadCpuNanos() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 }  // namespace
 

@@ -5,13 +5,10 @@
 // Numbers are drawn at run time and never leave memory, but for the keys of the RocksDB, whose folder is removed at the end.
 //
 //   bench_p09_verdict [PAIRS] [NUMBERS]     at least 5, default 5; default 10,000,000; a table on stderr, one JSON line on stdout
-#include <time.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
 #include <random>
 #include <string>
@@ -20,6 +17,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "bench/figures.h"
 #include "libs/base/clock.h"
 #include "libs/base/thread.h"
 #include "libs/replica/verdict_index.h"
@@ -28,6 +26,10 @@
 
 namespace {
 
+using hub::bench::Machine;
+using hub::bench::Median;
+using hub::bench::PrintRow;
+using hub::bench::ThreadCpuNanos;
 using hub::model::Level;
 using hub::replica::IndexVerdict;
 using hub::replica::VerdictIndex;
@@ -43,12 +45,6 @@ const absl::Time kStart = absl::FromUnixSeconds(1'700'000'000);
 
 volatile uint64_t sink;
 
-double ThreadCpuNanos() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
-
 hub::model::Identifier Mobile(uint64_t digits) {
   return {hub::model::IdentifierType::kMobile, absl::StrCat("+91", digits)};
 }
@@ -61,30 +57,6 @@ double NanosPerCall(const std::vector<uint64_t>& asked, size_t calls, Call&& cal
   const double took = ThreadCpuNanos() - start;
   sink = sum;
   return took / static_cast<double>(calls);
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
-void Print(const char* name, const std::vector<double>& values) {
-  const auto [min, max] = std::minmax_element(values.begin(), values.end());
-  std::fprintf(stderr, "%-26s median %9.1f ns   min %9.1f   max %9.1f\n", name, Median(values), *min, *max);
-}
-
-std::string Machine() {
-  std::ifstream file("/proc/cpuinfo");
-  std::string line, model = "unknown";
-  while (std::getline(file, line)) {
-    if (line.rfind("model name", 0) == 0) {
-      model = line.substr(std::min(line.size(), line.find(':') + 2));
-      break;
-    }
-  }
-  model.erase(std::remove_if(model.begin(), model.end(), [](char c) { return c == '"' || c == '\\'; }), model.end());
-  return model + ", " + std::to_string(std::thread::hardware_concurrency()) + " cores, gcc " + __VERSION__;
 }
 
 // Changes the level of numbers that are there, and takes some out and puts them in again, at the rate.
@@ -197,12 +169,12 @@ int main(int argc, char** argv) {
     store_absent.push_back(NanosPerCall(absent, kStoreCalls, disk));
   }
   const double bytes = static_cast<double>(index.mobile_bytes()) / static_cast<double>(index.mobiles());
-  Print("verdict, present", ours_present);
-  Print("verdict, absent", ours_absent);
-  Print("flat_hash_map, present", map_present);
-  Print("flat_hash_map, absent", map_absent);
-  Print("RocksDB Get, present", store_present);
-  Print("RocksDB Get, absent", store_absent);
+  PrintRow("verdict, present", ours_present);
+  PrintRow("verdict, absent", ours_absent);
+  PrintRow("flat_hash_map, present", map_present);
+  PrintRow("flat_hash_map, absent", map_absent);
+  PrintRow("RocksDB Get, present", store_present);
+  PrintRow("RocksDB Get, absent", store_absent);
   const double rate = static_cast<double>(updates.load()) / seconds;
   std::fprintf(stderr, "%zu mobiles, %.3f bytes each; loaded in %.2f s of CPU; %.0f updates/s\n", index.mobiles(),
                bytes, load_seconds, rate);

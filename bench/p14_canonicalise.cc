@@ -4,21 +4,23 @@
 //
 //   bench_p14_canonicalise [PAIRS]     at least 5, default 7; a table on stderr, one JSON line on stdout
 #include <phonenumbers/phonenumberutil.h>  // tidy:third-party-ok the peer it is measured against
-#include <time.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <random>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "bench/figures.h"
 #include "libs/model/identifier.h"
 
 namespace {
 
+using hub::bench::Machine;
+using hub::bench::Median;
+using hub::bench::PrintRow;
+using hub::bench::ThreadCpuNanos;
 using hub::model::IdentifierType;
 using hub::model::LineKind;
 
@@ -41,13 +43,6 @@ std::vector<std::string> DrawNumbers() {
 
 // What the compiler must not throw away. Every function adds 1 per accepted number.
 volatile uint64_t sink;
-
-// Of this thread only: what others do on the machine counts as little as it can.
-double ThreadCpuNanos() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-}
 
 template <typename Call>
 double NanosPerCall(const std::vector<std::string>& numbers, size_t calls, Call&& call) {
@@ -85,30 +80,6 @@ uint64_t Peer(const std::string& number) {
   return canonical.empty() ? 0 : 1;
 }
 
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
-void Print(const char* name, const std::vector<double>& values) {
-  const auto [min, max] = std::minmax_element(values.begin(), values.end());
-  std::fprintf(stderr, "%-18s median %9.1f ns   min %9.1f   max %9.1f\n", name, Median(values), *min, *max);
-}
-
-std::string Machine() {
-  std::ifstream file("/proc/cpuinfo");
-  std::string line, model = "unknown";
-  while (std::getline(file, line)) {
-    if (line.rfind("model name", 0) == 0) {
-      model = line.substr(std::min(line.size(), line.find(':') + 2));
-      break;
-    }
-  }
-  model.erase(std::remove_if(model.begin(), model.end(), [](char c) { return c == '"' || c == '\\'; }), model.end());
-  return model + ", " + std::to_string(std::thread::hardware_concurrency()) + " cores, gcc " + __VERSION__;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -122,9 +93,9 @@ int main(int argc, char** argv) {
     parse.push_back(NanosPerCall(numbers, kOurCalls, Parse));
     canonicalise.push_back(NanosPerCall(numbers, kOurCalls, Canonicalise));
   }
-  Print("ParseIndianMobile", parse);
-  Print("Canonicalise", canonicalise);
-  Print("libphonenumber", peer);
+  PrintRow("ParseIndianMobile", parse);
+  PrintRow("Canonicalise", canonicalise);
+  PrintRow("libphonenumber", peer);
   const double ours = Median(canonicalise);
   const auto [min, max] = std::minmax_element(canonicalise.begin(), canonicalise.end());
   std::printf(

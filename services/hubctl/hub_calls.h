@@ -1,4 +1,5 @@
-// One connection to the hub and the calls that commands make on it, each within --timeout. Only .cc files include it.
+// One connection to the hub and the calls that commands make on it, each within --timeout. Of templates over the API's stubs, hence with gRPC; only .cc
+// files include it.
 #pragma once
 
 #include <grpcpp/channel.h>

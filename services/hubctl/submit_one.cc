@@ -7,6 +7,7 @@
 #include "libs/base/hash.h"
 #include "libs/client/connection.h"
 #include "libs/model/report_id.h"
+#include "services/hubctl/hub_calls.h"
 #include "services/hubctl/words.h"
 
 namespace hub::hubctl {

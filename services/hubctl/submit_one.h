@@ -6,9 +6,12 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "services/hubctl/hub_calls.h"
+#include "fraudhub/v1/report.pb.h"
+#include "services/hubctl/command.h"
 
 namespace hub::hubctl {
+
+class HubCalls;
 
 struct Answered {
   fraudhub::v1::ReportVerdict verdict;

@@ -33,6 +33,24 @@ pause() { read -rt "$1" <> <(:) || true; }
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
 keep_pid() { kept_pids+=("$1"); }
 
+# A script of many checks goes on after one that fails; end_checks says how many there were, and fails if one did.
+checks=0 failures=0
+check() { # WHAT COMMAND...
+  local what=$1
+  shift
+  ((++checks))
+  if "$@"; then printf '  ok    %s\n' "$what"; else ((++failures)) || true; printf '  FAIL  %s\n' "$what"; fi
+}
+soon() { # WHAT COMMAND...: within thirty seconds
+  local what=$1
+  shift
+  check "$what" until_true 30 "$what" "$@"
+}
+end_checks() {
+  printf '%d checks, %d failed\n' "$checks" "$failures"
+  ((failures == 0))
+}
+
 common_close() {
   local status=$? pid
   trap - EXIT

@@ -16,18 +16,6 @@ keeper=bank-psb-03/main away=bank-psb-04/main plain=bank-psb-02/main
 make_identities "$keeper" "$away" "$plain" police-mh/main "$analyst"
 start_hub
 
-checks=0 failures=0
-check() { # WHAT COMMAND...
-  local what=$1
-  shift
-  ((++checks))
-  if "$@"; then printf '  ok    %s\n' "$what"; else ((++failures)) || true; printf '  FAIL  %s\n' "$what"; fi
-}
-soon() { # WHAT COMMAND...: within twenty seconds
-  local what=$1
-  shift
-  check "$what" until_true 20 "$what" "$@"
-}
 watch_pid=""
 watch() { # FILE WHO OPTIONS...: in the background; what it prints is added to FILE
   local file=$work/$1 who=$2
@@ -111,5 +99,4 @@ check "and an earlier version of what was corrected" eval '[[ $(as "$analyst" re
 check "only analysts may ask" eval '! as "$keeper" received MOBILE:5550000201 >/dev/null 2>&1'
 
 drain_hub
-printf '%d checks, %d failed\n' "$checks" "$failures"
-((failures == 0))
+end_checks

@@ -26,18 +26,6 @@ analyst=dot-diu/analyst-1 bank=bank-psb-03/main police=police-mh/main reporter=r
 make_identities "$bank" "$police" "$reporter" "$analyst"
 start_hub
 
-checks=0 failures=0
-check() { # WHAT COMMAND...
-  local what=$1
-  shift
-  ((++checks))
-  if "$@"; then printf '  ok    %s\n' "$what"; else ((++failures)) || true; printf '  FAIL  %s\n' "$what"; fi
-}
-soon() { # WHAT COMMAND...: within twenty seconds
-  local what=$1
-  shift
-  check "$what" until_true 20 "$what" "$@"
-}
 
 edge_pid="" edge_port=0 edge=""
 start_edge() { # [path=value...]
@@ -161,5 +149,4 @@ status=0
 wait "$edge_pid" || status=$?
 check "SIGTERM drains" test "$status" == 0
 drain_hub
-printf '%d checks, %d failed\n' "$checks" "$failures"
-((failures == 0))
+end_checks

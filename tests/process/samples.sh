@@ -39,14 +39,6 @@ case $language in
 esac
 start_hub
 
-checks=0 failures=0
-check() { # WHAT COMMAND...
-  local what=$1
-  shift
-  ((++checks))
-  if "$@"; then printf '  ok    %s\n' "$what"; else ((++failures)) || true; printf '  FAIL  %s\n' "$what"; fi
-}
-soon() { local what=$1; shift; check "$what" until_true 30 "$what" "$@"; } # WHAT COMMAND...
 lines() { wc -l <"$1" 2>/dev/null || echo 0; }
 connection() { printf '%s\n' --server "${1%%,*}" --identity "$work/pki/$2"; } # ADDRESS WHO
 mapfile -t as_portal < <(connection "$server" portal-01/main)
@@ -173,5 +165,4 @@ soon "killed and back, it hears what it missed" eval '[[ $(numbers) == *55500009
 check "another state's never came" eval '[[ $(numbers) != *5550000902* ]]'
 
 drain_hub
-printf '%d checks, %d failed\n' "$checks" "$failures"
-((failures == 0))
+end_checks
