@@ -21,8 +21,9 @@ class AppliedAhead {
  public:
   explicit AppliedAhead(size_t entries_max) : entries_max_(entries_max) {}
 
-  bool CanNote(const std::string& indicator_id) const {
-    return entries_.size() < entries_max_ || entries_.contains(indicator_id);
+  // `others`: so many are to be noted as well.
+  bool CanNote(const std::string& indicator_id, size_t others = 0) const {
+    return entries_.size() + others < entries_max_ || (others == 0 && entries_.contains(indicator_id));
   }
   // REQUIRES: CanNote; newer than what is noted.
   void Note(const std::string& indicator_id, const VersionStamp& stamp, int32_t partition, int64_t position);

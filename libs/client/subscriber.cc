@@ -69,6 +69,13 @@ class Session {
   }
 
  private:
+  struct Ahead {
+    std::string id;
+    VersionStamp stamp;
+    int32_t partition;
+    int64_t position;
+  };
+
   // Until the stream ends, for whatever reason; never OK unless asked to stop.
   absl::Status RunStream() {
     Call call([this] { Wake(); });
@@ -152,6 +159,7 @@ class Session {
       if (handlers_.on_snapshot_begins) handlers_.on_snapshot_begins();
       ahead_.ForEach([this](const std::string& id) { Tell(id); });
     }
+    copies_.clear();  // of a message that was not stored
     for (const v1::UrgentCopy& copy : response.urgent()) {
       if (stop_.stop_requested()) return absl::OkStatus();
       if (!HandleCopy(copy)) return NotApplied();
@@ -163,6 +171,8 @@ class Session {
     if (response.events_size() + response.urgent_size() > 0 && handlers_.on_batch && !handlers_.on_batch()) {
       return NotApplied();
     }
+    for (const Ahead& copy : copies_) NoteAhead(copy);
+    copies_.clear();
     if (response.has_snapshot()) OnMark(response.snapshot());
     NoteAcks(response.positions(), &acks_);
     NoteAcks(response.urgent_positions(), &urgent_acks_);
@@ -220,10 +230,19 @@ class Session {
     const VersionStamp stamp = StampOf(copy.event());
     const auto passed = passed_.find(copy.partition());
     if (passed != passed_.end() && copy.position() < passed->second) return true;
-    if (!seen_.IsNew(id, stamp) || ahead_.Covers(id, stamp) || !ahead_.CanNote(id)) return true;
+    if (!seen_.IsNew(id, stamp) || ahead_.Covers(id, stamp) || !ahead_.CanNote(id, copies_.size())) return true;
     if (!Handle(copy.event())) return false;
-    ahead_.Note(id, stamp, copy.partition(), copy.position());
+    const Ahead handled{id, stamp, copy.partition(), copy.position()};
+    if (handlers_.on_batch) {
+      copies_.push_back(handled);  // it is applied when the message is stored
+    } else {
+      NoteAhead(handled);
+    }
     return true;
+  }
+
+  void NoteAhead(const Ahead& copy) {
+    if (!ahead_.Covers(copy.id, copy.stamp)) ahead_.Note(copy.id, copy.stamp, copy.partition, copy.position);
   }
 
   void Pass(const google::protobuf::Map<int32_t, int64_t>& positions) {
@@ -346,6 +365,7 @@ class Session {
   Backoff backoff_;
   SeenVersions seen_;
   AppliedAhead ahead_;
+  std::vector<Ahead> copies_;  // handled, of a message that on_batch has not stored yet
   std::map<int32_t, int64_t> passed_;  // this stream's positions
   // Invariant: everything before token_ has been handled.
   std::string token_;

@@ -60,8 +60,8 @@ struct SubscriberHandlers {
   std::function<void(const fraudhub::v1::Opened&)> on_opened;
   // False: not applied (yet): the stream is torn down and everything un-acknowledged comes again, after a pause.
   std::function<bool(const fraudhub::v1::Event&)> on_event;
-  // One message of the hub has been handled: what on_event heard since the last time belongs together, and is acknowledged next. False: not
-  // stored: as on_event.
+  // Only with every_delivery. One message of the hub has been handled: what on_event heard since the last time belongs together, and is
+  // acknowledged next. False: not stored: all of it comes again, after a pause.
   std::function<bool()> on_batch;
   // Everything before it has been handled; keep the token with what on_event stored.
   std::function<void(const fraudhub::v1::Progress&)> on_progress;

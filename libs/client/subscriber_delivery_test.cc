@@ -49,7 +49,7 @@ struct Play {
     };
     handlers.on_snapshot_begins = [&] { heard.push_back("begins"); };
     handlers.on_snapshot_ends = [&] { heard.push_back("ends"); };
-    handlers.on_unchanged = [&](const std::string& id) { heard.push_back(absl::StrCat("spared ", id)); };
+    handlers.on_unchanged = [&](const std::string& id) { heard.push_back(absl::StrCat("unchanged ", id)); };
     handlers.on_progress = [&](const v1::Progress& progress) { heard.push_back(progress.token()); };
     return Subscriber::Run(options, {}, handlers, {});
   }
@@ -85,6 +85,17 @@ TEST_CASE("a message that was not stored comes again, and its token does not cou
   CHECK(play.tokens == std::vector<std::string>{"", "", "", ""});
 }
 
+TEST_CASE("a copy that was not stored is not taken for applied ahead", "[client][subscriber][urgent]") {
+  v1::SubscribeResponse ahead;
+  v1::UrgentCopy* copy = ahead.add_urgent();
+  Add("u", 5, copy->mutable_event());
+  copy->set_position(100);
+  Play play;
+  play.stores = false;
+  CHECK(absl::IsInvalidArgument(play.Run({ahead})));
+  CHECK(play.heard == std::vector<std::string>{"u5", "|", "u5", "|", "u5", "|"});
+}
+
 TEST_CASE("what was applied ahead of the order is spared when a snapshot begins", "[client][subscriber][snapshot]") {
   v1::SubscribeResponse ahead, begins, ends;
   v1::UrgentCopy* copy = ahead.add_urgent();
@@ -101,7 +112,7 @@ TEST_CASE("what was applied ahead of the order is spared when a snapshot begins"
   CHECK(absl::IsInvalidArgument(play.Run({ahead, begins, ends})));
   REQUIRE(play.heard.size() >= 8);
   play.heard.resize(8);
-  CHECK(play.heard == std::vector<std::string>{"u5", "|", "begins", "spared u", "u4", "|", "ends", "t"});
+  CHECK(play.heard == std::vector<std::string>{"u5", "|", "begins", "unchanged u", "u4", "|", "ends", "t"});
 }
 
 }  // namespace

@@ -57,6 +57,9 @@ struct ClosedTenure {
   Level final_level = Level::kNone;
 };
 
+// An expiry that moves less than this doesn't deserve an event of its own.
+inline constexpr absl::Duration kExpiryStep = absl::Hours(24);
+
 struct IndicatorState {
   IndicatorKey key;
   Identifier identifier;
@@ -75,7 +78,8 @@ struct IndicatorState {
   uint32_t independent_citizens = 0;  // after the cap per portal
   absl::Time first_seen = absl::InfinitePast();
   absl::Time last_seen = absl::InfinitePast();
-  absl::Time expires_at = absl::InfiniteFuture();   // when the flag lapses if nothing new is said
+  // When the flag lapses if nothing new is said, or up to kExpiryStep before: a smaller move is not announced.
+  absl::Time expires_at = absl::InfiniteFuture();
   absl::Time next_check_at = absl::InfiniteFuture();  // the next tick time at which Decide must look again
   absl::Time review_due = absl::InfiniteFuture();
 

@@ -21,9 +21,6 @@ using model::Level;
 using model::Outcome;
 using model::Report;
 
-// An expiry that moves less than this doesn't deserve an event of its own.
-constexpr absl::Duration kExpiryStep = absl::Hours(24);
-
 // What doesn't fit stays in the history only.
 template <class Value>
 void AddValue(const Value& value, std::vector<Value>* values) {
@@ -110,7 +107,7 @@ class Deciding {
       state->review_due = absl::InfiniteFuture();
       return;
     }
-    if (state->expires_at == absl::InfiniteFuture() || verdict.expires_at > state->expires_at + kExpiryStep ||
+    if (state->expires_at == absl::InfiniteFuture() || verdict.expires_at > state->expires_at + model::kExpiryStep ||
         verdict.expires_at < state->expires_at) {
       state->expires_at = verdict.expires_at;
     }

@@ -145,6 +145,7 @@ class LayeredTable {
     incoming_at_ = 0;
     while (incoming_at_ < incoming_.size()) MergePiece(context);
     std::vector<uint64_t>().swap(incoming_);
+    readers_->Collect();
     SetComplete(true);
     return true;
   }
@@ -296,6 +297,7 @@ class LayeredTable {
     merging_ = false;
     std::vector<uint64_t>().swap(incoming_);
     Replace(&frozen_, nullptr);
+    readers_->Collect();
     return true;
   }
 
@@ -345,7 +347,7 @@ class LayeredTable {
   std::array<std::atomic<const Piece*>, kPieces> pieces_{};
   // The writer's.
   bool merging_ = false, loading_ = false, overflowed_ = false;
-  int puts_ = 0;
+  uint32_t puts_ = 0;
   std::vector<uint64_t> incoming_;  // sorted, of the frozen set; those before incoming_at_ are in their pieces
   size_t incoming_at_ = 0;
   std::vector<uint64_t> noted_;  // while it is loaded

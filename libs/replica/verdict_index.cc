@@ -116,7 +116,7 @@ struct VerdictIndex::Impl {
   Readers readers;
   Mobiles mobiles;
   Others others;
-  std::atomic<int64_t> first_day{0};  // relaxed: it changes only while neither table is complete, before they are again
+  std::atomic<int64_t> first_day{0};  // changes only while neither table is complete; a reader wants it before its second look at the era
   std::vector<uint64_t> loaded_others;
 };
 
@@ -204,7 +204,7 @@ IndexVerdict VerdictIndex::Reader::GetMobile(uint64_t ten_digits, int64_t now_se
   looking_ ? index_->readers.Next(slot_) : Enter();
   const uint64_t era = index_->mobiles.era();
   if (era % 2 != 0) return {};
-  const int64_t first_day = index_->first_day.load(std::memory_order_relaxed);
+  const int64_t first_day = index_->first_day.load(std::memory_order_acquire);
   const Mobiles::Found found = index_->mobiles.Find(number);
   IndexVerdict verdict{IndexVerdict::Kind::kAbsent, Level::kNone};
   if (found.where == Mobiles::Found::Where::kTable) {

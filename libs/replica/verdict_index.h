@@ -25,7 +25,7 @@
 
 namespace hub::replica {
 
-// The level at `now` of what has `level` until `lapses_at` if nothing new is said: the hub's own rule, which it applies at its next tick.
+// The level at `now` of what has `level` until `lapses_at` if nothing new is said.
 inline model::Level LevelAt(model::Level level, absl::Time lapses_at, absl::Time now) {
   return lapses_at <= now ? model::Level::kNone : level;
 }

@@ -15,5 +15,6 @@ inline bool IsFinite(absl::Time time) { return time != absl::InfinitePast() && t
 // REQUIRES: IsFinite(time).
 void ToProto(absl::Time time, google::protobuf::Timestamp* out);
 void ToProto(absl::Duration duration, google::protobuf::Duration* out);
+absl::Time FromProto(const google::protobuf::Timestamp& stamp);
 
 }  // namespace hub::rpc

@@ -109,7 +109,6 @@ class Impl final : public EdgeApp {
       absl::StatusOr<std::shared_ptr<Replica>> opened = Open();
       if (opened.ok()) {
         const std::shared_ptr<Replica> replica = *std::move(opened);
-        opened = absl::UnknownError("in use");  // or it would be a share that nobody gives back
         const std::stop_callback end(stop, [&] { replica->ended.request_stop(); });
         Publish(replica);
         follower_.Run(replica->view.get(), replica->ended.get_token());
@@ -119,8 +118,10 @@ class Impl final : public EdgeApp {
         replica->view.reset();
         replica->database.reset();
         SetAside("a read found damage");
+        Pause(stop, kReopenPause);  // a disk that goes on so must not keep the hub busy
       } else if (absl::IsDataLoss(opened.status())) {
         SetAside(std::string(opened.status().message()));
+        Pause(stop, kReopenPause);
       } else {
         HUB_LOG_EVERY(10, ERROR, "replica_not_opened", {{"why", opened.status().message()}});
         Pause(stop, kReopenPause);

@@ -42,7 +42,8 @@ inline fraudhub::v1::Event Event(const Told& told) {
   indicator->set_tenure(static_cast<uint32_t>(told.tenure));
   indicator->add_reasons(fraudhub::v1::REASON_FINANCIAL_INSTITUTION);
   if (told.lapses_at != absl::InfiniteFuture())
-    indicator->mutable_expires_at()->set_seconds(absl::ToUnixSeconds(told.lapses_at));
+    // As early as the hub may announce what lapses then.
+    indicator->mutable_expires_at()->set_seconds(absl::ToUnixSeconds(told.lapses_at - model::kExpiryStep));
   return event;
 }
 

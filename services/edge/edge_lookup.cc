@@ -26,6 +26,7 @@ EdgeLookup::EdgeLookup(EdgeLookupParts parts) : parts_(std::move(parts)) {
 absl::Status EdgeLookup::Lookup(const v1::LookupRequest& request, v1::LookupResponse* response) {
   if (const absl::Status asked = wire::CheckLookup(request); !asked.ok()) return asked;
   const std::shared_ptr<const EdgeView> view = parts_.view();
+  const auto reader = view == nullptr ? nullptr : view->NewReader();
   const Freshness fresh = view == nullptr ? Freshness() : view->freshness();
   for (int i = 0; i < request.identifiers_size(); ++i) {
     v1::LookupResult* result = response->add_results();
@@ -38,7 +39,7 @@ absl::Status EdgeLookup::Lookup(const v1::LookupRequest& request, v1::LookupResp
     if (fresh.age > parts_.age_max) {
       result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
     } else {
-      view->Lookup(parsed->identifier, fresh.hub_now, result);
+      view->Lookup(parsed->identifier, fresh.hub_now, reader.get(), result);
     }
     if (rpc::IsFinite(fresh.complete_until)) rpc::ToProto(fresh.complete_until, result->mutable_complete_until());
     (result->verdict() == v1::LOOKUP_VERDICT_INDICATOR      ? found_

@@ -4,6 +4,8 @@
 
 #include "fraudhub/v1/lookup.pb.h"
 #include "fraudhub/v1/subscription.pb.h"
+#include "libs/model/indicator.h"
+#include "libs/rpc/proto_time.h"
 
 namespace hub::edge {
 namespace {
@@ -16,10 +18,6 @@ using store::DecodeKey64;
 
 constexpr size_t kHeader = 3 + 4 + 4 * 8;
 constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();
-
-absl::Time FromProto(const google::protobuf::Timestamp& at) {
-  return absl::FromUnixSeconds(at.seconds()) + absl::Nanoseconds(at.nanos());
-}
 
 }  // namespace
 
@@ -77,8 +75,10 @@ Row RowOf(const v1::Event& event, uint32_t generation) {
   row.gone = event.left_view();
   row.level = static_cast<model::Level>(event.indicator().level());
   row.generation = generation;
-  if (event.indicator().has_expires_at()) row.lapses_at = FromProto(event.indicator().expires_at());
-  if (row.gone && event.has_decided_at()) row.lapses_at = FromProto(event.decided_at()) + kGoneKept;
+  // The hub may hold the flag so long without a word; when it lets go earlier, it says so.
+  if (event.indicator().has_expires_at())
+    row.lapses_at = rpc::FromProto(event.indicator().expires_at()) + model::kExpiryStep;
+  if (row.gone && event.has_decided_at()) row.lapses_at = rpc::FromProto(event.decided_at()) + kGoneKept;
   row.stamp = {event.version().term(), event.version().version(), event.version().reports_offset()};
   v1::LookupResult answer;
   if (row.gone) {

@@ -10,6 +10,7 @@
 #include "libs/base/hash.h"
 #include "libs/base/log.h"
 #include "libs/base/status_macros.h"
+#include "libs/rpc/proto_time.h"
 
 namespace hub::edge {
 namespace {
@@ -25,10 +26,6 @@ constexpr char kFormat[] = "1";
 uint64_t RandomKey() {
   const std::string bytes = base::RandomBytes(8);
   return store::DecodeKey64(bytes);
-}
-
-absl::Time FromProto(const google::protobuf::Timestamp& stamp) {
-  return absl::FromUnixSeconds(stamp.seconds()) + absl::Nanoseconds(stamp.nanos());
 }
 
 bool SeesUnflagged(const v1::Filter& filter) {
@@ -55,6 +52,7 @@ EdgeView::EdgeView(store::Database* database, store::TableId first_table, const 
   applied_ = events("applied");
   stale_ = events("stale");
   left_ = events("left_view");
+  nameless_ = events("without_identifier");
   failed_ =
       metrics->AddCounter("fraudhub_edge_failed_commits_total", "Messages that could not be stored and came again");
   swept_ = metrics->AddCounter("fraudhub_edge_swept_total", "Indicators that a snapshot did not tell of any more");
@@ -106,6 +104,8 @@ std::string EdgeView::token() const {
 
 absl::Status EdgeView::OnOpened(const v1::Opened& opened) {
   pending_.clear();  // of a stream that broke: it comes again
+  // A stream that goes on from before a snapshot has left it.
+  in_snapshot_ = in_snapshot_ && (sweep_due_ || opened.snapshot_resumed());
   return SetView(opened.effective_filter());
 }
 
@@ -119,7 +119,11 @@ absl::Status EdgeView::SetView(const v1::Filter& filter) {
   return absl::OkStatus();
 }
 
-void EdgeView::OnEvent(const v1::Event& event) { pending_.push_back(event); }
+void EdgeView::OnEvent(const v1::Event& event) {
+  // There is nothing to find it by.
+  if (event.indicator().identifier().canonical().empty()) return nameless_.Increment();
+  pending_.push_back(event);
+}
 
 absl::Status EdgeView::OnBatch() {
   struct Edit {
@@ -171,8 +175,8 @@ absl::Status EdgeView::OnBatch() {
 absl::Status EdgeView::OnProgress(const v1::Progress& progress) {
   if (sweep_due_) HUB_RETURN_IF_ERROR(OnSnapshotEnds());  // a disk that was full, perhaps
   if (in_snapshot_) return absl::OkStatus();
-  const absl::Time until = progress.has_complete_until() ? FromProto(progress.complete_until()) : absl::InfinitePast();
-  const absl::Time hub_time = progress.has_hub_time() ? FromProto(progress.hub_time()) : clock_->TimeNow();
+  const absl::Time until = progress.has_complete_until() ? rpc::FromProto(progress.complete_until()) : absl::InfinitePast();
+  const absl::Time hub_time = progress.has_hub_time() ? rpc::FromProto(progress.hub_time()) : clock_->TimeNow();
   const absl::Duration skew = clock_->TimeNow() - hub_time;
   store::Batch batch;
   batch.Put(meta_, "token", progress.token());
@@ -193,14 +197,14 @@ void EdgeView::OnSnapshotBegins() {
   HUB_LOG(INFO, "snapshot_begins");
   snapshots_.Increment();
   pending_.clear();
-  spared_.clear();
+  unchanged_.clear();
   in_snapshot_ = true;
   sweep_due_ = false;
   base::MutexLock lock(&mu_);
   ++generation_;  // stored with the next commit
 }
 
-void EdgeView::OnSpared(const std::string& indicator_id) { spared_.insert(indicator_id); }
+void EdgeView::OnUnchanged(const std::string& indicator_id) { unchanged_.insert(indicator_id); }
 
 absl::Status EdgeView::OnSnapshotEnds() {
   if (!in_snapshot_) return absl::OkStatus();
@@ -216,8 +220,8 @@ absl::Status EdgeView::OnSnapshotEnds() {
       HUB_RETURN_IF_ERROR(Noted(row.status()));
       if (row->generation == generation_) continue;
       v1::LookupResult answer;
-      if (!spared_.empty() && answer.ParseFromString(row->answer) &&
-          spared_.contains(answer.indicator().indicator_id()))
+      if (!unchanged_.empty() && answer.ParseFromString(row->answer) &&
+          unchanged_.contains(answer.indicator().indicator_id()))
         continue;
       batch.Delete(rows_, cursor->key());
       removed.emplace_back(std::string(cursor->key()), *std::move(row));
@@ -231,7 +235,7 @@ absl::Status EdgeView::OnSnapshotEnds() {
   }
   HUB_RETURN_IF_ERROR(Noted(cursor->status()));
   in_snapshot_ = sweep_due_ = false;
-  spared_.clear();
+  unchanged_.clear();
   swept_.Increment(static_cast<double>(swept));
   HUB_LOG(INFO, "snapshot_ends", {{"not_told_of_any_more", swept}});
   return absl::OkStatus();
@@ -239,15 +243,16 @@ absl::Status EdgeView::OnSnapshotEnds() {
 
 absl::Status EdgeView::Forget() {
   pending_.clear();
-  spared_.clear();
+  unchanged_.clear();
   in_snapshot_ = sweep_due_ = false;
+  const absl::Time now = freshness().hub_now;
   base::MutexLock lock(&mu_);
   store::Batch batch;
   for (const store::TableId table : {rows_, meta_}) batch.DeleteRange(table, "", std::string(64, '\xff'));
   batch.Put(meta_, "format", kFormat);
   HUB_RETURN_IF_ERROR(Noted(database_->Commit(batch, store::Durability::kSynced)));
   generation_ = 0;
-  index_.BeginLoad(clock_->TimeNow());
+  index_.BeginLoad(now);
   index_.FinishLoad();
   indicators_ = 0;
   counted_ = true;
@@ -259,8 +264,9 @@ absl::Status EdgeView::Forget() {
 }
 
 bool EdgeView::IndexWantsLoad() const {
+  const absl::Time now = freshness().hub_now;
   base::MutexLock lock(&mu_);
-  return !counted_ || index_.WantsLoad(clock_->TimeNow());
+  return !counted_ || index_.WantsLoad(now);
 }
 
 absl::StatusOr<bool> EdgeView::LoadIndex(const std::function<bool()>& stop) {
@@ -270,7 +276,7 @@ absl::StatusOr<bool> EdgeView::LoadIndex(const std::function<bool()>& stop) {
     base::MutexLock lock(&mu_);
     counted_ = false;
     indicators_ = 0;
-    index_.BeginLoad(clock_->TimeNow());
+    index_.BeginLoad(now);
     cursor = database_->Scan(rows_, "", "");
   }
   while (cursor->Valid()) {
@@ -320,11 +326,12 @@ Freshness EdgeView::freshness() const {
   return fresh;
 }
 
-void EdgeView::Lookup(const model::Identifier& identifier, absl::Time hub_now, v1::LookupResult* result) const {
-  const std::unique_ptr<replica::VerdictIndex::Reader> reader = index_.NewReader();  // all taken: the disk knows, too
+void EdgeView::Lookup(const model::Identifier& identifier, absl::Time hub_now, replica::VerdictIndex::Reader* reader,
+                      v1::LookupResult* result) const {
   if (reader != nullptr && reader->Get(identifier, hub_now).kind == IndexVerdict::Kind::kAbsent) {
     return result->set_verdict(v1::LOOKUP_VERDICT_NO_INDICATOR);
   }
+  if (reader != nullptr) reader->Idle();  // the disk may take its time
   const auto bytes = database_->Get(rows_, RowKey(model::Facet::kRisk, identifier));
   if (!Noted(bytes.status()).ok()) return result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
   if (!bytes->has_value()) return result->set_verdict(v1::LOOKUP_VERDICT_NO_INDICATOR);

@@ -59,7 +59,7 @@ class EdgeView {
   absl::Status OnBatch();
   absl::Status OnProgress(const fraudhub::v1::Progress& progress);
   void OnSnapshotBegins();
-  void OnSpared(const std::string& indicator_id);
+  void OnUnchanged(const std::string& indicator_id);
   absl::Status OnSnapshotEnds();
   // Another log: nothing that is held can be compared with what comes.
   absl::Status Forget();
@@ -72,8 +72,11 @@ class EdgeView {
 
   // --- lookups ---
   Freshness freshness() const;
+  // For the lookups of one request. Null: all are taken; the disk knows, too. Must not outlive the view.
+  std::unique_ptr<replica::VerdictIndex::Reader> NewReader() const { return index_.NewReader(); }
   // What is known of the identifier at `hub_now`; UNKNOWN when the disk doesn't tell. Sets verdict, indicator, version and event id.
-  void Lookup(const model::Identifier& identifier, absl::Time hub_now, fraudhub::v1::LookupResult* result) const;
+  void Lookup(const model::Identifier& identifier, absl::Time hub_now, replica::VerdictIndex::Reader* reader,
+              fraudhub::v1::LookupResult* result) const;
   // Rows in view; -1: not counted yet.
   int64_t indicators() const { return counted_ ? indicators_.load() : -1; }
 
@@ -92,11 +95,11 @@ class EdgeView {
   const store::TableId rows_, meta_;
   const base::Clock* const clock_;
   std::function<void()> damaged_;
-  base::Counter applied_, stale_, left_, swept_, snapshots_, failed_;
+  base::Counter applied_, stale_, left_, nameless_, swept_, snapshots_, failed_;
 
   // The stream's thread.
   std::vector<fraudhub::v1::Event> pending_;
-  absl::flat_hash_set<std::string> spared_;
+  absl::flat_hash_set<std::string> unchanged_;
   bool in_snapshot_ = false;
   bool sweep_due_ = false;  // it has ended, and what it did not tell of is still here
 

@@ -43,7 +43,7 @@ struct Edge {
   }
   v1::LookupResult Ask(int number) {
     v1::LookupResult result;
-    view->Lookup(Number(number), view->freshness().hub_now, &result);
+    view->Lookup(Number(number), view->freshness().hub_now, view->NewReader().get(), &result);
     return result;
   }
   bool Flagged(int number) { return Ask(number).verdict() == v1::LOOKUP_VERDICT_INDICATOR; }
@@ -95,7 +95,7 @@ TEST_CASE("a snapshot's end removes what it did not tell of, and only that", "[e
     if (index) edge.Index();
   }
   edge.view->OnSnapshotBegins();
-  edge.view->OnSpared("ind_3");
+  edge.view->OnUnchanged("ind_3");
   edge.Tell({.number = 1});
   edge.Tell({.number = 4, .version = 8});  // told, though what is held is newer
   CHECK(edge.Flagged(2));
@@ -137,6 +137,35 @@ TEST_CASE("a snapshot that breaks off in the middle, and with it the process, le
   edge.Snapshot({{.number = 1}}, "t2");
   CHECK(edge.Flagged(1));
   CHECK_FALSE(edge.Flagged(2));
+}
+
+TEST_CASE("a stream that goes on from before a snapshot ends it, and its tokens are kept", "[edge][snapshot]") {
+  Edge edge;
+  edge.Snapshot({{.number = 1}}, "t1");
+  edge.view->OnSnapshotBegins();
+  v1::Opened opened;
+  opened.set_snapshot_resumed(true);
+  REQUIRE(edge.view->OnOpened(opened).ok());
+  edge.Move("inside");
+  CHECK(edge.view->token() == "t1");
+  opened.set_snapshot_resumed(false);
+  REQUIRE(edge.view->OnOpened(opened).ok());
+  edge.Move("t2");
+  CHECK(edge.view->token() == "t2");
+  CHECK(edge.Flagged(1));
+}
+
+TEST_CASE("an event without an identifier is counted, and harms nothing", "[edge]") {
+  Edge edge;
+  v1::Event nameless;
+  nameless.mutable_indicator()->set_indicator_id("ind_9");
+  nameless.mutable_indicator()->set_facet(v1::FACET_RISK);
+  edge.Snapshot({{.number = 1}}, "t1");
+  edge.view->OnEvent(nameless);
+  REQUIRE(edge.view->OnBatch().ok());
+  edge.Index();
+  CHECK(edge.view->indicators() == 1);
+  CHECK(edge.Flagged(1));
 }
 
 TEST_CASE("another log: nothing of the first is left", "[edge]") {
@@ -255,7 +284,7 @@ TEST_CASE("a full disk: nothing is half stored, lookups go on, and a sweep that 
   REQUIRE(view.LoadIndex([] { return false; }).ok());
   const auto verdict = [&](int number) {
     v1::LookupResult result;
-    view.Lookup(Number(number), kStart, &result);
+    view.Lookup(Number(number), kStart, nullptr, &result);
     return result.verdict();
   };
   const auto tell = [&](int number) {
@@ -298,7 +327,7 @@ TEST_CASE("damage is passed on, and what is asked meanwhile is not known", "[edg
   REQUIRE((*opened)->OnBatch().ok());
   disk.damaged = true;
   v1::LookupResult result;
-  (*opened)->Lookup(Number(1), kStart, &result);
+  (*opened)->Lookup(Number(1), kStart, nullptr, &result);
   CHECK(result.verdict() == v1::LOOKUP_VERDICT_UNKNOWN);
   CHECK(told > 0);
 }

@@ -40,11 +40,13 @@ void StreamFollower::Run(EdgeView* view, std::stop_token stop) {
   options.from_snapshot = true;
   options.every_delivery = true;
   options.token = view->token();
+  bool lost_before = false;  // the stream before was, too
   client::Backoff backoff(kRefusedBase, kRefusedMax, client::RandomSeed());
   while (!stop.stop_requested()) {
     opened_ = false;
     const absl::Status why = client::Subscriber::Run(options, {}, Handlers(view), stop);
     if (stop.stop_requested()) return;
+    if (opened_) backoff.Reset();
     const auto refusal = model::RefusalOf(why);
     const RefusalCode code = refusal ? refusal->code : RefusalCode::kUnspecified;
     const bool lost = code == RefusalCode::kCursorTooOld || code == RefusalCode::kFilterChanged;
@@ -57,16 +59,22 @@ void StreamFollower::Run(EdgeView* view, std::stop_token stop) {
           {{"why", model::Name(code)}, {"effect", other_log ? "everything is fetched again" : "a snapshot is taken"}});
       if (!other_log || Stored(view->Forget())) {
         options.token.clear();
+        if (!std::exchange(lost_before, true)) continue;
+        Pause(stop, backoff.Next());  // a hub that opens and refuses, and again
         continue;
       }
     }
+    lost_before = false;
     SetLink(absl::StrCat("refused: ", why.message()));
     HUB_LOG(WARN, "hub_refuses", {{"why", why.message()}, {"effect", "the data grows older"}});
     options.token = view->token();
-    const absl::Duration pause = backoff.Next();
-    base::MutexLock lock(&mu_);
-    if (!stop.stop_requested()) changed_.WaitFor(&mu_, pause);
+    Pause(stop, backoff.Next());
   }
+}
+
+void StreamFollower::Pause(const std::stop_token& stop, absl::Duration pause) {
+  base::MutexLock lock(&mu_);
+  if (!stop.stop_requested()) changed_.WaitFor(&mu_, pause);
 }
 
 client::SubscriberHandlers StreamFollower::Handlers(EdgeView* view) {
@@ -88,7 +96,7 @@ client::SubscriberHandlers StreamFollower::Handlers(EdgeView* view) {
   handlers.on_batch = [view] { return Stored(view->OnBatch()); };
   handlers.on_progress = [view](const v1::Progress& progress) { Stored(view->OnProgress(progress)); };
   handlers.on_snapshot_begins = [view] { view->OnSnapshotBegins(); };
-  handlers.on_unchanged = [view](const std::string& id) { view->OnSpared(id); };
+  handlers.on_unchanged = [view](const std::string& id) { view->OnUnchanged(id); };
   handlers.on_snapshot_ends = [view] { Stored(view->OnSnapshotEnds()); };
   handlers.on_view_changed = [view](const v1::ViewChanged& changed) { Stored(view->OnViewChanged(changed)); };
   handlers.on_disconnected = [this](const absl::Status& why, absl::Duration) {

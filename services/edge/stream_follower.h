@@ -23,6 +23,7 @@ class StreamFollower {
 
  private:
   client::SubscriberHandlers Handlers(EdgeView* view);
+  void Pause(const std::stop_token& stop, absl::Duration pause);
   void SetLink(const std::string& link);
 
   const client::ConnectionOptions hub_;
