@@ -12,8 +12,9 @@ namespace {
 
 // Rows, by the first byte of the key. Stored: frozen.
 constexpr char kTotalRow = 's';  // stakeholder -> actions (8), last (8, micros)
-constexpr char kPlaceRow = 'p';  // partition (4) -> offset of the last action counted (8)
+constexpr char kPlaceRow = 'r';  // partition (4) -> offset in `reports` of the last action taken in (8)
 constexpr char kLogRow = 'l';    // -> log id
+// Not used again: 'p', once the offset in `history`.
 
 std::string PlaceKey(int32_t partition) {
   std::string key(1, kPlaceRow);
@@ -55,14 +56,16 @@ absl::Status ActionBook::Apply(const std::vector<replica::FedRecord>& records) {
   for (const replica::FedRecord& record : records) {
     const auto* entry = std::get_if<model::HistoryEntry>(&record.body);
     if (entry == nullptr || entry->report_kind != model::InputKind::kActionTaken) continue;
-    if (entry->outcome != model::Outcome::kMerged) continue;
     const auto [place, first] = places.try_emplace(record.partition, -1);
     if (first) {
       HUB_ASSIGN_OR_RETURN(const auto stored, database_->Get(table_, PlaceKey(record.partition)));
       if (stored && stored->size() == 8) place->second = static_cast<int64_t>(store::DecodeKey64(*stored));
     }
-    if (record.offset <= place->second) continue;
-    place->second = record.offset;
+    // By the place among the reports: a registry that had to rebuild tells what it decides again further on in the history, perhaps with
+    // another outcome. What was told first stands.
+    if (entry->reports_offset <= place->second) continue;
+    place->second = entry->reports_offset;
+    if (entry->outcome != model::Outcome::kMerged) continue;
     const std::string& stakeholder = entry->reporter.stakeholder;
     const auto [total, unread] = totals.try_emplace(stakeholder);
     if (unread) {
@@ -74,7 +77,7 @@ absl::Status ActionBook::Apply(const std::vector<replica::FedRecord>& records) {
     ++total->second.actions;
     total->second.last_at = std::max(total->second.last_at, entry->decided_at);
   }
-  if (totals.empty()) return absl::OkStatus();
+  if (places.empty()) return absl::OkStatus();
   store::Batch batch;
   for (const auto& [stakeholder, total] : totals) batch.Put(table_, kTotalRow + stakeholder, Encode(total));
   for (const auto& [partition, offset] : places) {

@@ -1,8 +1,10 @@
 // How many actions each stakeholder has reported and when the last one was, counted as the feeder meets them in the history: each kind of
-// action once per event, as the registry decided.
+// action once per event within the dedupe window, as the registry decided.
 //
-// In a table of the process's database, with the place in the history in the same commit: what is fed twice counts once. Rebuilt from the log
-// as far as that reaches. Thread safety: Apply from the feeder's thread, Totals from any.
+// In a table of the process's database, with the place among the reports in the same commit: what is fed twice counts once, and so does what
+// a registry that lost its disk decides and tells again. It begins where the feeder stands when the table is new: with a new database at
+// the first record that the log still has, on a node that was upgraded where the replica's place in the history was.
+// Thread safety: Apply from the feeder's thread, Totals from any.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +32,7 @@ class ActionBook {
   // `log_id`: when the stored one differs, everything stored is dropped first. The database outlives the book.
   static absl::StatusOr<std::unique_ptr<ActionBook>> Open(store::Database* database, store::TableId table,
                                                           const std::string& log_id);
-  // Records of one partition's history, in order; others than actions are passed over.
+  // Records of the history, in order per partition; others than actions are passed over.
   absl::Status Apply(const std::vector<replica::FedRecord>& records);
   // By stakeholder.
   absl::StatusOr<std::map<std::string, Total>> Totals() const;

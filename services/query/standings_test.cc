@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "libs/store/database.h"
@@ -59,7 +60,14 @@ replica::FedRecord Acted(int64_t offset, const std::string& stakeholder,
   entry.outcome = outcome;
   entry.reporter.stakeholder = stakeholder;
   entry.decided_at = kNow + absl::Seconds(offset);
+  entry.reports_offset = offset;
   return {0, offset, 1, entry};
+}
+// What a registry that lost its disk tells again: the same report, further on in the history.
+replica::FedRecord ToldAgain(replica::FedRecord record, model::Outcome outcome = model::Outcome::kMerged) {
+  record.offset += 1000;
+  std::get<model::HistoryEntry>(record.body).outcome = outcome;
+  return record;
 }
 
 }  // namespace
@@ -143,6 +151,22 @@ TEST_CASE("Actions count once, however often the history is fed, and begin anew 
   CHECK(totals->at("bank-1").last_at == kNow + absl::Seconds(5));
   CHECK(totals->at("bank-2").actions == 2);
   CHECK((*(*ActionBook::Open(&database, 0, "another"))->Totals()).empty());
+}
+
+TEST_CASE("An action that a rebuilt registry decides again counts once, as it was told first", "[query][standings]") {
+  store::MemoryDatabase database(1);
+  const auto book = ActionBook::Open(&database, 0, "log");
+  REQUIRE(book.ok());
+  const replica::FedRecord first = Acted(5, "bank-1");
+  const replica::FedRecord repeat = Acted(6, "bank-1", model::Outcome::kDuplicate);
+  REQUIRE((*book)->Apply({first, repeat}).ok());
+  REQUIRE((*book)->Apply({ToldAgain(first), ToldAgain(repeat)}).ok());
+  CHECK((*book)->Totals()->at("bank-1").actions == 1);
+  // Its ids may be forgotten by then.
+  REQUIRE((*book)->Apply({ToldAgain(repeat, model::Outcome::kMerged)}).ok());
+  CHECK((*book)->Totals()->at("bank-1").actions == 1);
+  REQUIRE((*book)->Apply({ToldAgain(Acted(7, "bank-1"))}).ok());
+  CHECK((*book)->Totals()->at("bank-1").actions == 2);
 }
 
 }  // namespace hub::query
