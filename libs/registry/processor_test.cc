@@ -104,6 +104,33 @@ TEST_CASE("an action counts once per stakeholder and event, whatever ids it is r
   CHECK(hub.Events().size() == 1);
 }
 
+TEST_CASE(
+    "after a lost disk it knows the same ids as before: the first of two in conflict, and no action of a conflict",
+    "[registry][processor]") {
+  Hub hub;
+  hub.Report(1, "bank-1", 1);
+  const model::Event event = hub.Events()[0];
+  const model::Report first = hub.Make(1, "bank-1", 10);
+  model::Report other = first;
+  other.category = 20;
+  model::Report action = hub.Make(1, "bank-1", 10);  // a report's id, so nothing was done
+  action.kind = model::InputKind::kActionTaken;
+  action.identifier = {};
+  action.action = {{event.state.key, 1}, model::Action::kAccountFrozen, 100, hub.clock.TimeNow()};
+  for (const model::Report& report : {first, other, action}) hub.Put(report);
+  hub.Settle();
+  CHECK(hub.Outcomes() == std::map<Outcome, int>{{Outcome::kMerged, 2}, {Outcome::kConflict, 2}});
+  hub.Pass(absl::Seconds(20));  // a mark
+  hub.LoseDisk();
+  hub.Settle();
+  hub.Put(first);
+  action.id = model::MakeNameBasedId("test", "11");
+  hub.Put(action);
+  hub.Settle();
+  CHECK(hub.Outcomes() ==
+        std::map<Outcome, int>{{Outcome::kMerged, 3}, {Outcome::kDuplicate, 1}, {Outcome::kConflict, 2}});
+}
+
 TEST_CASE("after a crash it goes on where it stopped, after a lost disk it rebuilds the same",
           "[registry][processor]") {
   Hub hub;

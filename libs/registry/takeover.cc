@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -291,17 +293,26 @@ absl::StatusOr<Takeover::Progress> Takeover::ScanIds() {
   store::Batch batch;
   if (ids_next_ < ids_end_) {
     HUB_ASSIGN_OR_RETURN(const auto read, log_->Read({eventlog::kReportsTopic, partition_}, ids_next_, kReadLimits));
+    // As when they were decided: of two with one id the first counts, and only a report whose id is new takes its action's row. The database
+    // doesn't know yet what is in this batch.
+    std::set<std::string> put;
+    const auto take = [&](std::string key, const std::string& row) -> absl::StatusOr<bool> {
+      HUB_ASSIGN_OR_RETURN(const auto known, database_->Get(tables_.ids, key));
+      if (known.has_value() || put.contains(key)) return false;
+      batch.Put(tables_.ids, key, row);
+      put.insert(std::move(key));
+      return true;
+    };
     for (const eventlog::StoredRecord& stored : read.records) {
       if (stored.offset >= ids_end_) break;
       const auto record = wire::DecodeRecord(stored.value);
       if (!record.ok()) continue;  // in quarantine since it was first read
       if (const auto* report = std::get_if<model::Report>(&record->body)) {
         const model::RoutingToken token = TokenOf(*report, *tokeniser_);
-        std::vector<std::string> keys = {keys_.Id(token, *report)};
-        if (report->kind == model::InputKind::kActionTaken) keys.push_back(keys_.ActionId(token, *report));
-        for (const std::string& key : keys) {
-          HUB_ASSIGN_OR_RETURN(const auto known, database_->Get(tables_.ids, key));
-          if (!known.has_value()) batch.Put(tables_.ids, key, EncodeIdRow(model::BodyHash(*report), stored.offset));
+        const std::string row = EncodeIdRow(model::BodyHash(*report), stored.offset);
+        HUB_ASSIGN_OR_RETURN(const bool fresh, take(keys_.Id(token, *report), row));
+        if (fresh && report->kind == model::InputKind::kActionTaken) {
+          HUB_RETURN_IF_ERROR(take(keys_.ActionId(token, *report), row).status());
         }
       } else if (const auto* update = std::get_if<model::RulesUpdate>(&record->body)) {
         if (update->rules.version > reports_rules_.version) reports_rules_ = update->rules;
