@@ -3,27 +3,17 @@
 #include <algorithm>
 
 #include "libs/rpc/proto_time.h"
+#include "services/query/audience.h"
 
 namespace hub::query {
-namespace {
-
-bool MaySee(const access::Policy& policy, const model::StakeholderSpec& stakeholder, const model::Event& event) {
-  access::Principal anybody;
-  anybody.stakeholder = stakeholder.id;
-  anybody.role = stakeholder.role;
-  if (!policy.AuthorizeRpc(anybody, "SubscriptionService.Subscribe").ok()) return false;
-  const model::Filter rows = policy.Entitlement(anybody);
-  return rows.Matches(event.state.attributes) || (event.previous && rows.Matches(*event.previous));
-}
-
-}  // namespace
 
 void ListReceipts(const access::Policy& policy, const model::Event& event,
                   const std::map<std::string, model::ReceiptUpdate::Receipt>& receipts,
                   fraudhub::v1::ListReceiptsResponse* response) {
   std::map<std::string, model::ReceiptUpdate::Receipt> lines = receipts;
   for (const model::StakeholderSpec& stakeholder : policy.spec().stakeholders) {
-    if (MaySee(policy, stakeholder, event)) lines.try_emplace(stakeholder.id);
+    const auto rows = RowsOfSubscriber(policy, stakeholder);
+    if (rows && MaySee(*rows, event)) lines.try_emplace(stakeholder.id);
   }
   for (const auto& [stakeholder, receipt] : lines) {
     fraudhub::v1::Receipt* line = response->add_receipts();

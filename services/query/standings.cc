@@ -1,18 +1,19 @@
 #include "services/query/standings.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "libs/rpc/proto_time.h"
+#include "services/query/audience.h"
 
 namespace hub::query {
 
 Standings::Standings(const access::Policy& policy) {
   for (const model::StakeholderSpec& stakeholder : policy.spec().stakeholders) {
-    access::Principal anybody;
-    anybody.stakeholder = stakeholder.id;
-    anybody.role = stakeholder.role;
-    if (!policy.AuthorizeRpc(anybody, "SubscriptionService.Subscribe").ok()) continue;
-    rows_.emplace(stakeholder.id, policy.Entitlement(anybody));
+    std::optional<model::Filter> rows = RowsOfSubscriber(policy, stakeholder);
+    if (!rows) continue;
+    rows_.emplace(stakeholder.id, *std::move(rows));
     lines_.try_emplace(stakeholder.id);
   }
 }
@@ -30,10 +31,7 @@ void Standings::AddCorrection(const model::Event& event,
   };
   for (const auto& [stakeholder, receipt] : receipts) count(stakeholder, rpc::IsFinite(receipt.confirmed_at));
   for (const auto& [stakeholder, rows] : rows_) {
-    if (receipts.contains(stakeholder)) continue;
-    if (rows.Matches(event.state.attributes) || (event.previous && rows.Matches(*event.previous))) {
-      count(stakeholder, false);
-    }
+    if (!receipts.contains(stakeholder) && MaySee(rows, event)) count(stakeholder, false);
   }
 }
 
