@@ -169,7 +169,7 @@ void Commit::ApplyReport(const DecisionContext& context, const Incoming& incomin
   ids_[incoming.id_key] = row;
   batch.Put(tables_.ids, incoming.id_key, row);
   if (!incoming.action_key.empty()) {
-    // Once per stakeholder, event and action, whatever ids it is reported under; the first one stands.
+    // Once per stakeholder, event and action within the dedupe window, whatever ids it is reported under; the first one stands.
     if (!ids_.emplace(incoming.action_key, row).second) {
       decision.outcome = model::Outcome::kDuplicate;
       decision.states = groups.Get(incoming.token).states;

@@ -83,7 +83,8 @@ class RowKeys {
   const std::string& prefix() const { return prefix_; }
   std::string State(const model::RoutingToken& token) const;
   std::string Id(const model::RoutingToken& token, const model::Report& report) const;
-  // ACTION_TAKEN: a second row of the same form, by event and action: whoever reports the same again with another id is told so.
+  // ACTION_TAKEN: a second row of the same form, by event and action: whoever reports the same again with another id within the dedupe window
+  // is told so.
   std::string ActionId(const model::RoutingToken& token, const model::Report& report) const;
   std::string Due(absl::Time at, const model::RoutingToken& token) const;
   // Everything due at or before `until` is below this key.
