@@ -3,7 +3,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +26,7 @@ namespace {
 namespace v1 = ::fraudhub::v1;
 
 constexpr char kPurpose[] = "EVIDENCE_EXPORT";  // unless the caller names one
+constexpr size_t kHexDigits = 64;               // of a SHA-256
 
 struct ExportArguments {
   std::string id;
@@ -100,10 +103,15 @@ const char* Name(FileState state) {
   return "";
 }
 
-absl::StatusOr<ExitCode> RunVerify(const std::string& path, const std::string& manifest, const Environment& env) {
+// `manifest`: as it was given; nullopt: it was not.
+absl::StatusOr<ExitCode> RunVerify(const std::string& path, const std::optional<std::string>& manifest,
+                                   const Environment& env) {
+  const std::string wanted = absl::AsciiStrToLower(absl::StripAsciiWhitespace(manifest.value_or("")));
+  // One that was lost on its way here must not pass for none wanted.
+  if (manifest && (wanted.size() != kHexDigits || !std::all_of(wanted.begin(), wanted.end(), absl::ascii_isxdigit)))
+    return Usage(absl::StrCat("--manifest: want the ", kHexDigits, " hexadecimal digits that the export printed"));
   HUB_ASSIGN_OR_RETURN(BundleCheck check, CheckBundle(path));
-  const std::string wanted = absl::AsciiStrToLower(absl::StripAsciiWhitespace(manifest));
-  if (!wanted.empty() && !check.manifest_sha256.empty() && wanted != check.manifest_sha256)
+  if (manifest && !check.manifest_sha256.empty() && wanted != check.manifest_sha256)
     check.problems.push_back("its manifest is not the one whose hash was given");
   Output output(env.style(), {{"File"}, {"State"}}, env.out);
   size_t bad = 0;
@@ -136,7 +144,7 @@ void AddEvidenceCommands(CLI::App* app, Environment* env) {
   bundle->callback([=] { env->action = [=] { return RunExport(*export_arguments, *env); }; });
 
   const auto path = std::make_shared<std::string>();
-  const auto manifest = std::make_shared<std::string>();
+  const auto manifest = std::make_shared<std::optional<std::string>>();
   CLI::App* verify = evidence->add_subcommand("verify", "Is a bundle as it was exported? Needs no hub");
   verify->add_option("FILE", *path, "The bundle")->required();
   verify->add_option("--manifest", *manifest, "The manifest's SHA-256, as the export printed it");

@@ -200,6 +200,11 @@ TEST_CASE("What was exported verifies, with the manifest's hash and without", "[
   CHECK_FALSE(Has(ran.out, "ALTERED"));
   CHECK(Verify(files, tar, {"--manifest", manifest}).code == kDone);
   CHECK(Verify(files, tar, {"--manifest", std::string(64, '0')}).code == kFailed);
+  // A hash that a script lost on its way must not pass for none asked for.
+  for (const std::string& no_hash :
+       {std::string(), std::string(" "), manifest.substr(1), manifest + "0", "x" + manifest.substr(1)}) {
+    CHECK(Verify(files, tar, {"--manifest", no_hash}).code == kUsage);
+  }
   CHECK(Has(Run({"--output", "json", "evidence", "verify", files.Path("good")}).out,
             "{\"file\":\"records/state.pb\",\"state\":\"INTACT\"}\n"));
 }
