@@ -83,6 +83,15 @@ absl::Status WriteAll(int fd, const std::vector<BundleFile>& files, absl::Time m
   return absl::OkStatus();
 }
 
+// The folder that names the file: until it is on the disk a power cut can take the name, and the file with it.
+bool SyncFolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // EINVAL: a file system that has no such thing.
+  return fd.get() >= 0 && (fsync(fd.get()) == 0 || errno == EINVAL);
+}
+
 std::string ManifestOf(const std::vector<BundleFile>& files) {
   std::string manifest;
   for (const BundleFile& file : files) absl::StrAppend(&manifest, HexSha256(file.bytes), "  ", file.path, "\n");
@@ -213,6 +222,7 @@ absl::StatusOr<std::string> WriteBundle(const std::string& path, std::vector<Bun
   }
   absl::Status status = WriteAll(fd.get(), files, made_at, path);
   if (status.ok() && (fsync(fd.get()) != 0 || !fd.Close())) status = CantWrite(path, std::strerror(errno));
+  if (status.ok() && !SyncFolderOf(path)) status = CantWrite(path, std::strerror(errno));
   if (!status.ok()) {
     unlink(path.c_str());
     return status;

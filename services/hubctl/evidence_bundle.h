@@ -1,7 +1,8 @@
 // An evidence bundle: a tar archive of plain files in one folder, evidence/, the first of them MANIFEST.sha256 with the SHA-256 of every
-// other. The manifest is what sha256sum(1) reads, so who has nothing but tar and sha256sum can check a bundle too.
+// other. The manifest is what sha256sum(1) reads, so who has nothing but tar and sha256sum can find out whether a file was altered or is
+// missing; that none was added only CheckBundle tells.
 //
-// What a check proves: every file is as it was when the manifest was made. Whoever changes a file and the manifest alike is found out by
+// What a check proves: every file is as it was when the manifest was made, and there is no other. Whoever changes a file and the manifest alike is found out by
 // the manifest's own hash only: it belongs on paper, away from the bundle.
 // Thread safety: plain functions.
 #pragma once
@@ -23,7 +24,7 @@ struct BundleFile {
   std::string bytes;
 };
 
-// Writes a new file that only its owner may read; durable when it returns. The manifest's SHA-256, hexadecimal. AlreadyExists: evidence is
+// Writes a new file that only its owner may read; durable when it returns, its name too. The manifest's SHA-256, hexadecimal. AlreadyExists: evidence is
 // never written over. REQUIRES: paths differ and none is the manifest's.
 absl::StatusOr<std::string> WriteBundle(const std::string& path, std::vector<BundleFile> files, absl::Time made_at);
 

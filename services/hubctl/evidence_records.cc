@@ -19,11 +19,12 @@ constexpr int kPageSize = 1000;  // the API's most
 constexpr int kPagesMax = 200;
 constexpr int kTries = 3;
 
-std::string JsonInLines(const google::protobuf::Message& message) {
+absl::StatusOr<std::string> JsonInLines(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = true;
   std::string json;
-  if (!google::protobuf::util::MessageToJsonString(message, &json, options).ok()) return "{}\n";
+  const auto status = google::protobuf::util::MessageToJsonString(message, &json, options);
+  if (!status.ok()) return absl::InternalError(absl::StrCat("the hub's answer has no JSON: ", status.ToString()));
   return json;
 }
 
@@ -54,8 +55,9 @@ class Collection {
                          calls_.CallForBytes(absl::StrCat("/fraudhub.v1.LookupService/", method), request));
     Response response;
     if (!response.ParseFromString(bytes)) return absl::InternalError("the hub's answer can't be read");
+    HUB_ASSIGN_OR_RETURN(std::string json, JsonInLines(response));
     records_.answers.push_back(
-        {name, absl::StrCat("LookupService.", method), asked_at, std::move(bytes), JsonInLines(response)});
+        {name, absl::StrCat("LookupService.", method), asked_at, std::move(bytes), std::move(json)});
     return response;
   }
 

@@ -140,6 +140,10 @@ TEST_CASE("An export asks with purpose and case, and holds the hub's answers", "
     CHECK(Has(text, "section 63(4)"));
     CHECK(Has(text, HexSha256(FileIn(tar, "records/explanation.pb")) + "\n       records/explanation.pb\n"));
   }
+  // What it says of sha256sum is what sha256sum does: it doesn't see a file that the manifest doesn't name.
+  const std::string expert = FileIn(tar, "certificate/part-b.txt");
+  CHECK(Has(expert, "[ ] `hubctl evidence verify` found nothing altered, missing or added.\n"));
+  CHECK(Has(expert, "[ ] `sha256sum -c MANIFEST.sha256` found nothing altered or missing.\n"));
   CHECK(Has(ran.out, HexSha256(FileIn(tar, kManifestName))));
 }
 
@@ -188,6 +192,21 @@ TEST_CASE("An export is of one moment, or asks again, or says that it can't", "[
   client::FakeHub never(Knowing(&asked, [&] { return ++calls; }));
   CHECK(Export(never, files.Path("never")).code == kUnreachable);
   CHECK(Slurp(files.Path("never")).empty());
+}
+
+TEST_CASE("An answer that has no JSON makes no bundle", "[hubctl][evidence]") {
+  const TestFiles files;
+  Asked asked;
+  client::FakeHubHooks hooks = Knowing(&asked);
+  hooks.explain = [](const v1::ExplainRequest&, v1::ExplainResponse* response) {
+    response->mutable_complete_until()->set_seconds(int64_t{1} << 50);  // beyond the year 9999
+    return absl::OkStatus();
+  };
+  client::FakeHub hub(hooks);
+  const Ran ran = Export(hub, files.Path("bundle"));
+  CHECK(ran.code == kFailed);
+  CHECK(Has(ran.err, "JSON"));
+  CHECK(Slurp(files.Path("bundle")).empty());
 }
 
 TEST_CASE("What was exported verifies, with the manifest's hash and without", "[hubctl][evidence]") {

@@ -86,8 +86,8 @@ constexpr char kPartB[] = R"(
 2. How
 
    [ ] The SHA-256 of every file was computed again and agrees with the list below.
-   [ ] `hubctl evidence verify` (or `sha256sum -c MANIFEST.sha256`) found nothing
-       altered, missing or added.
+   [ ] `hubctl evidence verify` found nothing altered, missing or added.
+   [ ] `sha256sum -c MANIFEST.sha256` found nothing altered or missing.
    [ ] Other: ______________________________________________________________________
 
 3. Findings
@@ -120,7 +120,8 @@ std::string ReadmeText(const ExportFacts& facts, const EvidenceRecords& records)
       "records/*.json         the same, readable\n",
       "certificate/part-a.txt drafts of the certificate under section 63(4) of the\n",
       "certificate/part-b.txt Bharatiya Sakshya Adhiniyam, 2023: to be completed and signed\n\n",
-      "To check it:\n    hubctl evidence verify FILE --manifest HASH\nor without our program:\n",
+      "To check it:\n    hubctl evidence verify FILE --manifest HASH\nor without our program (which tells of what is "
+      "altered or missing, not of what was added):\n",
       "    tar xf FILE && cd evidence && sha256sum -c MANIFEST.sha256 && sha256sum MANIFEST.sha256\n\n",
       "HASH is what the export printed. It belongs on paper, away from this file.\n\n", "The hub was asked:\n");
   for (const EvidenceRecords::Answer& answer : records.answers) {
