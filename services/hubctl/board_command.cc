@@ -12,8 +12,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "libs/base/mutex.h"
+#include "services/hubctl/all_streams.h"
 #include "services/hubctl/command.h"
 #include "services/hubctl/hub_calls.h"
 #include "services/hubctl/interrupts.h"
@@ -70,48 +70,31 @@ struct Line {
   uint32_t owes() const { return standing.corrections() - std::min(standing.confirmed(), standing.corrections()); }
 };
 
-using Board = std::map<std::string, Line>;
+struct Board {
+  std::map<std::string, Line> lines;  // by stakeholder
+  AllStreams streams;
+};
 
-// Every process knows every cursor, but only its own streams: what the one with the stream says counts.
-void AddStreams(const v1::ListStreamsResponse& response, Board* board) {
-  for (const v1::StakeholderStreams& streams : response.stakeholders()) {
-    std::vector<v1::SubscriptionState>& known = (*board)[streams.stakeholder()].streams;
-    for (const v1::SubscriptionState& stream : streams.streams()) {
-      const auto same = std::find_if(known.begin(), known.end(), [&](const auto& one) {
-        return !stream.cursor().empty() && one.cursor() == stream.cursor();
-      });
-      if (same == known.end()) {
-        known.push_back(stream);
-      } else if (stream.connected()) {
-        *same = stream;
-      }
-    }
-  }
-}
-
+// The standings are there although nobody tells of streams.
 absl::StatusOr<Board> Ask(const Environment& env) {
   Board board;
   HUB_ASSIGN_OR_RETURN(const HubCalls queries, HubCalls::Connect(env));
   HUB_ASSIGN_OR_RETURN(
       const auto standings,
       queries.Call<v1::OperationsService>(&v1::OperationsService::Stub::ListStandings, v1::ListStandingsRequest()));
-  for (const v1::Standing& standing : standings.standings()) board[standing.stakeholder()].standing = standing;
-  HUB_ASSIGN_OR_RETURN(client::ConnectionOptions options, ConnectionOf(env.settings, Serves::kStreams));
-  for (const std::string& server : std::vector<std::string>(absl::StrSplit(options.server, ','))) {
-    options.server = server;
-    HUB_ASSIGN_OR_RETURN(const HubCalls calls, HubCalls::To(options, env));
-    HUB_ASSIGN_OR_RETURN(const auto streams, calls.Call<v1::OperationsService>(
-                                                 &v1::OperationsService::Stub::ListStreams, v1::ListStreamsRequest()));
-    AddStreams(streams, &board);
+  for (const v1::Standing& standing : standings.standings()) board.lines[standing.stakeholder()].standing = standing;
+  HUB_ASSIGN_OR_RETURN(board.streams, ListAllStreams(env));
+  for (const auto& [stakeholder, told] : board.streams.stakeholders) {
+    board.lines[stakeholder].streams.assign(told.streams().begin(), told.streams().end());
   }
-  for (auto& [stakeholder, line] : board) line.stakeholder = stakeholder;
+  for (auto& [stakeholder, line] : board.lines) line.stakeholder = stakeholder;
   return board;
 }
 
 // What asks for somebody's attention first: the oldest correction without a confirmation, then the longest lag.
 std::vector<const Line*> WorstFirst(const Board& board) {
   std::vector<const Line*> lines;
-  for (const auto& [stakeholder, line] : board) lines.push_back(&line);
+  for (const auto& [stakeholder, line] : board.lines) lines.push_back(&line);
   const auto weight = [](const Line* line) {
     const int64_t since =
         line->standing.has_oldest_unconfirmed() ? line->standing.oldest_unconfirmed().seconds() : INT64_MAX;
@@ -139,6 +122,7 @@ class BoardPrinter {
   void Print(const Board& board) {
     const absl::Duration now = env_.clock->Monotonic();
     const double seconds = absl::ToDoubleSeconds(now - last_);
+    const bool whole = board.streams.missing.empty();  // or else what was sent is more than is known
     if (arguments_.watch && env_.out_is_terminal) *env_.out << kClearScreen;
     std::vector<Column> columns = {{"Stakeholder"}, {"Open"}, {"Behind"}, {"Lag"},
                                    {"Acked"},       {"Owes"}, {"Since"},  {"Actions"}};
@@ -149,12 +133,13 @@ class BoardPrinter {
       if (arguments_.limit > 0 && printed++ == arguments_.limit) break;
       std::vector<Cell> cells = CellsOf(*line);
       const auto before = sent_.find(line->stakeholder);
-      if (arguments_.watch && before != sent_.end() && line->sent() >= before->second && seconds > 0)
+      if (arguments_.watch && whole && before != sent_.end() && line->sent() >= before->second && seconds > 0)
         cells.push_back({absl::StrFormat("%.1f", static_cast<double>(line->sent() - before->second) / seconds)});
       output.Row(std::move(cells), JsonOf(*line));
     }
     output.End();
-    for (const auto& [stakeholder, line] : board) sent_[stakeholder] = line.sent();
+    if (!whole) return;
+    for (const auto& [stakeholder, line] : board.lines) sent_[stakeholder] = line.sent();
     last_ = now;
   }
 
@@ -182,8 +167,8 @@ class BoardPrinter {
 
   const BoardArguments& arguments_;
   const Environment& env_;
-  std::map<std::string, uint64_t> sent_;  // at the last round, by stakeholder
-  absl::Duration last_;
+  std::map<std::string, uint64_t> sent_;  // at the last round that was whole, by stakeholder
+  absl::Duration last_;                   // then
 };
 
 // False: asked to stop.
@@ -207,21 +192,24 @@ absl::StatusOr<ExitCode> RunBoard(const BoardArguments& arguments, const Environ
   BoardPrinter printer(arguments, env);
   HUB_ASSIGN_OR_RETURN(const Board first, Ask(env));
   printer.Print(first);
-  if (!arguments.watch) return kDone;
+  absl::Status missing = first.streams.TellMissing(env);
+  if (!arguments.watch) {
+    HUB_RETURN_IF_ERROR(missing);  // what is shown is not all
+    return kDone;
+  }
   Interrupts interrupts;
-  for (int round = 1; arguments.rounds == 0 || round < arguments.rounds; ++round) {
+  for (int round = 1;; ++round) {
+    if (!missing.ok()) {
+      if (ExitCodeFor(missing) != kUnreachable) return missing;
+      *env.err << "hubctl: " << Describe(missing, env.settings.server) << '\n';
+      env.err->flush();
+    }
+    if (arguments.rounds > 0 && round >= arguments.rounds) return kDone;
     if (!WaitFor(interval, interrupts.token(), *env.clock)) return kDone;
     const absl::StatusOr<Board> next = Ask(env);
-    if (next.ok()) {
-      printer.Print(*next);
-    } else if (absl::IsUnavailable(next.status())) {
-      *env.err << "hubctl: " << Describe(next.status(), env.settings.server) << '\n';
-      env.err->flush();
-    } else {
-      return next.status();
-    }
+    if (next.ok()) printer.Print(*next);
+    missing = next.ok() ? next->streams.TellMissing(env) : next.status();
   }
-  return kDone;
 }
 
 }  // namespace

@@ -362,50 +362,6 @@ TEST_CASE("health, digest and streams print one object each", "[hubctl][operate]
   CHECK(Has(RunAt(hub.address(), {"--output", "csv", "streams"}).out, "bank-1,,,yes,,0,,,0\n"));
 }
 
-TEST_CASE("board puts the worst first, joins the word of all fan-out processes, and goes on with --watch", "[hubctl][board]") {
-  const auto streams = [](bool connected, int64_t behind) {
-    return [=](const v1::ListStreamsRequest&, v1::ListStreamsResponse* response) {
-      for (const char* name : {"bank-1", "bank-2", "bank-3"}) {
-        auto* line = response->add_stakeholders();
-        line->set_stakeholder(name);
-        auto* cursor = line->add_streams();
-        cursor->set_cursor("core");
-        cursor->set_connected(connected);
-        cursor->set_records_behind(behind);
-        cursor->mutable_lag()->set_seconds(name == std::string("bank-3") ? 90 : 1);
-      }
-      return absl::OkStatus();
-    };
-  };
-  client::FakeHubHooks hooks, elsewhere;
-  hooks.list_streams = streams(false, 1000);
-  elsewhere.list_streams = streams(true, 3);
-  hooks.list_standings = [](const v1::ListStandingsRequest&, v1::ListStandingsResponse* response) {
-    for (const char* name : {"bank-1", "bank-2"}) {
-      auto* standing = response->add_standings();
-      standing->set_stakeholder(name);
-      standing->set_corrections(5);
-      standing->set_confirmed(name == std::string("bank-1") ? 5 : 4);
-    }
-    response->mutable_standings(1)->mutable_oldest_unconfirmed()->set_seconds(1'700'000'000);
-    return absl::OkStatus();
-  };
-  client::FakeHub hub(hooks), other(elsewhere);
-  const std::string both = absl::StrCat(hub.address(), ",", other.address());
-  const Ran csv = RunAt(hub.address(), {"--stream-server", both, "--output", "csv", "board"});
-  CHECK(csv.out ==
-        "stakeholder,open,behind,lag,acked,owes,since,actions\n"
-        "bank-2,1,3,1.000,,1/5,2023-11-14T22:13:20Z,\n"
-        "bank-3,1,3,90.000,,,,\n"
-        "bank-1,1,3,1.000,,0/5,,\n");
-  const Ran watched = RunAt(hub.address(), {"board", "--watch", "--interval", "100ms", "--rounds", "2", "--limit", "1"});
-  CHECK(watched.code == kDone);
-  CHECK(LinesOf(watched.out) == 4);
-  CHECK(Has(watched.out, "0.0\n"));  // the rate since the round before
-  CHECK(RunAt(hub.address(), {"board", "--watch", "--interval", "now"}).code == kUsage);
-  CHECK(RunAt(hub.address(), {"--stream-server", "127.0.0.1:1", "board"}).code == kUnreachable);
-}
-
 TEST_CASE("cursors shows the caller's own, received who has an event and who has not", "[hubctl][cursors]") {
   client::FakeHubHooks hooks;
   hooks.list_subscriptions = [](const v1::ListSubscriptionsRequest&, v1::ListSubscriptionsResponse* response) {

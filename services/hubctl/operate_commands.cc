@@ -1,14 +1,12 @@
 // health, digest, streams: how the hub is.
 #include <CLI/CLI.hpp>
 
-#include <algorithm>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
+#include "services/hubctl/all_streams.h"
 #include "services/hubctl/command.h"
 #include "services/hubctl/hub_calls.h"
 #include "services/hubctl/raw_call.h"
@@ -79,32 +77,14 @@ absl::StatusOr<ExitCode> RunDigest(const Environment& env) {
   return kDone;
 }
 
-// Each fan-out process knows its own streams, so every address is asked.
 absl::StatusOr<ExitCode> RunStreams(const Environment& env) {
-  HUB_ASSIGN_OR_RETURN(client::ConnectionOptions options, ConnectionOf(env.settings, Serves::kStreams));
-  std::map<std::string, v1::StakeholderStreams> board;
-  absl::Status missing;
-  bool any = false;
-  for (const std::string& server : std::vector<std::string>(absl::StrSplit(options.server, ','))) {
-    options.server = server;
-    HUB_ASSIGN_OR_RETURN(const HubCalls calls, HubCalls::To(options, env));
-    auto response =
-        calls.Call<v1::OperationsService>(&v1::OperationsService::Stub::ListStreams, v1::ListStreamsRequest());
-    if (!response.ok()) {
-      if (!missing.ok()) *env.err << "hubctl: " << Describe(missing, server) << '\n';
-      missing = response.status();
-      continue;
-    }
-    any = true;
-    for (v1::StakeholderStreams& streams : *response->mutable_stakeholders())
-      board[streams.stakeholder()].MergeFrom(streams);
-  }
-  if (!any) return missing;
+  HUB_ASSIGN_OR_RETURN(const AllStreams all, ListAllStreams(env));
+  if (all.answers == 0) return all.TellMissing(env);
   Output output(
       env.style(),
       {{"Stakeholder"}, {"Cursor"}, {"Client"}, {"Connected"}, {"Mode"}, {"Behind"}, {"Lag"}, {"Last ack"}, {"Sent"}},
       env.out);
-  for (const auto& [stakeholder, streams] : board) {
+  for (const auto& [stakeholder, streams] : all.stakeholders) {
     if (env.settings.output == "json") {
       output.Row({}, streams);
       continue;
@@ -116,7 +96,7 @@ absl::StatusOr<ExitCode> RunStreams(const Environment& env) {
     }
   }
   output.End();
-  if (!missing.ok()) return missing;  // what is shown is not all
+  HUB_RETURN_IF_ERROR(all.TellMissing(env));  // what is shown is not all
   return kDone;
 }
 
