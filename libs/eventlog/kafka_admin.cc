@@ -37,6 +37,15 @@ absl::StatusOr<Owned<rd_kafka_event_t>> Call(
   return event;
 }
 
+// So that the client knows who leads which partition now. Best effort.
+void RefreshMetadata(rd_kafka_t* client, absl::Duration timeout) {
+  const rd_kafka_metadata_t* metadata = nullptr;
+  if (rd_kafka_metadata(client, /*all_topics=*/1, nullptr, &metadata, std::max(1, ToMillis(timeout))) ==
+      RD_KAFKA_RESP_ERR_NO_ERROR) {
+    rd_kafka_metadata_destroy(metadata);
+  }
+}
+
 // One ListOffsets for all partitions: `which` is RD_KAFKA_OFFSET_BEGINNING or _END, which the protocol takes as timestamps.
 // Not rd_kafka_query_watermark_offsets, whose timeout 2.0.2 ignores.
 absl::StatusOr<std::map<TopicPartition, Offset>> ListOffsets(rd_kafka_t* client,
@@ -48,6 +57,8 @@ absl::StatusOr<std::map<TopicPartition, Offset>> ListOffsets(rd_kafka_t* client,
     rd_kafka_topic_partition_list_add(list.get(), at.topic.c_str(), at.partition)->offset = which;
   }
   const rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(client, list.get(), std::max(1, ToMillis(timeout)));
+  // 2.0.2 asks the broker that it remembers as the leader, and does not look for the new one before its next refresh.
+  if (error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION) RefreshMetadata(client, timeout);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return ToStatus(error, "offsets");
   std::map<TopicPartition, Offset> offsets;
   for (int i = 0; i < list->cnt; ++i) {

@@ -102,19 +102,21 @@ Settings ProducerSettings(const Settings& client, absl::Duration append_timeout)
 
 Settings ConsumerSettings(const Settings& client) {
   Settings settings = client;
-  Append(&settings, {
-                        {"group.id", kReadersGroup},
-                        {"enable.auto.commit", "false"},
-                        {"enable.auto.offset.store", "false"},
-                        {"auto.offset.reset", "error"},    // never a silent jump
-                        {"enable.partition.eof", "true"},  // tells "nothing yet" from "still fetching"
-                        {"check.crcs", "true"},
-                        // How long the broker holds an empty answer: every reader that idles asks so often. Within a read's budget.
-                        {"fetch.wait.max.ms", "50"},
-                        {"fetch.error.backoff.ms", "50"},
-                        {"isolation.level", "read_committed"},
-                        {"queued.max.messages.kbytes", "16384"},
-                    });
+  Append(
+      &settings,
+      {
+          {"group.id", kReadersGroup},
+          {"enable.auto.commit", "false"},
+          {"enable.auto.offset.store", "false"},
+          {"auto.offset.reset", "error"},    // never a silent jump
+          {"enable.partition.eof", "true"},  // tells "nothing yet" from "still fetching"
+          {"check.crcs", "true"},
+          // How long the broker holds an empty answer: every reader that idles asks so often. Within a read's budget.
+          {"fetch.wait.max.ms", "50"},
+          {"fetch.error.backoff.ms", "50"},
+          {"isolation.level", "read_committed"},
+          {"queued.max.messages.kbytes", "16384"},
+      });
   return settings;
 }
 
@@ -140,6 +142,17 @@ absl::StatusOr<std::unique_ptr<RdKafka::Producer>> MakeAdminClient(const Setting
 }
 
 std::string WhyNoConnection() { return EventLines::Get()->why(); }
+
+StoredRecord ToRecord(const RdKafka::Message& message) {
+  StoredRecord record;
+  record.offset = message.offset();
+  record.appended_at = absl::FromUnixMillis(message.timestamp().timestamp);
+  if (message.key_pointer() != nullptr) {
+    record.key.assign(static_cast<const char*>(message.key_pointer()), message.key_len());
+  }
+  if (message.payload() != nullptr) record.value.assign(static_cast<const char*>(message.payload()), message.len());
+  return record;
+}
 
 absl::Status ToStatus(int error, absl::string_view what) {
   const std::string message = absl::StrCat(what, ": ", RdKafka::err2str(static_cast<RdKafka::ErrorCode>(error)));

@@ -14,10 +14,12 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "libs/eventlog/log.h"
 
 namespace RdKafka {
 class Conf;
 class EventCb;
+class Message;
 class Producer;
 }  // namespace RdKafka
 
@@ -43,6 +45,9 @@ absl::StatusOr<std::unique_ptr<RdKafka::Producer>> MakeAdminClient(const Setting
 
 // What librdkafka last said about a connection that failed, in this process: ": credentials refused (...)"; empty when it said nothing.
 std::string WhyNoConnection();
+
+// What a consumer has received. REQUIRES: no error.
+StoredRecord ToRecord(const RdKafka::Message& message);
 
 // `error`: RdKafka::ErrorCode or rd_kafka_resp_err_t, the same numbers. Never OK.
 absl::Status ToStatus(int error, absl::string_view what);

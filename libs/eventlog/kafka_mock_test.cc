@@ -45,8 +45,12 @@ class MockCluster {
     const std::vector<rd_kafka_resp_err_t> errors(times, error);
     rd_kafka_mock_push_request_errors_array(cluster_, request, times, errors.data());
   }
-  void MoveLeader(int32_t broker) { REQUIRE(rd_kafka_mock_partition_set_leader(cluster_, kTopic, 0, broker) == RD_KAFKA_RESP_ERR_NO_ERROR); }
-  void SetDown(int32_t broker) { REQUIRE(rd_kafka_mock_broker_set_down(cluster_, broker) == RD_KAFKA_RESP_ERR_NO_ERROR); }
+  void MoveLeader(int32_t broker) {
+    REQUIRE(rd_kafka_mock_partition_set_leader(cluster_, kTopic, 0, broker) == RD_KAFKA_RESP_ERR_NO_ERROR);
+  }
+  void SetDown(int32_t broker) {
+    REQUIRE(rd_kafka_mock_broker_set_down(cluster_, broker) == RD_KAFKA_RESP_ERR_NO_ERROR);
+  }
   void SetUp(int32_t broker) { REQUIRE(rd_kafka_mock_broker_set_up(cluster_, broker) == RD_KAFKA_RESP_ERR_NO_ERROR); }
 
  private:
@@ -66,10 +70,9 @@ struct Ends {
     readers = std::make_unique<Readers>(ConsumerSettings(cluster.client()), admin.get(), &clock);
   }
 
-  // All of it, once it can be read.
-  std::vector<StoredRecord> ReadAll(size_t count) {
+  // So many from there on, once they can be read.
+  std::vector<StoredRecord> ReadAll(size_t count, Offset from = 0) {
     std::vector<StoredRecord> all;
-    Offset from = 0;
     const absl::Duration start = clock.Monotonic();
     while (all.size() < count) {
       REQUIRE(!Expired(start));
@@ -81,6 +84,17 @@ struct Ends {
       from = read->next;
     }
     return all;
+  }
+
+  // Reads at the end until the tail does.
+  void AwaitFollowed(Offset end) {
+    const absl::Duration start = clock.Monotonic();
+    while (!readers->Follows({kTopic, 0}, end)) {
+      REQUIRE(!Expired(start));
+      readers->Wait({{{kTopic, 0}, end}}, absl::Milliseconds(10));
+      const absl::StatusOr<ReadResult> read = readers->Read({kTopic, 0}, end, {});
+      if (read.ok()) REQUIRE(read->next == end);
+    }
   }
 
   base::RealClock clock;
@@ -96,9 +110,9 @@ void AppendAll(Producer* producer, Callbacks* callbacks, size_t count) {
 }
 
 TEST_CASE("What a broker refuses for a moment is sent again, once and in order", "[eventlog][kafka][mock]") {
-  const rd_kafka_resp_err_t error =
-      GENERATE(RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-               RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, RD_KAFKA_RESP_ERR__TRANSPORT);
+  const rd_kafka_resp_err_t error = GENERATE(
+      RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+      RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, RD_KAFKA_RESP_ERR__TRANSPORT);
   INFO(rd_kafka_err2name(error));
   MockCluster cluster;
   Ends ends(cluster);
@@ -117,7 +131,8 @@ TEST_CASE("What a broker refuses for a moment is sent again, once and in order",
   }
 }
 
-TEST_CASE("A producer that is fatally broken is replaced, and what it carried has an unknown fate", "[eventlog][kafka][mock]") {
+TEST_CASE("A producer that is fatally broken is replaced, and what it carried has an unknown fate",
+          "[eventlog][kafka][mock]") {
   MockCluster cluster;
   Ends ends(cluster);
   Callbacks first(1);
@@ -178,7 +193,8 @@ TEST_CASE("A record that no retry cures is refused with its reason", "[eventlog]
   CHECK(refused(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) == absl::StatusCode::kPermissionDenied);
 }
 
-TEST_CASE("A reader goes on over refused fetches and a leader that moved, without a gap or a repeat", "[eventlog][kafka][mock]") {
+TEST_CASE("A reader goes on over refused fetches and a leader that moved, without a gap or a repeat",
+          "[eventlog][kafka][mock]") {
   MockCluster cluster;
   Ends ends(cluster);
   constexpr size_t kCount = 200;
@@ -194,6 +210,31 @@ TEST_CASE("A reader goes on over refused fetches and a leader that moved, withou
     CHECK(stored[i].offset == static_cast<Offset>(i));
     CHECK(stored[i].value == absl::StrCat(i));
   }
+}
+
+TEST_CASE("Who has come to the end is served by the tail, over refused fetches and a leader that moved",
+          "[eventlog][kafka][mock]") {
+  MockCluster cluster;
+  Ends ends(cluster);
+  constexpr size_t kCount = 100;
+  Callbacks first(kCount), second(kCount);
+  AppendAll(ends.producer.get(), &first, kCount);
+  REQUIRE(first.WaitForAll());
+  REQUIRE(ends.ReadAll(kCount).size() == kCount);
+  ends.AwaitFollowed(kCount);
+  cluster.Fail(kFetch, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, 2);
+  cluster.Fail(kFetch, RD_KAFKA_RESP_ERR__TRANSPORT, 1);
+  cluster.MoveLeader(2);
+  AppendAll(ends.producer.get(), &second, kCount);
+  REQUIRE(second.WaitForAll());
+  ends.readers->Wait({{{kTopic, 0}, kCount}}, kPatience);
+  CHECK(ends.readers->Follows({kTopic, 0}, kCount + 1));
+  for (int reader = 0; reader < 3; ++reader) {
+    const std::vector<StoredRecord> stored = ends.ReadAll(kCount, kCount);
+    REQUIRE(stored.size() == kCount);
+    for (size_t i = 0; i < kCount; ++i) CHECK(stored[i].offset == static_cast<Offset>(kCount + i));
+  }
+  CHECK(ends.ReadAll(2 * kCount).size() == 2 * kCount);  // who is far behind reads it all the same
 }
 
 }  // namespace

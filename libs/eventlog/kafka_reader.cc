@@ -18,7 +18,7 @@ namespace {
 // Log::Read promises 100 ms; the rest is for threads that have to wait for a core.
 constexpr absl::Duration kReadBudget = absl::Milliseconds(80);
 constexpr size_t kReadersMax = 3;
-constexpr absl::Duration kIdle = absl::Minutes(1);
+constexpr absl::Duration kIdle = absl::Seconds(10);  // those that have come to the end are read by the tail
 // Readers that wait to be closed; with more, whoever reads closes its own: rather slow than without a bound.
 constexpr size_t kClosingMax = 64;
 // A wake-up that librdkafka failed to give costs this much.
@@ -110,6 +110,8 @@ class Reader {
     held_.reset();
     return record;
   }
+  // All that the broker had when it last answered has been taken.
+  bool at_end() const { return !held_.has_value() && passed_ == EndSeen(); }
   // Nothing is between position and here, so far as was fetched.
   void SkipHoles() {
     if (!held_.has_value()) position_ = passed_;
@@ -135,13 +137,7 @@ class Reader {
     return end;
   }
   void Hold(const RdKafka::Message& message) {
-    StoredRecord record;
-    record.offset = message.offset();
-    record.appended_at = absl::FromUnixMillis(message.timestamp().timestamp);
-    if (message.key_pointer() != nullptr)
-      record.key.assign(static_cast<const char*>(message.key_pointer()), message.key_len());
-    if (message.payload() != nullptr) record.value.assign(static_cast<const char*>(message.payload()), message.len());
-    held_ = std::move(record);
+    held_ = ToRecord(message);
     passed_ = held_->offset;
     at_end_ = false;
     in_range_ = true;
@@ -163,7 +159,8 @@ Readers::Readers(Settings consumer_settings, Admin* admin, const base::Clock* cl
     : settings_(std::move(consumer_settings)),
       admin_(admin),
       clock_(clock),
-      closer_("kafka-closer", [this](std::stop_token stop) { RunCloser(stop); }) {}
+      closer_("kafka-closer", [this](std::stop_token stop) { RunCloser(stop); }),
+      tail_(settings_, clock, [this](const std::set<TopicPartition>& news) { NoteArrival(news); }) {}
 
 Readers::~Readers() {
   closer_.Stop();
@@ -200,10 +197,21 @@ void Readers::Close(std::unique_ptr<Reader> reader) {
   closing_wake_.NotifyAll();
 }
 
-void Readers::NoteArrival() {
-  base::MutexLock lock(&arrivals_mu_);
-  ++arrivals_;
-  arrived_.NotifyAll();
+// One call of Wait, as those see it who have news.
+struct Readers::Waiter {
+  const std::vector<Log::WaitFor>* any_of;
+  bool has_news = false;
+  base::CondVar wake;
+};
+
+void Readers::NoteArrival(const std::set<TopicPartition>& news) {
+  base::MutexLock lock(&waiters_mu_);
+  for (Waiter* const waiter : waiters_) {
+    const auto wanted = [&](const Log::WaitFor& wait) { return news.contains(wait.partition); };
+    if (waiter->has_news || std::none_of(waiter->any_of->begin(), waiter->any_of->end(), wanted)) continue;
+    waiter->has_news = true;
+    waiter->wake.NotifyAll();
+  }
 }
 
 std::unique_ptr<Reader> Readers::TakeExisting(const TopicPartition& at, Offset from) {
@@ -220,7 +228,7 @@ std::unique_ptr<Reader> Readers::TakeExisting(const TopicPartition& at, Offset f
 
 absl::StatusOr<std::unique_ptr<Reader>> Readers::Take(const TopicPartition& at, Offset from) {
   if (auto found = TakeExisting(at, from)) return found;
-  return Reader::Make(settings_, at, from, [this] { NoteArrival(); });
+  return Reader::Make(settings_, at, from, [this, at] { NoteArrival({at}); });
 }
 
 void Readers::GiveBack(std::unique_ptr<Reader> reader) {
@@ -251,6 +259,7 @@ absl::StatusOr<ReadResult> Readers::Read(const TopicPartition& at, Offset from, 
   const base::RealClock real;
   const absl::Duration deadline = real.Monotonic() + kReadBudget;
   if (from < 0) return OutOfRange(at, from, deadline);
+  if (std::optional<ReadResult> read = tail_.Read(at, from, limits)) return *std::move(read);
   std::unique_ptr<Reader> reader = TakeExisting(at, from);
   if (reader == nullptr) {
     // A jump: ask before fetching, so that "below the first" is told at once. "Past the end" is left to the broker's fetch, because a
@@ -268,6 +277,7 @@ absl::StatusOr<ReadResult> Readers::Read(const TopicPartition& at, Offset from, 
   }
   // Neither refused nor served yet: the reader has asked, and has the answer for a later call.
   const bool asked_in_vain = result->records.empty() && !reader->in_range();
+  if (!asked_in_vain && reader->at_end()) tail_.Follow(at, result->next);
   GiveBack(std::move(reader));
   if (asked_in_vain) {
     return absl::UnavailableError(absl::StrCat(at.topic, "/", at.partition, ": offset ", from, ": no answer in time"));
@@ -303,36 +313,44 @@ absl::StatusOr<ReadResult> Readers::ReadFrom(Reader* reader, const ReadLimits& l
 void Readers::Wait(const std::vector<Log::WaitFor>& any_of, absl::Duration timeout) {
   const base::RealClock real;
   const absl::Duration deadline = real.Monotonic() + timeout;
-  std::vector<std::unique_ptr<Reader>> waiting;
-  for (const Log::WaitFor& wanted : any_of) {
-    absl::StatusOr<std::unique_ptr<Reader>> reader = Take(wanted.partition, wanted.offset);
-    if (reader.ok()) waiting.push_back(std::move(*reader));
+  Waiter waiter{&any_of, false, {}};
+  {
+    base::MutexLock lock(&waiters_mu_);
+    waiters_.insert(&waiter);
   }
-  bool there = false, failed = false;
-  while (!there) {
-    int64_t arrivals_before = 0;
+  std::vector<std::unique_ptr<Reader>> own(any_of.size());  // for what the tail has not
+  while (true) {
     {
-      base::MutexLock lock(&arrivals_mu_);
-      arrivals_before = arrivals_;
+      base::MutexLock lock(&waiters_mu_);
+      waiter.has_news = false;
     }
-    for (auto& reader : waiting) {
-      const absl::StatusOr<bool> found = reader->Fetch(absl::ZeroDuration());
+    bool there = false, failed = false;
+    for (size_t i = 0; i < any_of.size(); ++i) {
+      const Tail::Place place = tail_.Find(any_of[i].partition, any_of[i].offset);
+      there = there || place == Tail::Place::kBeforeEnd;
+      if (place != Tail::Place::kElsewhere) continue;
+      if (own[i] == nullptr) {
+        absl::StatusOr<std::unique_ptr<Reader>> taken = Take(any_of[i].partition, any_of[i].offset);
+        if (!taken.ok()) continue;
+        own[i] = *std::move(taken);
+      }
+      const absl::StatusOr<bool> found = own[i]->Fetch(absl::ZeroDuration());
       // An error is for the next read to find, which starts afresh; waking up early is allowed.
-      if (!found.ok()) Close(std::move(reader));
+      if (!found.ok()) Close(std::move(own[i]));
       failed = failed || !found.ok();
       there = there || !found.ok() || *found;
     }
     const absl::Duration left = deadline - real.Monotonic();
-    if (failed) {  // what fails at once would be asked again at once
-      base::MutexLock lock(&arrivals_mu_);
-      arrived_.WaitFor(&arrivals_mu_, std::min(left, kWaitAfterFailure));
+    base::MutexLock lock(&waiters_mu_);
+    // What fails at once would be asked again at once.
+    if (failed) waiter.wake.WaitFor(&waiters_mu_, std::min(left, kWaitAfterFailure));
+    if (there || left <= absl::ZeroDuration()) {
+      waiters_.erase(&waiter);
+      break;
     }
-    if (there || left <= absl::ZeroDuration()) break;
-    waiting.erase(std::remove(waiting.begin(), waiting.end(), nullptr), waiting.end());
-    base::MutexLock lock(&arrivals_mu_);
-    if (arrivals_ == arrivals_before) arrived_.WaitFor(&arrivals_mu_, std::min(left, kWaitSlice));
+    if (!waiter.has_news) waiter.wake.WaitFor(&waiters_mu_, std::min(left, kWaitSlice));
   }
-  for (auto& reader : waiting) {
+  for (auto& reader : own) {
     if (reader != nullptr) GiveBack(std::move(reader));
   }
 }

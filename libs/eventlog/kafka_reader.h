@@ -1,4 +1,5 @@
-// Reads from Kafka by position, with consumers that go on where the last read ended. Private to kafka_log.
+// Reads from Kafka by position: at the end of a partition from the Tail that all share, elsewhere with consumers that go on where the last
+// read ended. Private to kafka_log.
 //
 // A Reader is one assigned consumer at one position. A read takes the reader that stands where it wants to start, or makes one; a jump
 // always makes one, because a consumer that is assigned anew may still hand out what it fetched for its old place.
@@ -10,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "libs/base/clock.h"
@@ -17,6 +19,7 @@
 #include "libs/base/thread.h"
 #include "libs/eventlog/kafka_admin.h"
 #include "libs/eventlog/kafka_config.h"
+#include "libs/eventlog/kafka_tail.h"
 #include "libs/eventlog/log.h"
 
 namespace hub::eventlog::kafka {
@@ -31,6 +34,8 @@ class Readers {
   // As Log::Read and Log::Wait; topics with the prefix.
   absl::StatusOr<ReadResult> Read(const TopicPartition& at, Offset from, const ReadLimits& limits);
   void Wait(const std::vector<Log::WaitFor>& any_of, absl::Duration timeout);
+  // Whether those who read there need no consumer of their own.
+  bool Follows(const TopicPartition& at, Offset offset) { return tail_.Find(at, offset) != Tail::Place::kElsewhere; }
   // Closes readers that nobody has used for a while. Called now and then.
   void CloseIdle();
 
@@ -46,7 +51,7 @@ class Readers {
   absl::StatusOr<ReadResult> ReadFrom(Reader* reader, const ReadLimits& limits, absl::Duration deadline);
   // What a reader makes of an offset that the broker refused, or that was out of range when asked.
   absl::Status OutOfRange(const TopicPartition& at, Offset from, absl::Duration deadline);
-  void NoteArrival();
+  void NoteArrival(const std::set<TopicPartition>& news);
 
   const Settings settings_;
   Admin* const admin_;
@@ -55,14 +60,15 @@ class Readers {
   base::Mutex mu_;
   std::map<TopicPartition, std::vector<std::unique_ptr<Reader>>> idle_ ABSL_GUARDED_BY(mu_);
 
-  base::Mutex arrivals_mu_;
-  base::CondVar arrived_;
-  int64_t arrivals_ ABSL_GUARDED_BY(arrivals_mu_) = 0;  // rises whenever some reader may have something new
+  struct Waiter;
+  base::Mutex waiters_mu_;
+  std::set<Waiter*> waiters_ ABSL_GUARDED_BY(waiters_mu_);  // as many as there are calls of Wait
 
   base::Mutex closing_mu_;
   base::CondVar closing_wake_;
   std::vector<std::unique_ptr<Reader>> closing_ ABSL_GUARDED_BY(closing_mu_);  // at most kClosingMax
   base::Thread closer_;
+  Tail tail_;
 };
 
 }  // namespace hub::eventlog::kafka

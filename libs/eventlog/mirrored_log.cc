@@ -180,6 +180,11 @@ class Impl final : public MirroredLog {
     Of(partition).known.end = std::max(Of(partition).known.end, end);
   }
 
+  void ForgetOffsets(int32_t partition) {
+    base::MutexLock lock(&mu_);
+    Of(partition).known_at = -absl::InfiniteDuration();
+  }
+
   absl::StatusOr<OffsetRange> AskOffsets(int32_t partition) {
     // Before it is asked: an answer is as old as its question.
     const absl::Duration now = clock_->Monotonic();
@@ -261,7 +266,7 @@ class Impl final : public MirroredLog {
 
   // True when it read something.
   absl::StatusOr<bool> FillOnce(int32_t partition) {
-    HUB_ASSIGN_OR_RETURN(const OffsetRange range, AskOffsets(partition));
+    HUB_ASSIGN_OR_RETURN(const OffsetRange range, Offsets({options_.topic, partition}));
     Stretch held;
     bool begun = false;
     {
@@ -275,16 +280,21 @@ class Impl final : public MirroredLog {
       HUB_RETURN_IF_ERROR(BeginAt(partition, range.first));
       held = {range.first, range.first, 0};
     }
-    if (held.end >= range.end) return false;
-    HUB_ASSIGN_OR_RETURN(const ReadResult read, behind_->Read({options_.topic, partition}, held.end, kFillLimits));
+    // Not asked of the log whether there is something: that would be two more requests for every event.
+    const absl::StatusOr<ReadResult> answer = behind_->Read({options_.topic, partition}, held.end, kFillLimits);
+    if (absl::IsOutOfRange(answer.status())) ForgetOffsets(partition);  // retention went on meanwhile
+    HUB_RETURN_IF_ERROR(answer.status());
+    const ReadResult& read = *answer;
     if (read.next == held.end) return false;
+    NoteEnd(partition, read.next);
     const absl::Time oldest = clock_->TimeNow() - options_.age_max;
     store::Batch batch;
     for (const StoredRecord& record : read.records) {
       if (held.bytes == 0 && record.appended_at < oldest) continue;  // the beginning of a first start: too old to keep
       if (held.bytes == 0) held.first = record.offset;
       held.bytes += local::SizeOf(record) + 1;
-      local::PutRecord(kRecords, RowKey(partition, record.offset), record.appended_at, record.key, record.value, &batch);
+      local::PutRecord(kRecords, RowKey(partition, record.offset), record.appended_at, record.key, record.value,
+                       &batch);
     }
     held.end = read.next;
     if (held.bytes == 0) held.first = held.end;

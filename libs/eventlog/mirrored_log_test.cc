@@ -17,7 +17,7 @@ class SlowLog final : public Log {
  public:
   explicit SlowLog(Log* log) : log_(log) {}
   std::atomic<bool> slow{false};
-  std::atomic<int> asked{0};
+  std::atomic<int> asked{0};  // for its ends
   std::string id = "one";
 
   absl::Status EnsureTopics(const std::vector<TopicSpec>& topics) override { return log_->EnsureTopics(topics); }
@@ -31,6 +31,7 @@ class SlowLog final : public Log {
     return log_->Read(at, from, limits);
   }
   absl::StatusOr<OffsetRange> Offsets(const TopicPartition& at) override {
+    ++asked;
     if (slow) return Late();
     return log_->Offsets(at);
   }
@@ -38,7 +39,6 @@ class SlowLog final : public Log {
 
  private:
   absl::Status Late() {
-    ++asked;
     log_->Wait({}, absl::Milliseconds(100));
     return absl::UnavailableError("slow");
   }
@@ -91,6 +91,16 @@ TEST_CASE("What the copy holds is read at once while the log behind doesn't answ
   CHECK(absl::IsUnavailable(stage.mirror->Read(kAt, 500, {}).status()));
   stage.clock.Advance(MirroredLog::kOffsetsAge + absl::Seconds(1));
   CHECK(absl::IsUnavailable(stage.mirror->Offsets(kAt).status()));  // too old to be told
+}
+
+TEST_CASE("The log behind is not asked for its ends at every record", "[mirror]") {
+  Stage stage;
+  stage.Open();
+  for (int i = 0; i < 100; ++i) {
+    stage.Append(i, i + 1);
+    stage.AwaitHeld(i + 1);
+  }
+  CHECK(stage.behind.asked == stage.options.partitions);
 }
 
 TEST_CASE("A copy goes on after a restart, and one of another log starts afresh", "[mirror]") {

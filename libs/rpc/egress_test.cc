@@ -60,7 +60,7 @@ TEST_CASE("a client that doesn't read costs bounded memory and delays nobody", "
   }
   // The stalled write ends the slow stream; the quick one stays.
   CHECK(World::Eventually([&] { return world.board.done == 1; }));
-  CHECK(world.loop->streams() == 1);
+  CHECK(World::Eventually([&] { return world.loop->streams() == 1; }));
   slow_context.TryCancel();
   quick_context.TryCancel();
 }

@@ -12,10 +12,11 @@ namespace {
 constexpr size_t kQuarantinedBytesMax = 64 << 10;  // of an undecodable record, for people to look at
 
 constexpr eventlog::ReadLimits kLimits{2048, size_t{2} << 20};
+constexpr absl::Duration kRangeAge = absl::Seconds(1);
 constexpr absl::Duration kWaitMax = absl::Milliseconds(200);  // so that Stop is quick
 constexpr absl::Duration kWholeFor =
     absl::Hours(24 * 6);  // younger records compaction leaves alone, with a day to spare
-constexpr absl::Duration kPause = absl::Milliseconds(500);    // after an error
+constexpr absl::Duration kPause = absl::Milliseconds(500);  // after an error
 
 }  // namespace
 
@@ -74,7 +75,7 @@ absl::StatusOr<bool> ReplicaFeeder::FeedOnce(Topic topic, int32_t partition, int
   const eventlog::TopicPartition at{topic == Topic::kEvents ? eventlog::kEventsTopic : eventlog::kHistoryTopic,
                                     partition};
   // Before the read: what it reaches then is the end as it was (DESIGN.md 5 R9).
-  HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, log_->Offsets(at));
+  HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, Range(at));
   if (from < range.first) {
     jumps_.Increment();
     HUB_LOG(WARN, "replica_jumps",
@@ -83,7 +84,10 @@ absl::StatusOr<bool> ReplicaFeeder::FeedOnce(Topic topic, int32_t partition, int
     HUB_RETURN_IF_ERROR(Apply(topic, {}, partition, range.first, false));
     return true;
   }
-  HUB_ASSIGN_OR_RETURN(const eventlog::ReadResult read, log_->Read(at, from, kLimits));
+  const absl::StatusOr<eventlog::ReadResult> answer = log_->Read(at, from, kLimits);
+  if (absl::IsOutOfRange(answer.status())) known_.erase(at);  // retention went on meanwhile: the next round asks
+  HUB_RETURN_IF_ERROR(answer.status());
+  const eventlog::ReadResult& read = *answer;
   if (read.records.empty() && read.next == from && from < range.end) return false;
   if (topic == Topic::kEvents && read.next > from && Gap(from, read.records)) {
     HUB_RETURN_IF_ERROR(replica_->NoteGap(partition));
@@ -94,6 +98,16 @@ absl::StatusOr<bool> ReplicaFeeder::FeedOnce(Topic topic, int32_t partition, int
   HUB_RETURN_IF_ERROR(Apply(topic, decoded, partition, read.next, read.next >= range.end));
   records_.Increment(static_cast<double>(read.records.size()));
   return !read.records.empty();
+}
+
+absl::StatusOr<eventlog::OffsetRange> ReplicaFeeder::Range(const eventlog::TopicPartition& at) {
+  // Before it is asked: an answer is as old as its question.
+  const absl::Duration now = clock_->Monotonic();
+  const auto known = known_.find(at);
+  if (known != known_.end() && now - known->second.asked_at < kRangeAge) return known->second.range;
+  HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, log_->Offsets(at));
+  known_[at] = {range, now};
+  return range;
 }
 
 // Compaction was here, or may have been (R9).

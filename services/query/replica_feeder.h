@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,6 +39,8 @@ class ReplicaFeeder {
   void Run(const std::stop_token& stop);
   // One read of one partition: true when there was anything. Errors are logged; the next round tries again.
   absl::StatusOr<bool> FeedOnce(Topic topic, int32_t partition, int64_t from);
+  // Of the partition, at most kRangeAge old, so each is a lower bound: a broker is not asked for every event.
+  absl::StatusOr<eventlog::OffsetRange> Range(const eventlog::TopicPartition& at);
   bool Gap(int64_t from, const std::vector<eventlog::StoredRecord>& records) const;
   std::vector<replica::FedRecord> Decode(const eventlog::TopicPartition& at,
                                          const std::vector<eventlog::StoredRecord>& records);
@@ -49,6 +52,11 @@ class ReplicaFeeder {
   eventlog::Log* const log_;
   replica::Replica* const replica_;
   const bool with_history_;
+  struct Known {
+    eventlog::OffsetRange range;
+    absl::Duration asked_at;
+  };
+  std::map<eventlog::TopicPartition, Known> known_;  // of the thread
   std::function<absl::Status(const model::Event&)> on_event_;
   std::function<absl::Status(const std::vector<replica::FedRecord>&)> on_history_;
   base::Counter records_;

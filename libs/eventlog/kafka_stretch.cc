@@ -1,0 +1,49 @@
+#include "libs/eventlog/kafka_stretch.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace hub::eventlog::kafka {
+
+void Stretch::Add(StoredRecord record, absl::Duration now) {
+  if (record.offset < next_) return;
+  next_ = record.offset + 1;
+  bytes_ += SizeOf(record);
+  entries_.push_back({std::move(record), now});
+}
+
+void Stretch::SkipTo(Offset next) { next_ = std::max(next_, next); }
+
+bool Stretch::Trim(absl::Duration now) {
+  bool all_read = true;
+  while (!entries_.empty() && (bytes_ > kBytesMax || now - entries_.front().added_at > kAgeMax)) {
+    const StoredRecord& oldest = entries_.front().record;
+    all_read = all_read && oldest.offset < served_;
+    first_ = oldest.offset + 1;
+    bytes_ -= SizeOf(oldest);
+    entries_.pop_front();
+  }
+  return all_read;
+}
+
+ReadResult Stretch::Read(Offset from, const ReadLimits& limits, absl::Duration now) {
+  last_used_ = now;
+  ReadResult result;
+  result.next = next_;
+  size_t bytes = 0;
+  auto entry = std::lower_bound(entries_.begin(), entries_.end(), from,
+                                [](const Entry& e, Offset offset) { return e.record.offset < offset; });
+  for (; entry != entries_.end(); ++entry) {
+    const size_t size = SizeOf(entry->record);
+    if (!result.records.empty() && (result.records.size() >= limits.records_max || bytes + size > limits.bytes_max)) {
+      result.next = result.records.back().offset + 1;
+      break;
+    }
+    bytes += size;
+    result.records.push_back(entry->record);
+  }
+  served_ = std::max(served_, result.next);
+  return result;
+}
+
+}  // namespace hub::eventlog::kafka
