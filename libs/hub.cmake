@@ -1,6 +1,7 @@
 # How this tree builds: one function per kind of target, the layer check, the flags.
 
 # --- flags -------------------------------------------------------------------------------------
+add_compile_options(-pthread) # some packages bring it, and a precompiled header must be compiled as its users are
 add_library(hub_flags INTERFACE)
 target_compile_options(hub_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wno-missing-field-initializers
@@ -42,6 +43,50 @@ foreach(line IN LISTS hub_layer_lines)
     endif()
   endforeach()
 endforeach()
+
+# --- precompiled headers -----------------------------------------------------------------------
+# Half of a build is reading the same headers again. Third-party ones only, never our own. The trees of the sanitizers and of clang go
+# without, so that a file that forgets an include is found.
+option(HUB_PCH "Precompile the third-party headers that most files include" OFF)
+set(HUB_PCH_HEADERS <algorithm> <atomic> <cstdint> <deque> <functional> <map> <memory> <optional> <set> <string> <utility> <variant> <vector>
+  <absl/container/flat_hash_map.h> <absl/container/flat_hash_set.h> <absl/status/status.h> <absl/status/statusor.h>
+  <absl/strings/match.h> <absl/strings/str_cat.h> <absl/strings/str_format.h> <absl/strings/str_join.h> <absl/strings/str_split.h>
+  <absl/strings/string_view.h> <absl/time/time.h> <absl/types/span.h>)
+set(HUB_PCH_GRPC <grpcpp/grpcpp.h>)
+
+# One per set of flags: hub_pch libraries, hub_pch_service services, hub_pch_test tests.
+function(hub_make_pch)
+  if(NOT HUB_PCH)
+    return()
+  endif()
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/pch.cc CONTENT "int main() {}\n")
+  set(absl absl::flat_hash_map absl::flat_hash_set absl::status absl::statusor absl::strings absl::str_format absl::time absl::span)
+  add_library(hub_pch OBJECT ${CMAKE_BINARY_DIR}/pch.cc)
+  target_precompile_headers(hub_pch PRIVATE ${HUB_PCH_HEADERS})
+  target_link_libraries(hub_pch PRIVATE hub_flags ${absl})
+  add_library(hub_pch_service OBJECT ${CMAKE_BINARY_DIR}/pch.cc)
+  target_precompile_headers(hub_pch_service PRIVATE ${HUB_PCH_HEADERS} ${HUB_PCH_GRPC})
+  target_link_libraries(hub_pch_service PRIVATE hub_flags gRPC::grpc++)
+  if(HUB_TESTS)
+    add_executable(hub_pch_test ${CMAKE_BINARY_DIR}/pch.cc) # as tests are: position-independent executables
+    target_precompile_headers(hub_pch_test PRIVATE ${HUB_PCH_HEADERS} ${PROJECT_SOURCE_DIR}/tests/catch.h)
+    target_link_libraries(hub_pch_test PRIVATE hub_flags ${absl} Catch2::Catch2)
+    hub_test_flags(hub_pch_test)
+  endif()
+endfunction()
+function(hub_precompiled target pch)
+  if(HUB_PCH)
+    target_precompile_headers(${target} REUSE_FROM ${pch})
+  endif()
+endfunction()
+function(hub_test_flags target)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
+  # Over the build type's -O2: Catch's expressions take twice as long to compile with it, and two thirds of a build are tests.
+  target_compile_options(${target} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1>)
+  if(Catch2_VERSION VERSION_LESS 3)
+    target_compile_definitions(${target} PRIVATE HUB_CATCH2_V2)
+  endif()
+endfunction()
 
 # hub_library(NAME [THIRD_PARTY targets...] [EXCLUDE sources...])
 # All *.cc of the folder but tests; links what layers.txt allows; third-party stays private to the library.
@@ -88,25 +133,26 @@ function(hub_library name)
   set_target_properties(hub_${name} PROPERTIES LINKER_LANGUAGE CXX)
   target_link_libraries(hub_${name} PUBLIC ${allowed} absl::status absl::statusor absl::strings absl::time absl::span
     PRIVATE hub_flags ${arg_THIRD_PARTY})
+  hub_precompiled(hub_${name} hub_pch)
+  # What has no thread, ThreadSanitizer needs not look at.
+  if(HUB_SANITIZE MATCHES thread AND name MATCHES "^(model|wire|registry)$")
+    set(tests "")
+  endif()
   if(HUB_TESTS AND tests)
     hub_test(hub_${name}_test LABEL unit SOURCES ${tests} LIBS hub_${name} ${arg_THIRD_PARTY} ${arg_TEST_LIBS})
   endif()
 endfunction()
 
-# hub_test(TARGET LABEL label SOURCES ... LIBS ... [SERIAL] [TIMEOUT s]): a Catch2 binary; each case is a ctest entry.
+# hub_test(TARGET LABEL label SOURCES ... LIBS ... [LOCK name] [TIMEOUT s]): a Catch2 binary; each case is a ctest entry.
 function(hub_test target)
-  cmake_parse_arguments(arg "SERIAL" "LABEL;TIMEOUT" "SOURCES;LIBS;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT;LOCK" "SOURCES;LIBS;ENVIRONMENT" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
   add_executable(${target} ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE ${arg_LIBS} hub_flags Catch2::Catch2WithMain)
-  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
-  # Over the build type's -O2: Catch's expressions take twice as long to compile with it, and two thirds of a build are tests.
-  target_compile_options(${target} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1>)
-  if(Catch2_VERSION VERSION_LESS 3)
-    target_compile_definitions(${target} PRIVATE HUB_CATCH2_V2)
-  endif()
+  hub_test_flags(${target})
+  hub_precompiled(${target} hub_pch_test)
   set(properties LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
   if(HUB_SANITIZE MATCHES thread)
     # Debian's RocksDB and its like are not instrumented: what they synchronise by themselves can't be judged.
@@ -114,8 +160,8 @@ function(hub_test target)
   elseif(HUB_SANITIZE MATCHES address)
     list(APPEND properties ENVIRONMENT "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp")
   endif()
-  if(arg_SERIAL)
-    list(APPEND properties RUN_SERIAL TRUE)
+  if(arg_LOCK)  # one at a time with others that need the same
+    list(APPEND properties RESOURCE_LOCK ${arg_LOCK})
   endif()
   catch_discover_tests(${target} TEST_PREFIX "${target}: " PROPERTIES ${properties})
 endfunction()

@@ -109,7 +109,7 @@ run_tree() { # NAME TREE LABELS [WRAPPER...]
   ((number == 0 && ${#labels[@]} > 0)) || phase "$name" run_tests "$@" || failed=1
 }
 [[ $with_release == no ]] || run_tree release build/release "$(IFS='|'; echo "${labels[*]}")"
-# The simulation has one thread: it is not in that tree.
+# What has one thread is not in that tree.
 [[ $with_tsan == no ]] || run_tree tsan build/tsan unit "${calm[@]}"
 # A label nobody has must not look like success.
 ((found > 0)) || { echo "run.sh: no test has the label ${labels[*]:-(any)}" >&2; exit 1; }
