@@ -21,6 +21,7 @@ constexpr char kLogIdKey[] = "log_id";
 
 constexpr ReadLimits kFillLimits{2048, size_t{2} << 20};
 constexpr absl::Duration kWaitMax = absl::Milliseconds(200);  // so that the destructor is quick, and Offsets stay fresh
+constexpr int kQuietRounds = 5;                               // waits in vain between two questions for the ends
 constexpr absl::Duration kPause = absl::Seconds(1);           // after an error
 
 std::string MetaKey(int32_t partition) {
@@ -233,6 +234,8 @@ class Impl final : public MirroredLog {
   }
 
   void Fill(const std::stop_token& stop) {
+    const base::RealClock real;
+    int quiet = 0;
     absl::Duration next_trim = clock_->Monotonic();
     while (!stop.stop_requested()) {
       bool more = false;
@@ -253,7 +256,12 @@ class Impl final : public MirroredLog {
         HUB_LOG_EVERY(30, WARN, "copy_not_filled", {{"topic", options_.topic}, {"status", status.ToString()}});
         PauseUnless(stop);
       } else if (!more) {
+        const absl::Duration before = real.Monotonic();
         behind_->Wait(ends, kWaitMax);
+        // With nothing to read, retention is the only news.
+        if (real.Monotonic() - before >= kWaitMax && ++quiet % kQuietRounds == 0) {
+          for (int32_t i = 0; i < options_.partitions; ++i) ForgetOffsets(i);
+        }
       }
     }
   }
