@@ -182,4 +182,27 @@ absl::StatusOr<CanonicalIdentifier> Canonicalise(IdentifierType type, absl::stri
   return RefuseValue(RefusalCode::kUnknownType, "not a type of identifier");
 }
 
+Relation Inverse(Relation relation) {
+  switch (relation) {
+    case Relation::kUpiAddressOf:
+      return Relation::kHasUpiAddress;
+    case Relation::kHostOf:
+      return Relation::kHasUrl;
+    case Relation::kAccountOf:
+      return Relation::kHasAccount;
+    case Relation::kHasUpiAddress:
+      return Relation::kUpiAddressOf;
+    case Relation::kHasUrl:
+      return Relation::kHostOf;
+    case Relation::kHasAccount:
+      return Relation::kAccountOf;
+    case Relation::kSameHandset:
+    case Relation::kSamePointOfSale:
+    case Relation::kCalledWith:
+    case Relation::kUnspecified:
+      break;  // the same both ways
+  }
+  return relation;
+}
+
 }  // namespace hub::model

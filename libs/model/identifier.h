@@ -35,7 +35,14 @@ enum class Relation : uint8_t {
   kSamePointOfSale = 4,
   kAccountOf = 5,
   kCalledWith = 6,
+  // The other way round, as answers have them; nothing is stored so.
+  kHasUpiAddress = 7,
+  kHasUrl = 8,
+  kHasAccount = 9,
 };
+
+// What b is to a, where a is this to b.
+Relation Inverse(Relation relation);
 
 struct Link {
   Relation relation = Relation::kUnspecified;

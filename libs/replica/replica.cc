@@ -9,6 +9,7 @@
 #include "libs/base/log.h"
 #include "libs/base/mutex.h"
 #include "libs/base/status_macros.h"
+#include "libs/replica/link_index.h"
 #include "libs/replica/rows.h"
 #include "libs/store/tables.h"
 
@@ -17,6 +18,8 @@ namespace {
 
 constexpr absl::Duration kHistoryKept = absl::Hours(24 * 400);
 constexpr uint64_t kSampledStates = 1024;  // to judge how many there are, to some percent
+constexpr size_t kFilledAtOnce = 4096;     // links
+constexpr char kLinksKey[] = "links";
 constexpr size_t kSweepRows = 64;  // of history and of reports, looked at per run of history
 
 struct Probe {
@@ -50,8 +53,9 @@ std::string PartKey(uint32_t part, uint32_t parts) {
 }
 
 struct Tables {
-  explicit Tables(store::TableId first) : states(first), reports(first + 1), history(first + 2), meta(first + 3) {}
-  store::TableId states, reports, history, meta;
+  explicit Tables(store::TableId first)
+      : states(first), reports(first + 1), history(first + 2), meta(first + 3), links(first + 4) {}
+  store::TableId states, reports, history, meta, links;
 };
 
 class StoredReplica final : public Replica {
@@ -77,19 +81,21 @@ class StoredReplica final : public Replica {
       usable = decoded.ok();
       if (usable) rows[i] = *decoded;
     }
-    base::MutexLock lock(&mu_);
     if (usable) {
+      HUB_RETURN_IF_ERROR(FillLinks());
+      base::MutexLock lock(&mu_);
       partitions_ = std::move(rows);
       return absl::OkStatus();
     }
     if (stored_log.has_value())
       HUB_LOG(WARN, "replica_starts_afresh", {{"why", stored_log == log_id ? "format" : "another log"}});
     store::Batch batch;
-    for (const store::TableId table : {tables_.states, tables_.reports, tables_.history, tables_.meta}) {
+    for (const store::TableId table : {tables_.states, tables_.reports, tables_.history, tables_.meta, tables_.links}) {
       batch.DeleteRange(table, "", std::string(64, '\xff'));
     }
     batch.Put(tables_.meta, "log", log_id);
     batch.Put(tables_.meta, "format", std::string(1, kFormat));
+    batch.Put(tables_.meta, kLinksKey, std::string(1, kFormat));
     return database_->Commit(batch, store::Durability::kSynced);
   }
 
@@ -112,7 +118,9 @@ class StoredReplica final : public Replica {
     row.caught_up = row.caught_up || caught_up;
     store::Batch batch;
     for (const auto& [key, edit] : edits) {
-      if (edit.changed) batch.Put(tables_.states, key, EncodeAnswer(*edit.answer));
+      if (!edit.changed) continue;
+      batch.Put(tables_.states, key, EncodeAnswer(*edit.answer));
+      PutLinks(tables_.links, edit.answer->state, &batch);
     }
     HUB_RETURN_IF_ERROR(Commit(&batch, partition, row));
     const absl::Time now = clock_->TimeNow();
@@ -205,6 +213,20 @@ class StoredReplica final : public Replica {
     return entries;
   }
 
+  absl::StatusOr<std::vector<Answer>> ListNamers(const model::Identifier& named, size_t limit) const override {
+    HUB_ASSIGN_OR_RETURN(const std::vector<std::string> keys, NamersOf(*database_, tables_.links, named, limit));
+    HUB_ASSIGN_OR_RETURN(const auto rows, database_->MultiGet(tables_.states, keys));
+    std::vector<Answer> namers;
+    for (const std::optional<std::string>& row : rows) {
+      if (!row.has_value()) continue;
+      HUB_ASSIGN_OR_RETURN(Answer answer, DecodeAnswer(*row));
+      const auto names = [&](const model::Link& link) { return link.identifier == named; };
+      const std::vector<model::Link>& links = answer.state.links;
+      if (std::any_of(links.begin(), links.end(), names)) namers.push_back(std::move(answer));
+    }
+    return namers;
+  }
+
   absl::Time CompleteUntil() const override {
     base::MutexLock lock(&mu_);
     absl::Time until = absl::InfiniteFuture();
@@ -285,6 +307,25 @@ class StoredReplica final : public Replica {
     bool changed = false;
   };
   using Edits = std::map<std::string, Edit>;  // by state key
+
+  // Of the states that an earlier release stored, which had no such table.
+  absl::Status FillLinks() {
+    HUB_ASSIGN_OR_RETURN(const auto filled, database_->Get(tables_.meta, kLinksKey));
+    if (filled.has_value()) return absl::OkStatus();
+    store::Batch batch;
+    absl::Status status;
+    size_t held = 0;
+    HUB_RETURN_IF_ERROR(ForEachState([&](const Answer& answer) {
+      PutLinks(tables_.links, answer.state, &batch);
+      if ((held += answer.state.links.size()) < kFilledAtOnce || !status.ok()) return;
+      status = database_->Commit(batch, store::Durability::kBuffered);
+      batch = store::Batch();
+      held = 0;
+    }));
+    HUB_RETURN_IF_ERROR(status);
+    batch.Put(tables_.meta, kLinksKey, std::string(1, kFormat));
+    return database_->Commit(batch, store::Durability::kSynced);
+  }
 
   template <class Position>
   std::vector<int64_t> Positions(Position position) const {
@@ -394,7 +435,8 @@ std::vector<store::TableSpec> ReplicaTables() {
   return {{"replica_states", store::TableShape::kPointLookups},
           {"replica_reports", store::TableShape::kPointLookups},
           {"replica_history", store::TableShape::kScans},
-          {"replica_meta", store::TableShape::kPointLookups}};
+          {"replica_meta", store::TableShape::kPointLookups},
+          {"replica_links", store::TableShape::kScans}};
 }
 
 absl::StatusOr<std::unique_ptr<Replica>> Replica::Open(store::Database* database, store::TableId first_table,

@@ -21,6 +21,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/metrics.h"
 #include "libs/model/event.h"
+#include "libs/model/identifier.h"
 #include "libs/model/records.h"
 #include "libs/model/token.h"
 #include "libs/store/database.h"
@@ -88,6 +89,8 @@ class Replica {
   // History of one identifier, all facets, newest first. `before` = the reports_offset to go on below, max to start.
   virtual absl::StatusOr<std::vector<model::HistoryEntry>> ListHistory(const model::RoutingToken& token, int64_t before,
                                                                        size_t limit) const = 0;
+  // Those that name this identifier among their links, at most `limit`.
+  virtual absl::StatusOr<std::vector<Answer>> ListNamers(const model::Identifier& named, size_t limit) const = 0;
   // Everything accepted before this time is in the answers; InfinitePast until caught up once.
   virtual absl::Time CompleteUntil() const = 0;
   // Where it stands now, per partition: whatever is read after the call holds everything before. Unavailable until caught up once (R9).

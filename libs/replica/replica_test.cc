@@ -157,6 +157,34 @@ TEST_CASE("a restart goes on at the position of the data, another log starts afr
   CHECK(fed.replica->CompleteUntil() == absl::InfinitePast());
 }
 
+TEST_CASE("who names an identifier is found by it, also in states of a release that had no such table", "[replica]") {
+  store::MemoryDatabase database(ReplicaTables().size());
+  Fed fed(&database);
+  const model::Identifier number{model::IdentifierType::kMobile, "+915551234567"};
+  model::IndicatorState address = State(1, 1, Level::kMedium);
+  address.links = {{model::Relation::kUpiAddressOf, number}};
+  fed.Events({{1, EventOf(address)}, {1, EventOf(State(2, 1, Level::kHigh))}});
+  const auto names = [&](const model::Identifier& named, size_t limit = 10) {
+    const auto namers = fed.replica->ListNamers(named, limit);
+    REQUIRE(namers.ok());
+    return namers->size();
+  };
+  CHECK(names(number) == 1);
+  CHECK(fed.replica->ListNamers(number, 10)->at(0).state.key == address.key);
+  CHECK(names(number, 0) == 0);
+  CHECK(names({model::IdentifierType::kMobile, "+915551234568"}) == 0);
+  CHECK(names({model::IdentifierType::kWhatsApp, "+915551234567"}) == 0);
+  // As an earlier release left it.
+  constexpr store::TableId kMeta = 3, kLinks = 4;
+  store::Batch batch;
+  batch.Delete(kMeta, "links");
+  batch.DeleteRange(kLinks, "", std::string(64, '\xff'));
+  REQUIRE(database.Commit(batch, store::Durability::kSynced).ok());
+  CHECK(names(number) == 0);
+  fed.Open();
+  CHECK(names(number) == 1);
+}
+
 TEST_CASE("what became of a report is told to its reporter only, the latest word last", "[replica]") {
   store::MemoryDatabase database(ReplicaTables().size());
   Fed fed(&database);

@@ -4,7 +4,8 @@
 //   states   key (17)                                       -> format | term (8) | reports offset (8) | rules version (8) | state
 //   reports  hash of the stakeholder (8) | report id (16)   -> history record
 //   history  token (16) | last offset - offset (8) | facet (1) -> history record
-//   meta     "log", "format"; "p" | partition (4)           -> PartitionRow
+//   links    link_index.h
+//   meta     "log", "format", "links"; "p" | partition (4)           -> PartitionRow
 // Thread safety: plain functions.
 #pragma once
 

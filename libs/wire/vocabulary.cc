@@ -180,6 +180,9 @@ static_assert(Same(model::Relation::kSameHandset, v1::RELATION_SAME_HANDSET));
 static_assert(Same(model::Relation::kSamePointOfSale, v1::RELATION_SAME_POINT_OF_SALE));
 static_assert(Same(model::Relation::kAccountOf, v1::RELATION_ACCOUNT_OF));
 static_assert(Same(model::Relation::kCalledWith, v1::RELATION_CALLED_WITH));
+static_assert(Same(model::Relation::kHasUpiAddress, v1::RELATION_HAS_UPI_ADDRESS));
+static_assert(Same(model::Relation::kHasUrl, v1::RELATION_HAS_URL));
+static_assert(Same(model::Relation::kHasAccount, v1::RELATION_HAS_ACCOUNT));
 
 // RefusalCode
 static_assert(Same(model::RefusalCode::kUnspecified, v1::ERROR_REASON_UNSPECIFIED));
@@ -230,7 +233,7 @@ static_assert(Same(model::FieldAudience::kInput, v1::FieldAudience_MAX));
 static_assert(Same(model::Outcome::kHeld, v1::Outcome_MAX));
 static_assert(Same(model::HeldReason::kTooOld, v1::HeldReason_MAX));
 static_assert(Same(model::Action::kNoFurtherAction, v1::Action_MAX));
-static_assert(Same(model::Relation::kCalledWith, v1::Relation_MAX));
+static_assert(Same(model::Relation::kHasAccount, v1::Relation_MAX));
 static_assert(Same(model::RefusalCode::kCursorTaken, v1::ErrorReason_MAX));
 
 }  // namespace

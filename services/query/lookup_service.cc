@@ -212,7 +212,31 @@ absl::Status LookupService::ListLinks(const access::Policy& policy, const access
     wire::ToProto(side.state, &indicator);
     response->mutable_links()->Swap(indicator.mutable_links());
   }
+  HUB_RETURN_IF_ERROR(AddNamers(question, request, response));
   wire::Redact(wire::AudienceSet(policy.Fields(caller)), response);
+  return absl::OkStatus();
+}
+
+// The links of others to this identifier, the other way round.
+absl::Status LookupService::AddNamers(const Question& question, const v1::ListLinksRequest& request,
+                                      v1::ListLinksResponse* response) const {
+  HUB_ASSIGN_OR_RETURN(const int room, PageSize(request.page_size()));
+  HUB_ASSIGN_OR_RETURN(const model::CanonicalIdentifier asked,
+                       wire::FromProto(request.identifier(), parts_.allow_test_range));
+  HUB_ASSIGN_OR_RETURN(const std::vector<replica::Answer> namers,
+                       parts_.replica->ListNamers(asked.identifier, static_cast<size_t>(room)));
+  const model::Filter visible = question.policy.Entitlement(question.caller);
+  for (const replica::Answer& namer : namers) {
+    if (namer.state.key.facet != model::Facet::kRisk || !visible.Matches(namer.state.attributes)) continue;
+    v1::Indicator indicator;
+    wire::ToProto(namer.state, &indicator);
+    for (v1::Link& link : *indicator.mutable_links()) {
+      if (link.identifier().canonical() != asked.identifier.canonical) continue;
+      v1::Link* added = response->add_links();
+      added->set_relation(static_cast<v1::Relation>(model::Inverse(static_cast<model::Relation>(link.relation()))));
+      *added->mutable_identifier() = indicator.identifier();
+    }
+  }
   return absl::OkStatus();
 }
 

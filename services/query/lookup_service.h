@@ -73,6 +73,8 @@ class LookupService {
   // The sides of an identifier that the caller may see.
   absl::StatusOr<std::vector<replica::Answer>> Visible(const Question& question,
                                                        const model::RoutingToken& token) const;
+  absl::Status AddNamers(const Question& question, const fraudhub::v1::ListLinksRequest& request,
+                         fraudhub::v1::ListLinksResponse* response) const;
   absl::Status Answer(const model::Filter& visible, bool stale, const model::Identifier& identifier,
                       fraudhub::v1::LookupResult* result) const;
   void Count(fraudhub::v1::LookupVerdict verdict, double by);
