@@ -303,6 +303,7 @@ absl::StatusOr<Takeover::Progress> Takeover::ScanIds() {
       put.insert(std::move(key));
       return true;
     };
+    auto newest_age = last_age_;
     for (const eventlog::StoredRecord& stored : read.records) {
       if (stored.offset >= ids_end_) break;
       const auto record = wire::DecodeRecord(stored.value);
@@ -317,16 +318,17 @@ absl::StatusOr<Takeover::Progress> Takeover::ScanIds() {
       } else if (const auto* update = std::get_if<model::RulesUpdate>(&record->body)) {
         if (update->rules.version > reports_rules_.version) reports_rules_ = update->rules;
       } else if (const auto* tick = std::get_if<model::Tick>(&record->body);
-                 tick != nullptr && DeservesAge(tick->now, last_age_)) {
+                 tick != nullptr && DeservesAge(tick->now, newest_age)) {
         std::string age;
         store::AppendKey64(static_cast<uint64_t>(absl::ToUnixMicros(tick->now)), &age);
         batch.Put(tables_.ages, keys_.Age(stored.offset), age);
-        last_age_ = tick->now;
+        newest_age = tick->now;
       }
     }
     if (read.next == ids_next_) return NotInTime(eventlog::kReportsTopic, ids_next_);
-    ids_next_ = read.next;
     HUB_RETURN_IF_ERROR(database_->Commit(batch, store::Durability::kBuffered));
+    ids_next_ = read.next;
+    last_age_ = newest_age;
     return Progress::kAgain;
   }
   HUB_ASSIGN_OR_RETURN(const auto reports, log_->Offsets({eventlog::kReportsTopic, partition_}));

@@ -17,6 +17,7 @@ namespace v1 = ::fraudhub::v1;
 
 constexpr int kPageSize = 1000;  // the API's most
 constexpr int kPagesMax = 200;
+constexpr size_t kLinksMax = 20'000;
 constexpr int kTries = 3;
 
 absl::StatusOr<std::string> JsonInLines(const google::protobuf::Message& message) {
@@ -104,9 +105,14 @@ class Collection {
     v1::ListLinksRequest request;
     *request.mutable_identifier() = identifier_;
     request.set_page_size(kPageSize);
-    HUB_ASSIGN_OR_RETURN(const auto response, Ask<v1::ListLinksResponse>("links", "ListLinks", request));
-    records_.links.assign(response.links().begin(), response.links().end());
-    return absl::OkStatus();
+    records_.links.clear();
+    while (records_.links.size() < kLinksMax) {
+      HUB_ASSIGN_OR_RETURN(const auto response, Ask<v1::ListLinksResponse>("links", "ListLinks", request));
+      records_.links.insert(records_.links.end(), response.links().begin(), response.links().end());
+      if (response.next_page_token().empty()) return absl::OkStatus();
+      request.set_page_token(response.next_page_token());
+    }
+    return absl::OutOfRangeError("more hangs together with it than one bundle holds (20,000 links)");
   }
 
   const HubCalls& calls_;
