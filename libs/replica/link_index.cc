@@ -26,10 +26,12 @@ void PutLinks(store::TableId links, const model::IndicatorState& state, store::B
 }
 
 absl::StatusOr<std::vector<std::string>> NamersOf(const store::Database& database, store::TableId links,
-                                                  const model::Identifier& named, size_t limit) {
+                                                  const model::Identifier& named, absl::string_view after,
+                                                  size_t limit) {
   const std::string prefix = Prefix(named);
   std::vector<std::string> keys;
-  const auto cursor = database.Scan(links, prefix, store::PrefixEnd(prefix));
+  const std::string from = after.empty() ? prefix : absl::StrCat(prefix, after, absl::string_view("\0", 1));
+  const auto cursor = database.Scan(links, from, store::PrefixEnd(prefix));
   for (; cursor->Valid() && keys.size() < limit; cursor->Next()) {
     keys.emplace_back(cursor->key().substr(kPrefixBytes));
   }

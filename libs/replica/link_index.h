@@ -6,10 +6,12 @@
 // Thread safety: plain functions.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "libs/model/event.h"
 #include "libs/model/identifier.h"
 #include "libs/model/token.h"
@@ -19,9 +21,10 @@ namespace hub::replica {
 
 void PutLinks(store::TableId links, const model::IndicatorState& state, store::Batch* batch);
 
-// State keys of those who name it, at most `limit`. Among them may be some that don't (two identifiers of one hash): who reads their
+// State keys of those who name it, at most `limit`, in their order, those after `after` (empty: all). Among them may be some that don't (two identifiers of one hash): who reads their
 // states sees it.
 absl::StatusOr<std::vector<std::string>> NamersOf(const store::Database& database, store::TableId links,
-                                                  const model::Identifier& named, size_t limit);
+                                                  const model::Identifier& named, absl::string_view after,
+                                                  size_t limit);
 
 }  // namespace hub::replica

@@ -213,16 +213,18 @@ class StoredReplica final : public Replica {
     return entries;
   }
 
-  absl::StatusOr<std::vector<Answer>> ListNamers(const model::Identifier& named, size_t limit) const override {
-    HUB_ASSIGN_OR_RETURN(const std::vector<std::string> keys, NamersOf(*database_, tables_.links, named, limit));
+  absl::StatusOr<Namers> ListNamers(const model::Identifier& named, absl::string_view after,
+                                    size_t limit) const override {
+    HUB_ASSIGN_OR_RETURN(const std::vector<std::string> keys, NamersOf(*database_, tables_.links, named, after, limit));
     HUB_ASSIGN_OR_RETURN(const auto rows, database_->MultiGet(tables_.states, keys));
-    std::vector<Answer> namers;
+    Namers namers;
+    if (!keys.empty() && keys.size() == limit) namers.next = keys.back();
     for (const std::optional<std::string>& row : rows) {
       if (!row.has_value()) continue;
       HUB_ASSIGN_OR_RETURN(Answer answer, DecodeAnswer(*row));
       const auto names = [&](const model::Link& link) { return link.identifier == named; };
       const std::vector<model::Link>& links = answer.state.links;
-      if (std::any_of(links.begin(), links.end(), names)) namers.push_back(std::move(answer));
+      if (std::any_of(links.begin(), links.end(), names)) namers.answers.push_back(std::move(answer));
     }
     return namers;
   }

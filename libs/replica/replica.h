@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "libs/base/clock.h"
 #include "libs/base/metrics.h"
@@ -42,6 +43,11 @@ struct FedRecord {
   int64_t offset = 0;
   uint64_t term = 0;
   model::LogBody body;
+};
+
+struct Namers {
+  std::vector<Answer> answers;
+  std::string next;  // to go on after; empty: that was all
 };
 
 struct StateDigest {
@@ -89,8 +95,10 @@ class Replica {
   // History of one identifier, all facets, newest first. `before` = the reports_offset to go on below, max to start.
   virtual absl::StatusOr<std::vector<model::HistoryEntry>> ListHistory(const model::RoutingToken& token, int64_t before,
                                                                        size_t limit) const = 0;
-  // Those that name this identifier among their links, at most `limit`.
-  virtual absl::StatusOr<std::vector<Answer>> ListNamers(const model::Identifier& named, size_t limit) const = 0;
+  // Those that name this identifier among their links, by their keys; `limit` of them are looked at, those after `after` (empty: from the
+  // first).
+  virtual absl::StatusOr<Namers> ListNamers(const model::Identifier& named, absl::string_view after,
+                                            size_t limit) const = 0;
   // Everything accepted before this time is in the answers; InfinitePast until caught up once.
   virtual absl::Time CompleteUntil() const = 0;
   // Where it stands now, per partition: whatever is read after the call holds everything before. Unavailable until caught up once (R9).

@@ -165,12 +165,16 @@ TEST_CASE("who names an identifier is found by it, also in states of a release t
   address.links = {{model::Relation::kUpiAddressOf, number}};
   fed.Events({{1, EventOf(address)}, {1, EventOf(State(2, 1, Level::kHigh))}});
   const auto names = [&](const model::Identifier& named, size_t limit = 10) {
-    const auto namers = fed.replica->ListNamers(named, limit);
+    const auto namers = fed.replica->ListNamers(named, "", limit);
     REQUIRE(namers.ok());
-    return namers->size();
+    return namers->answers.size();
   };
   CHECK(names(number) == 1);
-  CHECK(fed.replica->ListNamers(number, 10)->at(0).state.key == address.key);
+  CHECK(fed.replica->ListNamers(number, "", 10)->answers.at(0).state.key == address.key);
+  CHECK(fed.replica->ListNamers(number, "", 10)->next.empty());
+  const std::string next = fed.replica->ListNamers(number, "", 1)->next;
+  CHECK(next == model::ToBytes(address.key));
+  CHECK(fed.replica->ListNamers(number, next, 1)->answers.empty());
   CHECK(names(number, 0) == 0);
   CHECK(names({model::IdentifierType::kMobile, "+915551234568"}) == 0);
   CHECK(names({model::IdentifierType::kWhatsApp, "+915551234567"}) == 0);

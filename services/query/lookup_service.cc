@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -25,8 +27,19 @@ constexpr size_t kTextBytesMax = 64;
 constexpr int kPageDefault = 100;
 constexpr int kPageMax = 1000;
 constexpr double kBurstFactor = 10;
+constexpr char kLinksTokenPrefix[] = "l1:";  // the rest is the key of the last state, in hex
+constexpr size_t kStateKeyBytes = 17;
 constexpr char kTokenPrefix[] = "p1:";  // of page tokens; the rest is a position of `reports`
 constexpr model::Facet kFacets[] = {model::Facet::kRisk, model::Facet::kConnection, model::Facet::kTrace};
+
+// A state's key; empty: the first page.
+absl::StatusOr<std::string> ParseLinksToken(absl::string_view token) {
+  if (token.empty()) return "";
+  const bool ours = absl::ConsumePrefix(&token, kLinksTokenPrefix) && token.size() == 2 * kStateKeyBytes &&
+                    std::all_of(token.begin(), token.end(), absl::ascii_isxdigit);
+  if (!ours) return Refuse(RefusalCode::kBadFormat, "page_token", "want the token of the page before");
+  return absl::HexStringToBytes(token);
+}
 
 absl::StatusOr<int> PageSize(int asked) {
   if (asked < 0 || asked > kPageMax) return Refuse(RefusalCode::kOutOfRange, "page_size", "want 0 to 1,000");
@@ -203,11 +216,11 @@ absl::Status LookupService::ListLinks(const access::Policy& policy, const access
                                       absl::Duration* retry_after) {
   const Question question{policy, caller, "LookupService.ListLinks", request.purpose(), request.case_ref()};
   HUB_RETURN_IF_ERROR(PageSize(request.page_size()).status());
-  if (!request.page_token().empty()) return Refuse(RefusalCode::kBadFormat, "page_token", "there is one page");
+  HUB_RETURN_IF_ERROR(ParseLinksToken(request.page_token()).status());
   HUB_ASSIGN_OR_RETURN(const model::RoutingToken token, BeginOne(question, request.identifier(), retry_after));
   HUB_ASSIGN_OR_RETURN(const std::vector<replica::Answer> sides, Visible(question, token));
   for (const replica::Answer& side : sides) {
-    if (side.state.key.facet != model::Facet::kRisk) continue;
+    if (side.state.key.facet != model::Facet::kRisk || !request.page_token().empty()) continue;
     v1::Indicator indicator;
     wire::ToProto(side.state, &indicator);
     response->mutable_links()->Swap(indicator.mutable_links());
@@ -217,25 +230,33 @@ absl::Status LookupService::ListLinks(const access::Policy& policy, const access
   return absl::OkStatus();
 }
 
-// The links of others to this identifier, the other way round.
+// The links of others to this identifier, the other way round. A page may hold fewer than asked for, and others follow.
 absl::Status LookupService::AddNamers(const Question& question, const v1::ListLinksRequest& request,
                                       v1::ListLinksResponse* response) const {
-  HUB_ASSIGN_OR_RETURN(const int room, PageSize(request.page_size()));
+  HUB_ASSIGN_OR_RETURN(const int page_size, PageSize(request.page_size()));
+  HUB_ASSIGN_OR_RETURN(const std::string after, ParseLinksToken(request.page_token()));
   HUB_ASSIGN_OR_RETURN(const model::CanonicalIdentifier asked,
                        wire::FromProto(request.identifier(), parts_.allow_test_range));
-  HUB_ASSIGN_OR_RETURN(const std::vector<replica::Answer> namers,
-                       parts_.replica->ListNamers(asked.identifier, static_cast<size_t>(room)));
+  const auto room = static_cast<size_t>(std::max(1, page_size - response->links_size()));
+  HUB_ASSIGN_OR_RETURN(const replica::Namers namers, parts_.replica->ListNamers(asked.identifier, after, room));
   const model::Filter visible = question.policy.Entitlement(question.caller);
-  for (const replica::Answer& namer : namers) {
-    if (namer.state.key.facet != model::Facet::kRisk || !visible.Matches(namer.state.attributes)) continue;
+  for (const replica::Answer& namer : namers.answers) {
+    const model::IndicatorState& state = namer.state;
+    if (state.key.facet != model::Facet::kRisk || !visible.Matches(state.attributes) ||
+        !question.policy.MayLookUp(question.caller, state.attributes.type)) {
+      continue;
+    }
     v1::Indicator indicator;
-    wire::ToProto(namer.state, &indicator);
-    for (v1::Link& link : *indicator.mutable_links()) {
-      if (link.identifier().canonical() != asked.identifier.canonical) continue;
+    wire::ToProto(state, &indicator);
+    for (const model::Link& link : state.links) {
+      if (link.identifier != asked.identifier) continue;
       v1::Link* added = response->add_links();
-      added->set_relation(static_cast<v1::Relation>(model::Inverse(static_cast<model::Relation>(link.relation()))));
+      added->set_relation(static_cast<v1::Relation>(model::Inverse(link.relation)));
       *added->mutable_identifier() = indicator.identifier();
     }
+  }
+  if (!namers.next.empty()) {
+    response->set_next_page_token(absl::StrCat(kLinksTokenPrefix, absl::BytesToHexString(namers.next)));
   }
   return absl::OkStatus();
 }
