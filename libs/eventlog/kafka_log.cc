@@ -203,6 +203,7 @@ void KafkaLog::Wait(const std::vector<WaitFor>& any_of, absl::Duration timeout) 
 absl::StatusOr<OffsetRange> KafkaLog::Offsets(const TopicPartition& at) {
   HUB_ASSIGN_OR_RETURN(const TopicPartition found, Find(at));
   HUB_ASSIGN_OR_RETURN(const auto ranges, admin_->Offsets({found}, kOffsetsTimeout));
+  readers_->NoteEnd(found, ranges.at(found).end);
   return ranges.at(found);
 }
 

@@ -36,6 +36,8 @@ class Readers {
   void Wait(const std::vector<Log::WaitFor>& any_of, absl::Duration timeout);
   // Whether those who read there need no consumer of their own.
   bool Follows(const TopicPartition& at, Offset offset) { return tail_.Find(at, offset) != Tail::Place::kElsewhere; }
+  // The partition's end as somebody has asked for it.
+  void NoteEnd(const TopicPartition& at, Offset end) { tail_.NoteEnd(at, end); }
   // Closes readers that nobody has used for a while. Called now and then.
   void CloseIdle();
 

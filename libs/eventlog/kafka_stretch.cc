@@ -5,14 +5,29 @@
 
 namespace hub::eventlog::kafka {
 
+void Stretch::Heard() {
+  begun_ = true;
+  if (next_ >= known_end_) silent_since_.reset();
+}
+
+void Stretch::NoteEnd(Offset end, absl::Duration now) {
+  known_end_ = std::max(known_end_, end);
+  if (next_ < known_end_ && !silent_since_.has_value()) silent_since_ = now;
+}
+
 void Stretch::Add(StoredRecord record, absl::Duration now) {
   if (record.offset < next_) return;
   next_ = record.offset + 1;
+  if (silent_since_.has_value()) silent_since_ = now;  // it comes
+  Heard();
   bytes_ += SizeOf(record);
   entries_.push_back({std::move(record), now});
 }
 
-void Stretch::SkipTo(Offset next) { next_ = std::max(next_, next); }
+void Stretch::SkipTo(Offset next) {
+  next_ = std::max(next_, next);
+  Heard();
+}
 
 bool Stretch::Trim(absl::Duration now) {
   bool all_read = true;

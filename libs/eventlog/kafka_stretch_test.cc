@@ -21,6 +21,8 @@ std::vector<Offset> Offsets(const ReadResult& read) {
 
 TEST_CASE("A stretch holds from the end it began at to the end it has seen, holes included", "[kafka][tail]") {
   Stretch stretch(5, kNow);
+  CHECK(!stretch.Holds(5));  // nothing has been heard of it
+  stretch.SkipTo(5);
   CHECK(stretch.Holds(5));
   CHECK(!stretch.Holds(4));
   CHECK(!stretch.Holds(6));
@@ -37,6 +39,24 @@ TEST_CASE("A stretch holds from the end it began at to the end it has seen, hole
   CHECK(stretch.Read(11, {}, kNow).records.empty());
   CHECK(stretch.Holds(11));
   CHECK(!stretch.Holds(12));
+}
+
+TEST_CASE("A stretch that does not begin, or not reach a known end, is stuck after a while", "[kafka][tail]") {
+  const absl::Duration kLate = kNow + Stretch::kSilenceMax + absl::Milliseconds(1);
+  Stretch stretch(5, kNow);
+  CHECK(!stretch.IsStuck(kNow));
+  CHECK(stretch.IsStuck(kLate));
+  stretch.SkipTo(5);
+  CHECK(!stretch.IsStuck(kLate));
+  stretch.NoteEnd(5, kNow);
+  CHECK(!stretch.IsStuck(kLate));
+  stretch.NoteEnd(8, kNow);
+  CHECK(stretch.IsStuck(kLate));
+  Add(&stretch, 5, 10, kLate);  // it comes, if late
+  CHECK(!stretch.IsStuck(kLate));
+  CHECK(stretch.IsStuck(kLate + Stretch::kSilenceMax + absl::Milliseconds(1)));
+  stretch.SkipTo(8);
+  CHECK(!stretch.IsStuck(kLate + absl::Hours(1)));
 }
 
 TEST_CASE("A read of a stretch keeps its limits and goes on where it ended", "[kafka][tail]") {

@@ -16,6 +16,7 @@ constexpr absl::Duration kPoll = absl::Milliseconds(50);
 constexpr absl::Duration kLookInterval = absl::Seconds(1);
 // Between two tellings: rather a few more of them than readers that wait for a long batch.
 constexpr int kBatchMax = 512;
+constexpr size_t kBatchBytesMax = size_t{256} << 10;
 
 // Of partitions in the consumer's own type; ends with the scope.
 class Places {
@@ -65,6 +66,12 @@ void Tail::Follow(const TopicPartition& at, Offset end) {
   wake_.NotifyAll();
 }
 
+void Tail::NoteEnd(const TopicPartition& at, Offset end) {
+  base::MutexLock lock(&mu_);
+  const auto found = followed_.find(at);
+  if (found != followed_.end()) found->second.NoteEnd(end, clock_->Monotonic());
+}
+
 std::optional<ReadResult> Tail::Read(const TopicPartition& at, Offset from, const ReadLimits& limits) {
   base::MutexLock lock(&mu_);
   const auto found = followed_.find(at);
@@ -108,6 +115,8 @@ void Tail::Run(const std::stop_token& stop) {
 
 bool Tail::HaveConsumer() {
   if (consumer_ != nullptr) return true;
+  if (clock_->Monotonic() < retry_at_) return false;  // Follow wakes this thread more often
+  retry_at_ = clock_->Monotonic() + kLookInterval;
   std::string error;
   const auto conf = MakeConf(settings_);
   if (conf.ok()) consumer_.reset(RdKafka::KafkaConsumer::create(conf->get(), error));
@@ -133,9 +142,11 @@ void Tail::BeginWanted() {
 }
 
 void Tail::TakeIn() {
-  for (int taken = 0; taken < kBatchMax; ++taken) {
+  size_t bytes = 0;
+  for (int taken = 0; taken < kBatchMax && bytes < kBatchBytesMax; ++taken) {
     const std::unique_ptr<RdKafka::Message> message(consumer_->consume(taken == 0 ? ToMillis(kPoll) : 0));
     if (!TakeIn(*message)) break;
+    bytes += message->len();
   }
 }
 
@@ -174,7 +185,7 @@ void Tail::EndUnused() {
   {
     base::MutexLock lock(&mu_);
     for (auto& [at, stretch] : followed_) {
-      if (!stretch.Trim(now) || now - stretch.last_used() > kIdle) unused.push_back(at);
+      if (!stretch.Trim(now) || stretch.IsStuck(now) || now - stretch.last_used() > kIdle) unused.push_back(at);
     }
   }
   for (const TopicPartition& at : unused) End(at);

@@ -5,8 +5,8 @@
 //
 // A partition is followed from a place that its reader found to be the end. From then on a stretch of it is answered from memory, its end
 // included; whoever is before the stretch or ahead of it needs a consumer of his own (Readers).
-// It ends when its readers fall behind the stretch, so that nothing is fetched twice for long, at an error of the partition, and after
-// kIdle without a read. Bounds: those of Stretch, for at most kPartitionsMax partitions; more are left to their readers.
+// It ends when its readers fall behind the stretch, so that nothing is fetched twice for long, at an error of the partition, when nothing
+// comes though something must (Stretch::kSilenceMax), and after kIdle without a read. Bounds: those of Stretch, for at most kPartitionsMax partitions; more are left to their readers.
 // Thread safety: any thread.
 #pragma once
 
@@ -46,6 +46,8 @@ class Tail {
 
   // `end` is where a reader has just found the partition's end. Takes effect soon, if at all.
   void Follow(const TopicPartition& at, Offset end);
+  // The partition's end as somebody has asked for it: a stretch that does not get there in time ends.
+  void NoteEnd(const TopicPartition& at, Offset end);
   // As Log::Read; nullopt: not in the stretch.
   std::optional<ReadResult> Read(const TopicPartition& at, Offset from, const ReadLimits& limits);
 
@@ -60,7 +62,7 @@ class Tail {
   void BeginWanted();
   // Takes what has come, waiting for the first.
   void TakeIn();
-  // Says whether the message is one.
+  // False: there was none.
   bool TakeIn(const RdKafka::Message& message);
   void EndUnused();
   void End(const TopicPartition& at);
@@ -68,9 +70,10 @@ class Tail {
   const Settings settings_;
   const base::Clock* const clock_;
   const News news_;
-  std::unique_ptr<RdKafka::KafkaConsumer> consumer_;  // of the thread, as are the next two
+  std::unique_ptr<RdKafka::KafkaConsumer> consumer_;  // of the thread, as are the next three
   std::set<TopicPartition> told_;                     // to be told of
   absl::Duration look_at_ = absl::ZeroDuration();     // for unused ones
+  absl::Duration retry_at_ = absl::ZeroDuration();    // to make a consumer, after that failed
 
   base::Mutex mu_;
   base::CondVar wake_;  // the thread, while nothing is followed

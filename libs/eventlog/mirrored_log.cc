@@ -141,12 +141,7 @@ class Impl final : public MirroredLog {
 
   absl::StatusOr<OffsetRange> Offsets(const TopicPartition& at) override {
     if (!IsMirrored(at)) return behind_->Offsets(at);
-    {
-      base::MutexLock lock(&mu_);
-      const Partition& partition = Of(at.partition);
-      if (clock_->Monotonic() - partition.known_at < kOffsetsAge) return partition.known;
-    }
-    return AskOffsets(at.partition);
+    return OffsetsYounger(at.partition, kOffsetsAge);
   }
 
   OffsetRange Held(int32_t partition) const override {
@@ -181,6 +176,14 @@ class Impl final : public MirroredLog {
     Of(partition).known.end = std::max(Of(partition).known.end, end);
   }
 
+  absl::StatusOr<OffsetRange> OffsetsYounger(int32_t partition, absl::Duration age) {
+    {
+      base::MutexLock lock(&mu_);
+      const Partition& known = Of(partition);
+      if (clock_->Monotonic() - known.known_at < age) return known.known;
+    }
+    return AskOffsets(partition);
+  }
   void ForgetOffsets(int32_t partition) {
     base::MutexLock lock(&mu_);
     Of(partition).known_at = -absl::InfiniteDuration();
@@ -260,7 +263,7 @@ class Impl final : public MirroredLog {
         behind_->Wait(ends, kWaitMax);
         // With nothing to read, retention is the only news.
         if (real.Monotonic() - before >= kWaitMax && ++quiet % kQuietRounds == 0) {
-          for (int32_t i = 0; i < options_.partitions; ++i) ForgetOffsets(i);
+          for (int32_t i = 0; i < options_.partitions; ++i) AskOffsets(i).IgnoreError();  // FillOnce will see
         }
       }
     }
@@ -274,7 +277,7 @@ class Impl final : public MirroredLog {
 
   // True when it read something.
   absl::StatusOr<bool> FillOnce(int32_t partition) {
-    HUB_ASSIGN_OR_RETURN(const OffsetRange range, Offsets({options_.topic, partition}));
+    HUB_ASSIGN_OR_RETURN(const OffsetRange range, OffsetsYounger(partition, kOffsetsAge / 2));
     Stretch held;
     bool begun = false;
     {
