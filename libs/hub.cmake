@@ -160,8 +160,8 @@ function(hub_test target)
   elseif(HUB_SANITIZE MATCHES address)
     list(APPEND properties ENVIRONMENT "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp")
   endif()
-  if(arg_LOCK)  # one at a time with others that need the same
-    list(APPEND properties RESOURCE_LOCK ${arg_LOCK})
+  if(arg_LOCK)  # one at a time with others that need the same; a chain that begins early
+    list(APPEND properties RESOURCE_LOCK ${arg_LOCK} COST 150)
   endif()
   catch_discover_tests(${target} TEST_PREFIX "${target}: " PROPERTIES ${properties})
 endfunction()
