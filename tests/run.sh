@@ -68,8 +68,7 @@ run_tests() {
   shift 2
   (($(count "$tree" "$label") > 0)) || { echo "run.sh: $tree registers no tests" >&2; return 1; }
   rm -f "$tree/Testing/Temporary/LastTestsFailed.log"
-  # One more than there are cores: half of the time is waiting.
-  "$@" ctest --test-dir "$tree" --output-on-failure -j $((jobs + 1)) ${label:+-L "^($label)\$"}
+  "$@" ctest --test-dir "$tree" --output-on-failure -j "$jobs" ${label:+-L "^($label)\$"}
 }
 
 # What the failed tests of tree $1 said last, once more at the very end, where it is looked for.
