@@ -60,8 +60,8 @@ void AddCopy(v1::SubscribeResponse* batch, const std::string& id, uint64_t versi
 
 // What was handled, in order, of the batches of one stream; `acked`: what was acknowledged of the urgent lane. The stream ends after that
 // acknowledgement if `awaited` (the last one before an end may be lost with the connection).
-std::vector<std::string> Handled(const std::vector<v1::SubscribeResponse>& batches, SubscriberOptions options, int64_t* acked,
-                                 bool* asked, bool awaited = false) {
+std::vector<std::string> Handled(const std::vector<v1::SubscribeResponse>& batches, SubscriberOptions options,
+                                 int64_t* acked, bool* asked, bool awaited = false) {
   base::Mutex mu;
   FakeHubHooks hooks;
   hooks.subscribe = [&](grpc::ServerContext* context, Stream* stream) -> grpc::Status {
