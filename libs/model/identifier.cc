@@ -183,26 +183,14 @@ absl::StatusOr<CanonicalIdentifier> Canonicalise(IdentifierType type, absl::stri
 }
 
 Relation Inverse(Relation relation) {
-  switch (relation) {
-    case Relation::kUpiAddressOf:
-      return Relation::kHasUpiAddress;
-    case Relation::kHostOf:
-      return Relation::kHasUrl;
-    case Relation::kAccountOf:
-      return Relation::kHasAccount;
-    case Relation::kHasUpiAddress:
-      return Relation::kUpiAddressOf;
-    case Relation::kHasUrl:
-      return Relation::kHostOf;
-    case Relation::kHasAccount:
-      return Relation::kAccountOf;
-    case Relation::kSameHandset:
-    case Relation::kSamePointOfSale:
-    case Relation::kCalledWith:
-    case Relation::kUnspecified:
-      break;  // the same both ways
+  constexpr std::pair<Relation, Relation> kPairs[] = {{Relation::kUpiAddressOf, Relation::kHasUpiAddress},
+                                                      {Relation::kHostOf, Relation::kHasUrl},
+                                                      {Relation::kAccountOf, Relation::kHasAccount}};
+  for (const auto& [one, other] : kPairs) {
+    if (relation == one) return other;
+    if (relation == other) return one;
   }
-  return relation;
+  return relation;  // the same both ways
 }
 
 }  // namespace hub::model

@@ -221,6 +221,17 @@ TEST_CASE("the test range is taken only where it is switched on", "[model][ident
   }
 }
 
+TEST_CASE("a relation the other way round, twice, is itself", "[model][identifier]") {
+  for (int n = 0; n <= static_cast<int>(Relation::kHasAccount); ++n) {
+    const auto relation = static_cast<Relation>(n);
+    CHECK(Inverse(Inverse(relation)) == relation);
+  }
+  CHECK(Inverse(Relation::kUpiAddressOf) == Relation::kHasUpiAddress);
+  CHECK(Inverse(Relation::kHostOf) == Relation::kHasUrl);
+  CHECK(Inverse(Relation::kAccountOf) == Relation::kHasAccount);
+  CHECK(Inverse(Relation::kSameHandset) == Relation::kSameHandset);
+}
+
 TEST_CASE("a UPI address that carries a number is linked to it", "[model][identifier]") {
   auto result = Canonicalise(T::kUpiAddress, "5551234567@testpsp", LineKind::kUnspecified, kTest);
   REQUIRE(result.ok());

@@ -163,7 +163,8 @@ absl::Status LookupService::Explain(const access::Policy& policy, const access::
                                     const v1::ExplainRequest& request, v1::ExplainResponse* response,
                                     absl::Duration* retry_after) {
   const Question question{policy, caller, "LookupService.Explain", request.purpose(), request.case_ref()};
-  HUB_ASSIGN_OR_RETURN(const model::RoutingToken token, BeginOne(question, request.identifier(), retry_after));
+  HUB_ASSIGN_OR_RETURN(const model::Identifier asked, BeginOne(question, request.identifier(), retry_after));
+  const model::RoutingToken token = parts_.tokeniser->Routing(asked);
   HUB_ASSIGN_OR_RETURN(const std::vector<replica::Answer> sides, Visible(question, token));
   const std::shared_ptr<const model::Rules> rules = parts_.rules();
   for (const replica::Answer& side : sides) {
@@ -181,7 +182,8 @@ absl::Status LookupService::ListEvents(const access::Policy& policy, const acces
   const Question question{policy, caller, "LookupService.ListEvents", request.purpose(), request.case_ref()};
   HUB_ASSIGN_OR_RETURN(const int page_size, PageSize(request.page_size()));
   HUB_ASSIGN_OR_RETURN(const int64_t before, ParsePageToken(request.page_token()));
-  HUB_ASSIGN_OR_RETURN(const model::RoutingToken token, BeginOne(question, request.identifier(), retry_after));
+  HUB_ASSIGN_OR_RETURN(const model::Identifier asked, BeginOne(question, request.identifier(), retry_after));
+  const model::RoutingToken token = parts_.tokeniser->Routing(asked);
   HUB_ASSIGN_OR_RETURN(const std::vector<replica::Answer> sides, Visible(question, token));
 
   // One record of `reports` may change several sides; a page never ends between them, so it may be short by two, or long by two.
@@ -215,30 +217,27 @@ absl::Status LookupService::ListLinks(const access::Policy& policy, const access
                                       const v1::ListLinksRequest& request, v1::ListLinksResponse* response,
                                       absl::Duration* retry_after) {
   const Question question{policy, caller, "LookupService.ListLinks", request.purpose(), request.case_ref()};
-  HUB_RETURN_IF_ERROR(PageSize(request.page_size()).status());
-  HUB_RETURN_IF_ERROR(ParseLinksToken(request.page_token()).status());
-  HUB_ASSIGN_OR_RETURN(const model::RoutingToken token, BeginOne(question, request.identifier(), retry_after));
+  HUB_ASSIGN_OR_RETURN(const int page_size, PageSize(request.page_size()));
+  HUB_ASSIGN_OR_RETURN(const std::string after, ParseLinksToken(request.page_token()));
+  HUB_ASSIGN_OR_RETURN(const model::Identifier asked, BeginOne(question, request.identifier(), retry_after));
+  const model::RoutingToken token = parts_.tokeniser->Routing(asked);
   HUB_ASSIGN_OR_RETURN(const std::vector<replica::Answer> sides, Visible(question, token));
   for (const replica::Answer& side : sides) {
-    if (side.state.key.facet != model::Facet::kRisk || !request.page_token().empty()) continue;
+    if (side.state.key.facet != model::Facet::kRisk || !after.empty()) continue;  // its own are on the first page
     v1::Indicator indicator;
     wire::ToProto(side.state, &indicator);
     response->mutable_links()->Swap(indicator.mutable_links());
   }
-  HUB_RETURN_IF_ERROR(AddNamers(question, request, response));
+  const auto room = static_cast<size_t>(std::max(1, page_size - response->links_size()));
+  HUB_RETURN_IF_ERROR(AddNamers(question, asked, after, room, response));
   wire::Redact(wire::AudienceSet(policy.Fields(caller)), response);
   return absl::OkStatus();
 }
 
 // The links of others to this identifier, the other way round. A page may hold fewer than asked for, and others follow.
-absl::Status LookupService::AddNamers(const Question& question, const v1::ListLinksRequest& request,
-                                      v1::ListLinksResponse* response) const {
-  HUB_ASSIGN_OR_RETURN(const int page_size, PageSize(request.page_size()));
-  HUB_ASSIGN_OR_RETURN(const std::string after, ParseLinksToken(request.page_token()));
-  HUB_ASSIGN_OR_RETURN(const model::CanonicalIdentifier asked,
-                       wire::FromProto(request.identifier(), parts_.allow_test_range));
-  const auto room = static_cast<size_t>(std::max(1, page_size - response->links_size()));
-  HUB_ASSIGN_OR_RETURN(const replica::Namers namers, parts_.replica->ListNamers(asked.identifier, after, room));
+absl::Status LookupService::AddNamers(const Question& question, const model::Identifier& asked,
+                                      const std::string& after, size_t room, v1::ListLinksResponse* response) const {
+  HUB_ASSIGN_OR_RETURN(const replica::Namers namers, parts_.replica->ListNamers(asked, after, room));
   const model::Filter visible = question.policy.Entitlement(question.caller);
   for (const replica::Answer& namer : namers.answers) {
     const model::IndicatorState& state = namer.state;
@@ -249,7 +248,7 @@ absl::Status LookupService::AddNamers(const Question& question, const v1::ListLi
     v1::Indicator indicator;
     wire::ToProto(state, &indicator);
     for (const model::Link& link : state.links) {
-      if (link.identifier != asked.identifier) continue;
+      if (link.identifier != asked) continue;
       v1::Link* added = response->add_links();
       added->set_relation(static_cast<v1::Relation>(model::Inverse(link.relation)));
       *added->mutable_identifier() = indicator.identifier();
@@ -292,9 +291,8 @@ absl::Status LookupService::Audit(const Question& question, const std::string& s
   return absl::UnavailableError("the audit record can't be written, so nothing is answered");
 }
 
-absl::StatusOr<model::RoutingToken> LookupService::BeginOne(const Question& question,
-                                                            const v1::RawIdentifier& identifier,
-                                                            absl::Duration* retry_after) const {
+absl::StatusOr<model::Identifier> LookupService::BeginOne(const Question& question, const v1::RawIdentifier& identifier,
+                                                          absl::Duration* retry_after) const {
   HUB_RETURN_IF_ERROR(Begin(question, 1, retry_after));
   const absl::StatusOr<model::CanonicalIdentifier> parsed = wire::FromProto(identifier, parts_.allow_test_range);
   if (!parsed.ok()) return model::WithFieldPrefix(parsed.status(), "identifier");
@@ -304,7 +302,7 @@ absl::StatusOr<model::RoutingToken> LookupService::BeginOne(const Question& ques
     return Refuse(RefusalCode::kNotEntitled, "identifier.type", "your role may not look up this type");
   }
   HUB_RETURN_IF_ERROR(Audit(question, subject, "granted"));
-  return parts_.tokeniser->Routing(parsed->identifier);
+  return parsed->identifier;
 }
 
 absl::StatusOr<std::vector<replica::Answer>> LookupService::Visible(const Question& question,

@@ -68,13 +68,13 @@ class LookupService {
   absl::Status Begin(const Question& question, int cost, absl::Duration* retry_after) const;
   absl::Status Audit(const Question& question, const std::string& subjects, absl::string_view decision) const;
   // Begin, parse, may look up, audit: for calls about one identifier.
-  absl::StatusOr<model::RoutingToken> BeginOne(const Question& question, const fraudhub::v1::RawIdentifier& identifier,
-                                               absl::Duration* retry_after) const;
+  absl::StatusOr<model::Identifier> BeginOne(const Question& question, const fraudhub::v1::RawIdentifier& identifier,
+                                             absl::Duration* retry_after) const;
   // The sides of an identifier that the caller may see.
   absl::StatusOr<std::vector<replica::Answer>> Visible(const Question& question,
                                                        const model::RoutingToken& token) const;
-  absl::Status AddNamers(const Question& question, const fraudhub::v1::ListLinksRequest& request,
-                         fraudhub::v1::ListLinksResponse* response) const;
+  absl::Status AddNamers(const Question& question, const model::Identifier& asked, const std::string& after,
+                         size_t room, fraudhub::v1::ListLinksResponse* response) const;
   absl::Status Answer(const model::Filter& visible, bool stale, const model::Identifier& identifier,
                       fraudhub::v1::LookupResult* result) const;
   void Count(fraudhub::v1::LookupVerdict verdict, double by);
