@@ -54,7 +54,8 @@ std::string HistoryPrefix(const model::RoutingToken& token) {
 
 std::string HistoryKey(const model::RoutingToken& token, int64_t reports_offset, model::Facet facet) {
   std::string key = HistoryPrefix(token);
-  AppendKey64(static_cast<uint64_t>(kLastOffset - reports_offset), &key);
+  // Without sign: an entry out of a log may carry any offset, -1 for none.
+  AppendKey64(static_cast<uint64_t>(kLastOffset) - static_cast<uint64_t>(reports_offset), &key);
   key.push_back(static_cast<char>(facet));
   return key;
 }
