@@ -14,6 +14,7 @@ namespace {
 namespace v1 = ::fraudhub::v1;
 
 constexpr absl::Duration kAskAfter = absl::Seconds(1);  // decided by then, when the hub isn't busy
+constexpr absl::Duration kLookAgainFirst = absl::Milliseconds(20);  // when all is sent, somebody waits for the answers
 constexpr absl::Duration kLookAgain = absl::Milliseconds(250);
 constexpr absl::Duration kClockSlack = absl::Seconds(3);  // ours and the hub's differ; its ticks are a second apart
 
@@ -44,6 +45,11 @@ void StatusFollower::Accepted(uint64_t row) {
 void StatusFollower::Finish(absl::Duration patience) {
   {
     base::MutexLock lock(&mu_);
+    all_sent_ = true;
+    look_again_ = kLookAgainFirst;
+    hold_until_ = clock_->Monotonic() + look_again_;
+    for (auto& [number, block] : blocks_) block.ask_at = std::min(block.ask_at, hold_until_);
+    changed_.NotifyAll();
     WaitForDecisions(patience);
     // Once more, taking what is known as it is: our clock may be wrong.
     if (undecided_ > 0 && failure_.ok()) {
@@ -134,9 +140,10 @@ void StatusFollower::Note(uint64_t number, const std::vector<uint64_t>& rows,
   const absl::Duration now = clock_->Monotonic();
   undecided_ -= decided;
   if (decided > 0) last_decided_ = now;
+  look_again_ = all_sent_ && decided > 0 ? kLookAgainFirst : std::min(look_again_ * 2, kLookAgain);
   // Once is enough when taking what is known; else the registry has come about this far.
-  block.ask_at = old_ones_too_ ? absl::InfiniteDuration() : now + kAskAfter;
-  if (!old_ones_too_ && decided < rows.size() / 4) hold_until_ = now + kLookAgain;
+  block.ask_at = old_ones_too_ ? absl::InfiniteDuration() : now + (all_sent_ ? look_again_ : kAskAfter);
+  if (!old_ones_too_ && decided < rows.size() / 4) hold_until_ = now + look_again_;
   if (block.waiting.none()) blocks_.erase(number);
   changed_.NotifyAll();
 }
