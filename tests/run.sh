@@ -4,8 +4,9 @@
 #   tests/run.sh [label...]       e.g. tests/run.sh unit simulation
 #
 # Two trees: build/release with everything, and build/tsan with the cores that know no gRPC and no Kafka, under
-# ThreadSanitizer (label tsan alone runs only that). With the label kafka, or none, a real broker runs meanwhile;
-# tests find it in HUB_TEST_KAFKA=127.0.0.1:PORT. HUB_JOBS sets how many processes build and test at once.
+# ThreadSanitizer (label tsan alone runs only that, otherwise it is built and run beside the other's tests, at the lowest priority: many of
+# those wait more than they work). With the label kafka, or none, a real broker runs meanwhile; tests find it in
+# HUB_TEST_KAFKA=127.0.0.1:PORT. HUB_JOBS sets how many processes build at once; one more test.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -27,6 +28,8 @@ any_label kafka && with_kafka=yes || with_kafka=no
 any_label unit tsan && with_tsan=yes || with_tsan=no
 [[ ${labels[*]} == tsan ]] && with_release=no || with_release=yes
 
+beside="" # process group of the TSan tree's run
+
 times=()
 phase() { # NAME COMMAND...: runs it and notes how long it took and how it ended.
   local name=$1 start=$SECONDS status=0
@@ -39,6 +42,7 @@ phase() { # NAME COMMAND...: runs it and notes how long it took and how it ended
 finish() {
   local status=$?
   trap - EXIT
+  [[ -z $beside ]] || kill -TERM -- "-$beside" 2>/dev/null || true
   [[ $with_kafka == no ]] || deploy/kafka.sh stop --dir "$broker" >/dev/null || true
   printf '%s\n' '' "${times[@]}"
   ((status == 0)) && echo "tests passed" || echo "tests FAILED" >&2
@@ -68,7 +72,7 @@ run_tests() {
   shift 2
   (($(count "$tree" "$label") > 0)) || { echo "run.sh: $tree registers no tests" >&2; return 1; }
   rm -f "$tree/Testing/Temporary/LastTestsFailed.log"
-  "$@" ctest --test-dir "$tree" --output-on-failure -j "$jobs" ${label:+-L "^($label)\$"}
+  "$@" ctest --test-dir "$tree" --output-on-failure -j "$((jobs + 1))" ${label:+-L "^($label)\$"}
 }
 
 # What the failed tests of tree $1 said last, once more at the very end, where it is looked for.
@@ -94,7 +98,12 @@ start_kafka() {
 phase packages deploy/packages.sh --tests $([[ $with_kafka == no ]] || echo --kafka)
 mkdir -p build
 [[ $with_release == no ]] || phase build-release build release -DHUB_TESTS=ON
-[[ $with_tsan == no ]] || phase build-tsan build tsan -DHUB_CORE_ONLY=ON -DHUB_TESTS=ON
+if [[ $with_tsan == yes && $with_release == yes ]]; then
+  setsid nice -n 19 "${BASH_SOURCE[0]}" tsan >build/tsan.log 2>&1 &
+  beside=$!
+elif [[ $with_tsan == yes ]]; then
+  phase build-tsan build tsan -DHUB_CORE_ONLY=ON -DHUB_TESTS=ON
+fi
 [[ $with_kafka == no ]] || phase kafka start_kafka
 
 # Both trees are run, even when the first fails: one answer instead of two rounds.
@@ -109,8 +118,20 @@ run_tree() { # NAME TREE LABELS [WRAPPER...]
   ((number == 0 && ${#labels[@]} > 0)) || phase "$name" run_tests "$@" || failed=1
 }
 [[ $with_release == no ]] || run_tree release build/release "$(IFS='|'; echo "${labels[*]}")"
+finish_beside() {
+  local status=0
+  wait "$beside" || status=$?
+  beside=""
+  cat build/tsan.log
+  ((status)) || found=$((found + $(count build/tsan unit)))
+  return "$status"
+}
 # What has one thread is not in that tree.
-[[ $with_tsan == no ]] || run_tree tsan build/tsan unit "${calm[@]}"
+if [[ -n $beside ]]; then
+  phase "tsan, the rest" finish_beside || failed=1
+elif [[ $with_tsan == yes ]]; then
+  run_tree tsan build/tsan unit "${calm[@]}"
+fi
 # A label nobody has must not look like success.
 ((found > 0)) || { echo "run.sh: no test has the label ${labels[*]:-(any)}" >&2; exit 1; }
 if ((failed)); then

@@ -142,7 +142,7 @@ workload_judge() {
   compared=$(in_file "$work/swarm.json" views_compared)
   equal=$(in_file "$work/swarm.json" views_equal)
 
-  # To be told what became of the rows takes a second or two per file: for a dozen files.
+  # To be told what became of the rows takes a while: for a dozen files.
   say "every file once more"
   for ((number = 0; number < files; number++)); do
     ask=--no-status
