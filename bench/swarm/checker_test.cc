@@ -393,5 +393,17 @@ TEST_CASE("what was never tested is told", "[swarm][checker]") {
   CHECK(table.checker().NotTested({"fields"}).empty());
 }
 
+TEST_CASE("Of a stream that is not looked into, events are counted and positions taken") {
+  KeyTable keys;
+  Receiver receiver(&keys, /*looks_into=*/false);
+  const Batch batch = Batch().Event(MakeEvent(1, 1, api::LEVEL_HIGH)).Event(MakeEvent(2, 1, api::LEVEL_HIGH)).At(7, 1);
+  Message message;
+  CHECK(receiver.OnMessage(
+      batch.response.SerializeAsString(), [](const Told&) { FAIL("it was looked into"); }, &message));
+  CHECK(message.events == 2);
+  CHECK(receiver.positions().at(1) == 7);
+  CHECK(receiver.view().held() == 0);
+}
+
 }  // namespace
 }  // namespace hub::swarm

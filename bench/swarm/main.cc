@@ -38,8 +38,11 @@ int main(int argc, char** argv) {
   app.add_option("--seed", options.seed, "of reconnect pauses");
   app.add_flag("--snapshots", options.snapshots, "begin with a snapshot");
   app.add_flag("--from-now", options.from_now, "only what happens from now on; views are not compared");
+  app.add_option("--look-into", options.look_into,
+                 "of every so many streams one: its latencies, its view; of the others, events are counted")
+      ->check(CLI::PositiveNumber);
   app.add_flag("--urgent", options.urgent, "ask for urgent copies ahead of the order");
-  app.add_flag("--check", options.check, "judge every stream, not only the views at the end");
+  app.add_flag("--check", options.check, "judge every stream, not only the views at the end")->excludes("--look-into");
   app.add_option("--cursor-percent", options.cursor_percent,
                  "so many of a hundred stakeholders use a named cursor; a later process goes on where this one was")
       ->check(CLI::Range(0, 100))

@@ -99,6 +99,7 @@ bool Receiver::OnMessage(absl::string_view bytes, absl::FunctionRef<void(const T
     in_snapshot_ = true;
     told_since_begin_.assign(keys_->size(), false);
   }
+  if (!looks_into_) urgent.clear();
   for (const absl::string_view copy : urgent) {
     absl::string_view event;
     int32_t partition = 0;
@@ -110,7 +111,7 @@ bool Receiver::OnMessage(absl::string_view bytes, absl::FunctionRef<void(const T
     });
     OnEvent(event, true, partition, position, on_event);
   }
-  if (message->events > 0) {
+  if (message->events > 0 && looks_into_) {
     ScanFields(bytes, [&](int field, uint64_t, absl::string_view value) {
       if (field == 1) OnEvent(value, false, 0, 0, on_event);
     });

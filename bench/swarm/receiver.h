@@ -76,7 +76,9 @@ struct Message {
 
 class Receiver {
  public:
-  explicit Receiver(KeyTable* keys) : keys_(keys) {}
+  // `looks_into`: else events are counted only, and there is no view.
+  explicit Receiver(KeyTable* keys, bool looks_into = true) : keys_(keys), looks_into_(looks_into) {}
+  bool looks_into() const { return looks_into_; }
 
   // A stream is about to be opened with token().
   void OnConnect();
@@ -107,6 +109,7 @@ class Receiver {
   void Sweep();
 
   KeyTable* const keys_;
+  const bool looks_into_;
   View view_;
   std::string token_;
   Positions token_positions_;

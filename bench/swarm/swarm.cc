@@ -67,6 +67,8 @@ class Swarm::Impl {
   void OnEvent(Member* member, const Told& told);
   void NoteCorrection(Member* member, KeyId key, const EventHead& head, bool held);
   void Acknowledge(Member* member);
+  // Asks epoll for what the stream waits for.
+  void Watch(Member* member);
   // One costs the hub as much as a write: thousands of streams acknowledge more rarely.
   absl::Duration AckInterval() const { return absl::Milliseconds(std::max<size_t>(500, members_.size())); }
   bool Settled() const;
@@ -97,6 +99,8 @@ class Swarm::Impl {
 
   absl::Duration started_;
   int64_t started_micros_ = 0;
+  absl::Duration now_;  // of the message that is being read
+  int64_t now_micros_ = 0;
   absl::Duration last_event_;
   Positions settled_at_;  // the auditor's positions after its last event
   uint64_t deliveries_ = 0;
@@ -165,7 +169,7 @@ absl::Status Swarm::Impl::AddMember(const config::Stakeholder& stakeholder, cons
     if (!identity.ok()) return identity.status();
     member->identity = *std::move(identity);
   }
-  member->receiver = std::make_unique<Receiver>(&keys_);
+  member->receiver = std::make_unique<Receiver>(&keys_, auditor || members_.size() % static_cast<size_t>(options_.look_into) == 0);
   if (checker_ != nullptr)
     member->number = checker_->AddStream(stakeholder, member->filter, auditor, member->receiver.get());
   members_.push_back(std::move(member));
@@ -220,6 +224,15 @@ void Swarm::Impl::Connect(Member* member) {
   member->waits_to_write = true;
 }
 
+void Swarm::Impl::Watch(Member* member) {
+  if (member->stream->wants_write() == member->waits_to_write) return;
+  member->waits_to_write = !member->waits_to_write;
+  epoll_event event{};
+  event.events = EPOLLIN | (member->waits_to_write ? static_cast<uint32_t>(EPOLLOUT) : 0u);
+  event.data.ptr = member;
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, member->stream->fd(), &event);
+}
+
 void Swarm::Impl::Break(Member* member, const absl::Status& why, absl::Duration hint) {
   member->stream.reset();  // closing the socket takes it out of the epoll set
   member->last_error = std::string(why.message());
@@ -251,6 +264,8 @@ void Swarm::Impl::Break(Member* member, const absl::Status& why, absl::Duration 
 
 void Swarm::Impl::OnMessage(Member* member, absl::string_view bytes) {
   Message message;
+  now_ = clock_.Monotonic();
+  now_micros_ = absl::ToUnixMicros(clock_.TimeNow());
   member->receiver->OnMessage(
       bytes, [&](const Told& told) { OnEvent(member, told); }, &message);
   if (message.opened) {
@@ -262,15 +277,18 @@ void Swarm::Impl::OnMessage(Member* member, absl::string_view bytes) {
     member->opened = true;
     member->ever_opened = true;
     member->attempts = 0;
-    opens_.Note(clock_.Monotonic());
+    opens_.Note(now_);
     member->start = message.start;
     member->goal = message.end;
   }
   if (message.drain) member->hint = message.reconnect_after;
-  const absl::Duration now = clock_.Monotonic();
-  if (checker_ != nullptr)
-    checker_->OnMessage(member->number, message, bytes.size(), now, absl::ToUnixMicros(clock_.TimeNow()));
-  if (now - member->acked_at > AckInterval()) Acknowledge(member);
+  if (!member->receiver->looks_into() && message.events > 0) {
+    last_event_ = now_;
+    member->deliveries += static_cast<uint64_t>(message.events);
+    deliveries_ += static_cast<uint64_t>(message.events);
+  }
+  if (checker_ != nullptr) checker_->OnMessage(member->number, message, bytes.size(), now_, now_micros_);
+  if (now_ - member->acked_at > AckInterval()) Acknowledge(member);
 }
 
 void Swarm::Impl::OnEvent(Member* member, const Told& told) {
@@ -279,7 +297,7 @@ void Swarm::Impl::OnEvent(Member* member, const Told& told) {
     ++member->duplicates;
     return;
   }
-  last_event_ = clock_.Monotonic();
+  last_event_ = now_;
   if (member->auditor) {
     api::Event event;
     if (event.ParseFromArray(told.bytes.data(), static_cast<int>(told.bytes.size()))) auditor_.Apply(told.key, event);
@@ -288,7 +306,7 @@ void Swarm::Impl::OnEvent(Member* member, const Told& told) {
   ++member->deliveries;
   ++deliveries_;
   if (told.head.received_micros >= started_micros_) {
-    latency_.Add(absl::Microseconds(absl::ToUnixMicros(clock_.TimeNow()) - told.head.received_micros));
+    latency_.Add(absl::Microseconds(now_micros_ - told.head.received_micros));
   }
   if (IsWithdrawal(told.head.kind)) NoteCorrection(member, told.key, told.head, told.held_before);
 }
@@ -336,7 +354,7 @@ void Swarm::Impl::CompareViews() {
   views_compared_ = views_equal_ = 0;
   unequal_.clear();
   for (const auto& member : members_) {
-    if (member->auditor || member->partial) continue;
+    if (member->auditor || member->partial || !member->receiver->looks_into()) continue;
     ++views_compared_;
     const std::string problem =
         Compare(member->receiver->view(), auditor_, ExpectedView(policy_, *member->stakeholder, member->filter));
@@ -390,14 +408,7 @@ absl::Status Swarm::Impl::Run() {
         Break(member, status, absl::ZeroDuration());
         continue;
       }
-    }
-    for (const auto& member : members_) {
-      if (member->stream == nullptr || member->stream->wants_write() == member->waits_to_write) continue;
-      member->waits_to_write = !member->waits_to_write;
-      epoll_event event{};
-      event.events = EPOLLIN | (member->waits_to_write ? static_cast<uint32_t>(EPOLLOUT) : 0u);
-      event.data.ptr = member.get();
-      epoll_ctl(epoll_, EPOLL_CTL_MOD, member->stream->fd(), &event);
+      Watch(member);
     }
     const absl::Duration now = clock_.Monotonic();
     if (checker_ != nullptr) checker_->OnTurn(now);
@@ -405,6 +416,7 @@ absl::Status Swarm::Impl::Run() {
       next_status = now + absl::Milliseconds(500);
       for (const auto& member : members_) {
         if (now - member->acked_at > AckInterval()) Acknowledge(member.get());
+        if (member->stream != nullptr) Watch(member.get());
       }
       WriteStatus();
       if (now - started_ >= options_.run_for) break;

@@ -40,6 +40,7 @@ struct SwarmOptions {
   uint64_t seed = 1;
   bool snapshots = false;  // begin with a snapshot rather than with all that the log holds
   bool from_now = false;   // only what happens from now on; what is held is then nobody's to judge
+  int look_into = 1;       // of every so many streams one is looked into; events of the others are counted
   bool urgent = false;     // ask for copies ahead of the order
   // Judge every stream (checker.h) and not the views at the end only; `require`: invariants that must have been put to the test.
   bool check = false;
