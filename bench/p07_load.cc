@@ -1,14 +1,17 @@
 // Submits reports as fast as a hub takes them, or at a given rate: the load of P7 and P11. Numbers are drawn from the test range.
 //
-//   bench_p07_load --server host:port --identity DIR --reports N [--batch 100] [--in-flight 4] [--rate R] [--seed S]
-// One JSON line on stdout: acknowledged, seconds, milliseconds per call.
+//   bench_p07_load --server host:port --identity DIR --reports N [--batch 100] [--in-flight 4] [--stream] [--rate R] [--seed S]
+// With --stream the batches go over one stream, as the SDK sends them; else each is a call, on a connection per call in flight.
+// One JSON line on stdout: acknowledged, seconds, milliseconds per call or batch.
 #include <grpcpp/grpcpp.h>  // tidy:third-party-ok a load generator is a client of its own
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
+#include <map>
 #include <mutex>
 #include <random>
 #include <string>
@@ -32,6 +35,7 @@ struct Load {
   int64_t reports = 100'000;
   int batch = 100;
   int in_flight = 4;
+  bool stream = false;
   double rate = 0;  // reports per second; 0 = as fast as they are taken
   uint64_t seed = 1;
 };
@@ -56,53 +60,123 @@ double Percentile(std::vector<double>* values, double part) {
   return *at;
 }
 
-int Run(const Load& load) {
-  std::atomic<int64_t> next = 0, acknowledged = 0, not_taken = 0;
-  std::mutex mu;
-  std::vector<double> millis;
-  const auto start = SteadyClock::now();
-  std::vector<std::thread> threads;
-  for (int i = 0; i < load.in_flight; ++i) {
-    threads.emplace_back([&, i] {
-      auto channel = hub::client::Connect(load.connection);
-      if (!channel.ok()) return;
-      const auto stub = v1::ReportService::NewStub(*channel);
-      std::mt19937_64 random(load.seed * 1000 + static_cast<uint64_t>(i));
-      std::vector<double> mine;
-      while (true) {
-        const int64_t from = next.fetch_add(load.batch);
-        if (from >= load.reports) break;
-        v1::SubmitReportsRequest request;
-        const auto count = std::min<int64_t>(load.batch, load.reports - from);
-        for (int64_t k = 0; k < count; ++k) *request.add_reports() = MakeReport(&random);
-        if (load.rate > 0) {
-          std::this_thread::sleep_until(  // tidy:sleep-ok paced load
-              start + std::chrono::duration_cast<SteadyClock::duration>(
-                          std::chrono::duration<double>(static_cast<double>(from) / load.rate)));
-        }
-        const auto sent = SteadyClock::now();
-        grpc::ClientContext context;
-        v1::SubmitReportsResponse response;
-        const grpc::Status status = stub->SubmitReports(&context, request, &response);
-        mine.push_back(std::chrono::duration<double, std::milli>(SteadyClock::now() - sent).count());
-        int64_t taken = 0;
-        for (const auto& verdict : response.verdicts()) taken += verdict.verdict() == v1::VERDICT_ACCEPTED ? 1 : 0;
-        acknowledged += taken;
-        not_taken += count - taken;
-        if (!status.ok()) std::fprintf(stderr, "p07: %s\n", status.error_message().c_str());
-      }
-      const std::lock_guard lock(mu);
-      millis.insert(millis.end(), mine.begin(), mine.end());
-    });
+struct Tally {
+  int64_t acknowledged = 0;
+  int64_t not_taken = 0;
+  std::vector<double> millis;  // per batch
+};
+
+// Fills `request` with the reports from number `from` on, and waits until they are due.
+template <class Request>
+int64_t Prepare(const Load& load, SteadyClock::time_point start, int64_t from, std::mt19937_64* random, Request* request) {
+  const auto count = std::min<int64_t>(load.batch, load.reports - from);
+  for (int64_t k = 0; k < count; ++k) *request->add_reports() = MakeReport(random);
+  if (load.rate > 0) {
+    std::this_thread::sleep_until(  // tidy:sleep-ok paced load
+        start + std::chrono::duration_cast<SteadyClock::duration>(
+                    std::chrono::duration<double>(static_cast<double>(from) / load.rate)));
   }
-  for (std::thread& thread : threads) thread.join();
-  const double seconds = std::chrono::duration<double>(SteadyClock::now() - start).count();
+  return count;
+}
+double MillisSince(SteadyClock::time_point then) {
+  return std::chrono::duration<double, std::milli>(SteadyClock::now() - then).count();
+}
+
+Tally SendCalls(const Load& load, SteadyClock::time_point start, int thread, std::atomic<int64_t>* next) {
+  Tally tally;
+  auto channel = hub::client::Connect(load.connection);
+  if (!channel.ok()) return tally;
+  const auto stub = v1::ReportService::NewStub(*channel);
+  std::mt19937_64 random(load.seed * 1000 + static_cast<uint64_t>(thread));
+  for (int64_t from = 0; (from = next->fetch_add(load.batch)) < load.reports;) {
+    v1::SubmitReportsRequest request;
+    const int64_t count = Prepare(load, start, from, &random, &request);
+    const auto sent = SteadyClock::now();
+    grpc::ClientContext context;
+    v1::SubmitReportsResponse response;
+    const grpc::Status status = stub->SubmitReports(&context, request, &response);
+    tally.millis.push_back(MillisSince(sent));
+    int64_t taken = 0;
+    for (const auto& verdict : response.verdicts()) taken += verdict.verdict() == v1::VERDICT_ACCEPTED ? 1 : 0;
+    tally.acknowledged += taken;
+    tally.not_taken += count - taken;
+    if (!status.ok()) std::fprintf(stderr, "p07: %s\n", status.error_message().c_str());
+  }
+  return tally;
+}
+
+// One stream with `in_flight` batches on their way: this thread writes, another reads the answers.
+Tally SendStream(const Load& load, SteadyClock::time_point start) {
+  Tally tally;
+  auto channel = hub::client::Connect(load.connection);
+  if (!channel.ok()) return tally;
+  const auto stub = v1::ReportService::NewStub(*channel);
+  std::mt19937_64 random(load.seed * 1000);
+  grpc::ClientContext context;
+  const auto stream = stub->StreamReports(&context);
+  std::mutex mu;
+  std::condition_variable answered;
+  std::map<uint64_t, SteadyClock::time_point> on_the_way;
+  bool broken = false;
+  std::thread reader([&] {
+    for (v1::StreamReportsResponse response; stream->Read(&response);) {
+      const std::lock_guard lock(mu);
+      tally.acknowledged += response.accepted();
+      tally.not_taken += response.refused_size();
+      tally.millis.push_back(MillisSince(on_the_way[response.batch_id()]));
+      on_the_way.erase(response.batch_id());
+      answered.notify_all();
+    }
+    const std::lock_guard lock(mu);
+    broken = true;
+    answered.notify_all();
+  });
+  for (int64_t from = 0; from < load.reports; from += load.batch) {
+    v1::StreamReportsRequest request;
+    request.set_batch_id(static_cast<uint64_t>(from));
+    Prepare(load, start, from, &random, &request);
+    {
+      std::unique_lock lock(mu);
+      answered.wait(lock, [&] { return broken || on_the_way.size() < static_cast<size_t>(load.in_flight); });
+      if (broken) break;
+      on_the_way[request.batch_id()] = SteadyClock::now();
+    }
+    if (!stream->Write(request)) break;
+  }
+  stream->WritesDone();
+  reader.join();
+  const grpc::Status status = stream->Finish();
+  if (!status.ok()) std::fprintf(stderr, "p07: %s\n", status.error_message().c_str());
+  return tally;
+}
+
+int Run(const Load& load) {
+  const auto start = SteadyClock::now();
+  Tally all;
+  if (load.stream) {
+    all = SendStream(load, start);
+  } else {
+    std::atomic<int64_t> next = 0;
+    std::mutex mu;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < load.in_flight; ++i) {
+      threads.emplace_back([&, i] {
+        const Tally mine = SendCalls(load, start, i, &next);
+        const std::lock_guard lock(mu);
+        all.acknowledged += mine.acknowledged;
+        all.not_taken += mine.not_taken;
+        all.millis.insert(all.millis.end(), mine.millis.begin(), mine.millis.end());
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+  const double seconds = MillisSince(start) / 1000;
   std::printf(
       "{\"acknowledged\":%ld,\"not_taken\":%ld,\"seconds\":%.3f,\"per_second\":%.0f,\"call_ms_p50\":%.2f,\"call_ms_"
       "p99\":%.2f}\n",
-      static_cast<long>(acknowledged), static_cast<long>(not_taken), seconds,
-      static_cast<double>(acknowledged) / seconds, Percentile(&millis, 0.5), Percentile(&millis, 0.99));
-  return not_taken == 0 && acknowledged == load.reports ? 0 : 1;
+      static_cast<long>(all.acknowledged), static_cast<long>(all.not_taken), seconds,
+      static_cast<double>(all.acknowledged) / seconds, Percentile(&all.millis, 0.5), Percentile(&all.millis, 0.99));
+  return all.not_taken == 0 && all.acknowledged == load.reports ? 0 : 1;
 }
 
 }  // namespace
@@ -115,6 +189,7 @@ int main(int argc, char** argv) {
   app.add_option("--reports", load.reports, "how many");
   app.add_option("--batch", load.batch, "per call")->check(CLI::Range(1, 1000));
   app.add_option("--in-flight", load.in_flight, "calls at a time")->check(CLI::Range(1, 256));
+  app.add_flag("--stream", load.stream, "over one stream");
   app.add_option("--rate", load.rate, "per second; 0 = as fast as they are taken");
   app.add_option("--seed", load.seed, "of the numbers");
   CLI11_PARSE(app, argc, argv);

@@ -56,8 +56,18 @@ class Producer::Reports final : public RdKafka::DeliveryReportCb {
 };
 
 struct Producer::Client {
+  // By name, librdkafka would look for it with every record. Null: `error` says why.
+  RdKafka::Topic* TopicOf(const std::string& name, std::string* error) {
+    base::MutexLock lock(&mu);
+    std::unique_ptr<RdKafka::Topic>& topic = topics[name];
+    if (topic == nullptr) topic.reset(RdKafka::Topic::create(handle.get(), name, nullptr, *error));
+    return topic.get();
+  }
+
   std::unique_ptr<RdKafka::Producer> handle;
   int64_t generation = 0;
+  base::Mutex mu;
+  absl::flat_hash_map<std::string, std::unique_ptr<RdKafka::Topic>> topics ABSL_GUARDED_BY(mu);  // go before the handle
 };
 
 Producer::Producer(Settings settings, size_t pending_bytes_max, const base::Clock* clock, LogProbe* probe)
@@ -123,10 +133,13 @@ void Producer::Append(const std::string& topic, int32_t partition, Record record
     done(refused);
     return;
   }
+  std::string why;
+  RdKafka::Topic* const handle = through->TopicOf(topic, &why);
+  if (handle == nullptr) return Answer(id, absl::InternalError(absl::StrCat("append: librdkafka: ", why)));
   // Never a null value: that would be a tombstone, which the log doesn't have.
   const RdKafka::ErrorCode error = through->handle->produce(
-      topic, partition, RdKafka::Producer::RK_MSG_COPY, record.value.data(), record.value.size(),
-      record.key.empty() ? nullptr : record.key.data(), record.key.size(), /*timestamp=*/0, ToOpaque(id));
+      handle, partition, RdKafka::Producer::RK_MSG_COPY, record.value.data(), record.value.size(),
+      record.key.empty() ? nullptr : record.key.data(), record.key.size(), ToOpaque(id));
   if (error == RdKafka::ERR_NO_ERROR) return;
   const absl::Status status = ToStatus(error, "append");
   Answer(id, absl::IsUnavailable(status) ? Unknown(status.message()) : status);
@@ -195,6 +208,7 @@ void Producer::Finish(Client* client, absl::Duration patience) {
       if (pending.generation <= client->generation) left.push_back(id);
     }
   }
+  std::sort(left.begin(), left.end());  // in the order in which they came
   for (const int64_t id : left) Answer(id, Unknown("the producer is gone"));
 }
 

@@ -5,10 +5,10 @@
 // Thread safety: Append and pending_bytes from any thread; callbacks run on the poll thread, or inside Append when refused.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 
+#include "absl/container/flat_hash_map.h"
 #include "libs/base/clock.h"
 #include "libs/base/mutex.h"
 #include "libs/base/thread.h"
@@ -57,7 +57,7 @@ class Producer {
 
   base::Mutex mu_;
   std::shared_ptr<Client> client_ ABSL_GUARDED_BY(mu_);
-  std::map<int64_t, Pending> pending_ ABSL_GUARDED_BY(mu_);  // by id; ids rise
+  absl::flat_hash_map<int64_t, Pending> pending_ ABSL_GUARDED_BY(mu_);  // by id
   int64_t next_id_ ABSL_GUARDED_BY(mu_) = 1;
   size_t pending_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t generation_ ABSL_GUARDED_BY(mu_) = 0;

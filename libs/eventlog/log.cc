@@ -11,20 +11,21 @@
 namespace hub::eventlog {
 
 void Log::AppendAll(const std::string& topic, std::vector<Addressed> records, AppendAllCallback done) {
-  // Each slot is written by one thread; `pending` hands them to whoever answers last.
+  // Each slot is written by one thread; `pending` hands them to whoever answers last, and that one frees the call: every callback runs once.
   struct Call {
     std::vector<absl::StatusOr<Offset>> answers;
     AppendAllCallback done;
     std::atomic<size_t> pending;  // acquire-release
     void Answered() {
-      if (pending.fetch_sub(1, std::memory_order_acq_rel) == 1) done(std::move(answers));
+      if (pending.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+      const std::unique_ptr<Call> over(this);
+      done(std::move(answers));
     }
   };
-  const auto call = std::make_shared<Call>();
+  auto* const call = new Call{{}, std::move(done), {records.size() + 1}};
   call->answers.resize(records.size());
-  call->done = std::move(done);
-  call->pending.store(records.size() + 1, std::memory_order_relaxed);
   for (size_t i = 0; i < records.size(); ++i) {
+    // A pointer and a number: what a callback holds without memory of its own.
     Append({topic, records[i].partition}, std::move(records[i].record), [call, i](absl::StatusOr<Offset> offset) {
       call->answers[i] = std::move(offset);
       call->Answered();
