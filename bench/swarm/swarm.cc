@@ -68,7 +68,7 @@ class Swarm::Impl {
   void NoteCorrection(Member* member, KeyId key, const EventHead& head, bool held);
   void Acknowledge(Member* member);
   // Asks epoll for what the stream waits for.
-  void Watch(Member* member);
+  void Watch(Member* member, int operation);
   // One costs the hub as much as a write: thousands of streams acknowledge more rarely.
   absl::Duration AckInterval() const { return absl::Milliseconds(std::max<size_t>(500, members_.size())); }
   bool Settled() const;
@@ -217,20 +217,17 @@ void Swarm::Impl::Connect(Member* member) {
   request.mutable_open()->set_urgent(options_.urgent && !member->auditor);
   request.mutable_open()->set_client_id("hub-swarm");
   member->stream->Send(request.SerializeAsString());
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT;
-  event.data.ptr = member;
-  epoll_ctl(epoll_, EPOLL_CTL_ADD, member->stream->fd(), &event);
-  member->waits_to_write = true;
+  Watch(member, EPOLL_CTL_ADD);
 }
 
-void Swarm::Impl::Watch(Member* member) {
-  if (member->stream->wants_write() == member->waits_to_write) return;
-  member->waits_to_write = !member->waits_to_write;
+void Swarm::Impl::Watch(Member* member, int operation) {
+  const bool writes = operation == EPOLL_CTL_ADD || member->stream->wants_write();
+  if (operation == EPOLL_CTL_MOD && writes == member->waits_to_write) return;
+  member->waits_to_write = writes;
   epoll_event event{};
   event.events = EPOLLIN | (member->waits_to_write ? static_cast<uint32_t>(EPOLLOUT) : 0u);
   event.data.ptr = member;
-  epoll_ctl(epoll_, EPOLL_CTL_MOD, member->stream->fd(), &event);
+  epoll_ctl(epoll_, operation, member->stream->fd(), &event);
 }
 
 void Swarm::Impl::Break(Member* member, const absl::Status& why, absl::Duration hint) {
@@ -408,7 +405,7 @@ absl::Status Swarm::Impl::Run() {
         Break(member, status, absl::ZeroDuration());
         continue;
       }
-      Watch(member);
+      Watch(member, EPOLL_CTL_MOD);
     }
     const absl::Duration now = clock_.Monotonic();
     if (checker_ != nullptr) checker_->OnTurn(now);
@@ -416,7 +413,7 @@ absl::Status Swarm::Impl::Run() {
       next_status = now + absl::Milliseconds(500);
       for (const auto& member : members_) {
         if (now - member->acked_at > AckInterval()) Acknowledge(member.get());
-        if (member->stream != nullptr) Watch(member.get());
+        if (member->stream != nullptr) Watch(member.get(), EPOLL_CTL_MOD);
       }
       WriteStatus();
       if (now - started_ >= options_.run_for) break;
