@@ -55,6 +55,7 @@ struct Connection {
   bool scanned = false;
   bool behind = false;
   bool subscribed = false;
+  bool waits_to_write = false;  // epoll is asked for it
   uint64_t events = 0, stamps = 0;
   absl::flat_hash_set<int64_t> copies;  // stamps of those whose event hasn't come yet
 
@@ -204,7 +205,8 @@ class Impl final : public Subscribers {
   void Watch(Connection* connection, int what) {
     epoll_event event{};
     const bool writes = connection->stream != nullptr ? connection->stream->wants_write() : !connection->connected;
-    if (what == EPOLL_CTL_MOD && !writes && connection->subscribed) return;  // as it is
+    if (what == EPOLL_CTL_MOD && writes == connection->waits_to_write) return;  // as it is
+    connection->waits_to_write = writes;
     event.events = EPOLLIN | (writes ? static_cast<uint32_t>(EPOLLOUT) : 0u);
     event.data.ptr = connection;
     epoll_ctl(epoll_, what, connection->stream != nullptr ? connection->stream->fd() : connection->fd, &event);

@@ -204,8 +204,7 @@ absl::Status H2Stream::ParseFrames() {
     at += 9 + size;
     switch (type) {
       case kData:
-        message_.append(payload.data(), payload.size());
-        TakeMessages();
+        TakeMessages(payload);
         unreturned_ += static_cast<int64_t>(size);
         if (unreturned_ >= kReturnCreditAt) {
           QueueFrame(kWindowUpdate, 0, 0, Big32(static_cast<uint32_t>(unreturned_)));
@@ -242,15 +241,24 @@ absl::Status H2Stream::ParseFrames() {
   return ended;
 }
 
-void H2Stream::TakeMessages() {
+// Mostly a frame holds whole messages, which are read where they stand.
+void H2Stream::TakeMessages(absl::string_view payload) {
+  if (!message_.empty()) {
+    message_.append(payload.data(), payload.size());
+    payload = message_;
+  }
   size_t at = 0;
-  while (message_.size() - at >= 5) {
-    const size_t size = absl::big_endian::Load32(message_.data() + at + 1);
-    if (message_.size() - at - 5 < size) break;
-    on_message_(absl::string_view(message_.data() + at + 5, size));
+  while (payload.size() - at >= 5) {
+    const size_t size = absl::big_endian::Load32(payload.data() + at + 1);
+    if (payload.size() - at - 5 < size) break;
+    on_message_(payload.substr(at + 5, size));
     at += 5 + size;
   }
-  message_.erase(0, at);
+  if (message_.empty()) {
+    message_.assign(payload.data() + at, payload.size() - at);
+  } else {
+    message_.erase(0, at);
+  }
 }
 
 absl::Status H2Stream::OnReady() {

@@ -46,7 +46,7 @@ class H2Stream {
   absl::Status ParseFrames();
   void QueueFrame(uint8_t type, uint8_t flags, uint32_t stream, absl::string_view payload);
   void QueuePreface();
-  void TakeMessages();
+  void TakeMessages(absl::string_view payload);
 
   SSL_CTX* const context_;
   const sockaddr_in server_;
