@@ -12,7 +12,7 @@ product=(
   # gRPC's package pulls in neither the compiler nor the plugin nor protobuf's headers: all four are named.
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   librdkafka-dev librocksdb-dev libabsl-dev libphonenumber-dev prometheus-cpp-dev libcivetweb-dev
-  libspdlog-dev libcli11-dev libssl-dev libzstd-dev openssl rapidjson-dev libcsv-dev libarchive-dev
+  libspdlog-dev libcli11-dev libssl-dev libzstd-dev openssl rapidjson-dev libcsv-dev libarchive-dev libboost-dev
 )
 
 have() { command -v "$1" >/dev/null 2>&1; }
