@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages the hub is built from. Debian 12 and 13, as root or with sudo.
 #
-#   deploy/packages.sh [--tests] [--kafka] [--bench] [--checks]
+#   deploy/packages.sh [--tests] [--kafka] [--bench] [--checks] [--browser]
 #
 # Without a flag: what building the product needs. Each flag adds one more set. What is already installed is
 # left alone: a second run asks only dpkg, so it needs neither the network nor root.
@@ -12,7 +12,7 @@ product=(
   # gRPC's package pulls in neither the compiler nor the plugin nor protobuf's headers: all four are named.
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   librdkafka-dev librocksdb-dev libabsl-dev libphonenumber-dev prometheus-cpp-dev libcivetweb-dev
-  libspdlog-dev libcli11-dev libssl-dev libzstd-dev openssl rapidjson-dev libcsv-dev libarchive-dev
+  libspdlog-dev libcli11-dev libssl-dev libzstd-dev openssl rapidjson-dev libcsv-dev libarchive-dev libboost-dev
 )
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -40,12 +40,13 @@ for flag in "$@"; do
       ;;
     --bench) wanted+=(libbenchmark-dev nats-server redis-server) ;;
     --checks) wanted+=(clang-14 clang-tidy clang-format) ;;
+    --browser) wanted+=(chromium) ;; # for tests/process/board.sh, which does without; 300 MB
     -h | --help)
       sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"
       exit 0
       ;;
     *)
-      echo "packages.sh: unknown flag '$flag', want --tests, --kafka, --bench or --checks" >&2
+      echo "packages.sh: unknown flag '$flag', want --tests, --kafka, --bench, --checks or --browser" >&2
       exit 2
       ;;
   esac

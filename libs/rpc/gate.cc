@@ -22,21 +22,25 @@ Gate::Gate(const access::PolicyHolder* policy, base::Metrics* metrics, const Ser
       unauthenticated_(CounterFor(metrics, "unauthenticated")),
       denied_(CounterFor(metrics, "denied")) {}
 
-absl::StatusOr<access::Principal> Gate::Resolve(const grpc::ServerContextBase& context, absl::string_view rpc) const {
-  std::string uri = insecure_principal_uri_;
-  if (uri.empty()) {
-    HUB_ASSIGN_OR_RETURN(uri, PeerUri(*context.auth_context()));
-  }
+absl::StatusOr<access::Principal> Gate::Resolve(const absl::StatusOr<std::string>& uri, absl::string_view rpc) const {
+  HUB_RETURN_IF_ERROR(uri.status());
   const std::shared_ptr<const access::Policy> policy = policy_->Get();
-  HUB_ASSIGN_OR_RETURN(access::Principal caller, policy->Identify(uri));
+  HUB_ASSIGN_OR_RETURN(access::Principal caller, policy->Identify(*uri));
   HUB_RETURN_IF_ERROR(policy->AuthorizeRpc(caller, rpc));
   return caller;
 }
 
-absl::StatusOr<access::Principal> Gate::Admit(const grpc::ServerContextBase& context, absl::string_view rpc) const {
-  absl::StatusOr<access::Principal> caller = Resolve(context, rpc);
+absl::StatusOr<access::Principal> Gate::AdmitUri(const absl::StatusOr<std::string>& uri, absl::string_view rpc) const {
+  absl::StatusOr<access::Principal> caller = Resolve(uri, rpc);
   base::Counter& counter = caller.ok() ? admitted_ : absl::IsUnauthenticated(caller.status()) ? unauthenticated_ : denied_;
   counter.Increment();
+  return caller;
+}
+
+absl::StatusOr<access::Principal> Gate::Admit(const grpc::ServerContextBase& context, absl::string_view rpc) const {
+  absl::StatusOr<std::string> uri = insecure_principal_uri_;
+  if (uri->empty()) uri = PeerUri(*context.auth_context());
+  absl::StatusOr<access::Principal> caller = AdmitUri(uri, rpc);
   if (caller.ok() && connections_ != nullptr) connections_->NoteCall(context.peer());
   return caller;
 }

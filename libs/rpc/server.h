@@ -52,13 +52,15 @@ class Gate {
   // Identity from the connection's certificate only, never from metadata. Unauthenticated or PermissionDenied otherwise; counted by
   // reason.
   absl::StatusOr<access::Principal> Admit(const grpc::ServerContextBase& context, absl::string_view rpc) const;
+  // The same for who came another way than by gRPC; `uri`: of the certificate it showed.
+  absl::StatusOr<access::Principal> AdmitUri(const absl::StatusOr<std::string>& uri, absl::string_view rpc) const;
   // The same question about somebody who was admitted before, under the policy in force now: for streams, every few seconds.
   absl::Status Readmit(const access::Principal& caller, absl::string_view rpc) const;
   std::shared_ptr<const access::Policy> policy() const { return policy_->Get(); }
   uint64_t policy_changes() const { return policy_->changes(); }
 
  private:
-  absl::StatusOr<access::Principal> Resolve(const grpc::ServerContextBase& context, absl::string_view rpc) const;
+  absl::StatusOr<access::Principal> Resolve(const absl::StatusOr<std::string>& uri, absl::string_view rpc) const;
 
   const access::PolicyHolder* const policy_;
   Connections* const connections_;            // may be null

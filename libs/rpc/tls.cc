@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include <fstream>
 #include <sstream>
@@ -40,6 +41,7 @@ struct Freer {
 using Bio = std::unique_ptr<BIO, Freer<BIO_free_all>>;
 using Certificate = std::unique_ptr<X509, Freer<X509_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
+using Names = std::unique_ptr<GENERAL_NAMES, Freer<GENERAL_NAMES_free>>;
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -76,6 +78,10 @@ absl::StatusOr<Folder> CheckedFolder(const std::string& folder) {
   return files;
 }
 
+absl::Status WantOneUri() {
+  return model::Refuse(model::RefusalCode::kUnauthenticated, "", "want a client certificate with exactly one URI SAN");
+}
+
 std::shared_ptr<grpc::experimental::CertificateProviderInterface> Watch(const Folder& files) {
   return std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(files.key, files.certificate, files.ca,
                                                                               kRefreshSeconds);
@@ -105,10 +111,32 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ClientIdentity(const s
 
 absl::StatusOr<std::string> PeerUri(const grpc::AuthContext& context) {
   const std::vector<grpc::string_ref> uris = context.FindPropertyValues("peer_uri");
-  if (uris.size() != 1) {
-    return model::Refuse(model::RefusalCode::kUnauthenticated, "", "want a client certificate with exactly one URI SAN");
-  }
+  if (uris.size() != 1) return WantOneUri();
   return std::string(uris[0].data(), uris[0].size());  // with its size: a NUL inside stays and compares unequal
+}
+
+absl::StatusOr<IdentityPems> ReadIdentity(const std::string& folder) {
+  HUB_ASSIGN_OR_RETURN(const Folder files, CheckedFolder(folder));
+  IdentityPems pems;
+  HUB_ASSIGN_OR_RETURN(pems.certificate, ReadFile(files.certificate));
+  HUB_ASSIGN_OR_RETURN(pems.key, ReadFile(files.key));
+  HUB_ASSIGN_OR_RETURN(pems.ca, ReadFile(files.ca));
+  return pems;
+}
+
+absl::StatusOr<std::string> PeerUri(const x509_st* certificate) {
+  if (certificate == nullptr) return WantOneUri();
+  const Names names(static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  ERR_clear_error();
+  std::vector<std::string> uris;
+  for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {  // -1 of null
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
+    if (name->type != GEN_URI) continue;
+    const ASN1_IA5STRING* uri = name->d.uniformResourceIdentifier;
+    uris.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(uri)), static_cast<size_t>(ASN1_STRING_length(uri)));
+  }
+  if (uris.size() != 1) return WantOneUri();
+  return uris[0];
 }
 
 }  // namespace hub::rpc

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 
+struct x509_st;
 namespace grpc {
 class AuthContext;
 class ChannelCredentials;
@@ -21,5 +22,15 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ClientIdentity(const s
 // The caller's URI SAN. Unauthenticated unless there is exactly one. (gRPC accepts certificates with none or two, and falls back to the
 // common name: never use GetPeerIdentity.)
 absl::StatusOr<std::string> PeerUri(const grpc::AuthContext& context);
+
+// For servers that aren't gRPC's: the folder's files, checked as above, and the same question about a certificate (null: there is none).
+struct IdentityPems {
+  std::string certificate;
+  std::string key;
+  std::string ca;
+  friend bool operator==(const IdentityPems&, const IdentityPems&) = default;
+};
+absl::StatusOr<IdentityPems> ReadIdentity(const std::string& folder);
+absl::StatusOr<std::string> PeerUri(const x509_st* certificate);
 
 }  // namespace hub::rpc

@@ -19,6 +19,7 @@
 #include "libs/eventlog/mirrored_log.h"
 #include "libs/eventlog/topics.h"
 #include "libs/replica/replica.h"
+#include "libs/rpc/https_server.h"
 #include "libs/rpc/ops_server.h"
 #include "libs/rpc/worker_pool.h"
 #include "services/control/control_follower.h"
@@ -26,7 +27,9 @@
 #include "services/hub/retry.h"
 #include "services/hub/status_page.h"
 #include "services/hub/stores.h"
+#include "services/hub/take_all.h"
 #include "services/ingest/ingest_service.h"
+#include "services/query/board.h"
 #include "services/query/receipt_follower.h"
 #include "services/query/replica_feeder.h"
 #include "services/query/rpc_bindings.h"
@@ -63,6 +66,7 @@ class Impl final : public HubApp {
 
   ~Impl() override {
     server_.reset();  // waits for every handler; only then may what they use go
+    browsers_.reset();
     ops_.reset();
     if (control_ != nullptr) control_->Stop();
     group_.reset();
@@ -105,10 +109,12 @@ class Impl final : public HubApp {
     if (kind_.Answers()) MakeOperations();
     control_->Start([this](const control::ControlState& state) { Follow(state); });
     if (kind_.Serves()) HUB_RETURN_IF_ERROR(Serve());
+    if (kind_.query && !config_.board_address.empty()) HUB_RETURN_IF_ERROR(StartBoard());
     stage_ = Stage::kServing;
     HUB_LOG(INFO, "hub_serves",
             {{"port", port()},
              {"ops_port", ops_->port()},
+             {"board_port", browsers_ == nullptr ? 0 : browsers_->port()},
              {"policy", policy_.Get()->version()},
              {"rules", RulesInForce()->version}});
     return absl::OkStatus();
@@ -274,7 +280,8 @@ class Impl final : public HubApp {
       registry_->WantRules(*kept);
     }
     registry_->Start();
-    return kind_.IsWhole() ? TakeAllPartitions() : JoinGroup();
+    if (!kind_.IsWhole()) return JoinGroup();
+    return TakeAllPartitions(&*registry_, stores_.log.get(), config_.partitions, clock_, kControlTimeout);
   }
 
   absl::Status JoinGroup() {
@@ -285,30 +292,6 @@ class Impl final : public HubApp {
     group.on_change = [this](const std::set<int32_t>& partitions) { registry_->Assign(partitions); };
     HUB_ASSIGN_OR_RETURN(group_, eventlog::KafkaGroup::Join(config_.kafka, std::move(group)));
     return absl::OkStatus();
-  }
-
-  absl::Status TakeAllPartitions() {
-    std::set<int32_t> all;
-    bool fresh = false;  // some partition never saw a record, so no rules either
-    for (int32_t i = 0; i < config_.partitions; ++i) {
-      all.insert(i);
-      HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, RetryUnavailable(clock_, kControlTimeout, [&] {
-                             return stores_.log->Offsets({eventlog::kReportsTopic, i});
-                           }));
-      fresh = fresh || range.end == 0;
-    }
-    registry_->Assign(all);
-    if (registry_->WaitForRules(kControlTimeout)) return absl::OkStatus();
-    if (!fresh) {
-      HUB_LOG(WARN, "registry_not_running_yet", {{"why", "it takes over or rebuilds; /readyz says when it is done"}});
-      return absl::OkStatus();
-    }
-    std::string why = "no error so far";
-    for (const registry_service::PartitionStatus& status : registry_->Status()) {
-      if (!status.last_error.ok()) why = status.last_error.ToString();
-    }
-    return absl::UnavailableError(
-        absl::StrCat("the rules can't be put on the log (", why, "): check disk space or the brokers"));
   }
 
   void MakeIngest() {
@@ -424,6 +407,16 @@ class Impl final : public HubApp {
     return absl::OkStatus();
   }
 
+  absl::Status StartBoard() {
+    board_.emplace(query::BoardParts{clock_, &*gate_, replica_.get(), &*lookup_, &*operations_});
+    absl::StatusOr<std::unique_ptr<rpc::HttpsServer>> server =
+        rpc::HttpsServer::Start(config_.board_address, config_.server.identity_dir, clock_, &metrics_,
+                                [this](const rpc::HttpRequest& request) { return board_->Answer(request); });
+    if (!server.ok()) return base::Annotate(server.status(), "listen.board_address");
+    browsers_ = *std::move(server);
+    return absl::OkStatus();
+  }
+
   // The ops port answers from before there are any parts.
   std::string NotReady() const {
     switch (stage_.load()) {
@@ -484,6 +477,8 @@ class Impl final : public HubApp {
   std::optional<query::LookupService> lookup_;
   std::optional<query::OperationsService> operations_;
   std::unique_ptr<query::RpcBindings> bindings_;
+  std::optional<query::Board> board_;
+  std::unique_ptr<rpc::HttpsServer> browsers_;
   std::unique_ptr<rpc::OpsServer> ops_;
   std::unique_ptr<rpc::Server> server_;
 };

@@ -158,6 +158,13 @@ void CheckListen(const ServerKind& kind, const config::ListenConfig& listen, Pro
   CheckRange("listen.connections_per_source_max", listen.connections_per_source_max(), 1, 1'000'000, problems);
   CheckRange("listen.descriptors_reserved", listen.descriptors_reserved(), 0, 1'000'000, problems);
   if (!wire::IsHostPort(listen.address())) problems->push_back("listen.address: want host:port");
+  if (kind.query && !listen.board_address().empty()) {
+    if (!wire::IsHostPort(listen.board_address())) problems->push_back("listen.board_address: want host:port");
+    if (listen.insecure_for_benches()) {
+      problems->push_back(
+          "listen.board_address: browsers get in by their certificates alone: not with insecure_for_benches");
+    }
+  }
   if (listen.insecure_for_benches()) {
     if (!rpc::IsLoopback(listen.address())) {
       problems->push_back(
@@ -215,6 +222,7 @@ HubConfig Convert(const config::HubConfig& c) {
   result.server.limits.per_source_max = c.listen().connections_per_source_max();
   result.server.limits.descriptors_reserved = c.listen().descriptors_reserved();
   result.ops_address = c.listen().ops_address();
+  result.board_address = c.listen().board_address();
   result.fanout.dispatcher.partitions = c.log().partitions();
   result.fanout.dispatcher.segment_bytes_max = c.fanout().segment_bytes_max();
   result.fanout.dispatcher.classes_max = c.fanout().classes_max();

@@ -39,6 +39,7 @@ struct HubConfig {
   eventlog::KafkaLogOptions kafka;
   rpc::ServerOptions server;
   std::string ops_address;
+  std::string board_address;  // empty: no board for browsers
   fanout_service::FanoutOptions fanout;
   registry::ProcessorOptions processor;
   std::string policy_file;

@@ -144,6 +144,20 @@ TEST_CASE("A data folder that can't be made is a problem", "[hub][config]") {
   CHECK(Names(Problems(LoadConfig(path, {absl::StrCat("data_dir=", file, "/data")})), "data_dir: "));
 }
 
+TEST_CASE("The board wants an address and certificates, and is nothing to a process that has none", "[hub][config]") {
+  const Files files;
+  CHECK(LoadConfig(files.Good(), {}).value().board_address.empty());
+  const auto problems = Problems(LoadConfig(files.Good(), {"listen.board_address=127.0.0.1:0"}));
+  REQUIRE(problems.size() == 1);
+  CHECK(absl::StartsWith(problems[0], "listen.board_address: browsers get in by their certificates alone"));
+  CHECK(
+      Names(Problems(LoadConfig(files.Good(), {"listen.board_address=nonsense"})), "listen.board_address: want host"));
+  const auto fanout = LoadConfig(
+      files.Good(), {"listen.board_address=nonsense", "log.kind=kafka", "log.kafka_bootstrap=a:1"}, kHubFanout);
+  INFO(fanout.status().ToString());
+  CHECK(fanout.ok());
+}
+
 TEST_CASE("A part of a cluster wants Kafka, and a registry no certificates", "[hub][config]") {
   const Files files;
   CHECK(Names(Problems(LoadConfig(files.Good(), {}, kHubIngest)), "log.kind: hub-ingest wants \"kafka\""));

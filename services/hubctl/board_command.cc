@@ -6,13 +6,13 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "libs/base/mutex.h"
+#include "libs/wire/board_line.h"
 #include "services/hubctl/all_streams.h"
 #include "services/hubctl/command.h"
 #include "services/hubctl/hub_calls.h"
@@ -34,40 +34,9 @@ struct BoardArguments {
 };
 
 struct Line {
-  std::string stakeholder;
   v1::Standing standing;
-  std::vector<v1::SubscriptionState> streams;
-
-  int open() const {
-    return static_cast<int>(
-        std::count_if(streams.begin(), streams.end(), [](const auto& one) { return one.connected(); }));
-  }
-  int64_t behind() const {
-    int64_t most = 0;
-    for (const auto& stream : streams) most = std::max(most, stream.records_behind());
-    return most;
-  }
-  absl::Duration lag() const {
-    absl::Duration longest;
-    for (const auto& stream : streams) {
-      longest = std::max(longest, absl::Seconds(stream.lag().seconds()) + absl::Nanoseconds(stream.lag().nanos()));
-    }
-    return longest;
-  }
-  google::protobuf::Timestamp acked_at() const {
-    google::protobuf::Timestamp last;
-    for (const auto& stream : streams) {
-      if (std::pair(stream.acked_at().seconds(), stream.acked_at().nanos()) > std::pair(last.seconds(), last.nanos()))
-        last = stream.acked_at();
-    }
-    return last;
-  }
-  uint64_t sent() const {
-    uint64_t sum = 0;
-    for (const auto& stream : streams) sum += stream.events_sent();
-    return sum;
-  }
-  uint32_t owes() const { return standing.corrections() - std::min(standing.confirmed(), standing.corrections()); }
+  v1::StakeholderStreams streams;
+  wire::BoardLine line;  // of the two
 };
 
 struct Board {
@@ -84,31 +53,26 @@ absl::StatusOr<Board> Ask(const Environment& env) {
       queries.Call<v1::OperationsService>(&v1::OperationsService::Stub::ListStandings, v1::ListStandingsRequest()));
   for (const v1::Standing& standing : standings.standings()) board.lines[standing.stakeholder()].standing = standing;
   HUB_ASSIGN_OR_RETURN(board.streams, ListAllStreams(env));
-  for (const auto& [stakeholder, told] : board.streams.stakeholders) {
-    board.lines[stakeholder].streams.assign(told.streams().begin(), told.streams().end());
+  for (const auto& [stakeholder, told] : board.streams.stakeholders) board.lines[stakeholder].streams = told;
+  for (auto& [stakeholder, line] : board.lines) {
+    line.line = wire::ToBoardLine(stakeholder, line.standing, line.streams);
   }
-  for (auto& [stakeholder, line] : board.lines) line.stakeholder = stakeholder;
   return board;
 }
 
-// What asks for somebody's attention first: the oldest correction without a confirmation, then the longest lag.
 std::vector<const Line*> WorstFirst(const Board& board) {
   std::vector<const Line*> lines;
   for (const auto& [stakeholder, line] : board.lines) lines.push_back(&line);
-  const auto weight = [](const Line* line) {
-    const int64_t since =
-        line->standing.has_oldest_unconfirmed() ? line->standing.oldest_unconfirmed().seconds() : INT64_MAX;
-    return std::tuple(since, -line->lag(), -line->behind());
-  };
-  std::stable_sort(lines.begin(), lines.end(), [&](const Line* a, const Line* b) { return weight(a) < weight(b); });
+  std::stable_sort(lines.begin(), lines.end(),
+                   [](const Line* a, const Line* b) { return wire::ComesBefore(a->line, b->line); });
   return lines;
 }
 
 std::string JsonOf(const Line& line) {
-  std::string json = absl::StrCat("{\"stakeholder\":", JsonString(line.stakeholder),
+  std::string json = absl::StrCat("{\"stakeholder\":", JsonString(line.line.stakeholder),
                                   ",\"standing\":", ToJson(line.standing), ",\"streams\":[");
   const char* comma = "";
-  for (const auto& stream : line.streams) {
+  for (const auto& stream : line.streams.streams()) {
     absl::StrAppend(&json, comma, ToJson(stream));
     comma = ",";
   }
@@ -131,38 +95,37 @@ class BoardPrinter {
     size_t printed = 0;
     for (const Line* line : WorstFirst(board)) {
       if (arguments_.limit > 0 && printed++ == arguments_.limit) break;
-      std::vector<Cell> cells = CellsOf(*line);
-      const auto before = sent_.find(line->stakeholder);
-      if (arguments_.watch && whole && before != sent_.end() && line->sent() >= before->second && seconds > 0)
-        cells.push_back({absl::StrFormat("%.1f", static_cast<double>(line->sent() - before->second) / seconds)});
+      std::vector<Cell> cells = CellsOf(line->line);
+      const auto before = sent_.find(line->line.stakeholder);
+      if (arguments_.watch && whole && before != sent_.end() && line->line.sent >= before->second && seconds > 0)
+        cells.push_back({absl::StrFormat("%.1f", static_cast<double>(line->line.sent - before->second) / seconds)});
       output.Row(std::move(cells), JsonOf(*line));
     }
     output.End();
     if (!whole) return;
-    for (const auto& [stakeholder, line] : board.lines) sent_[stakeholder] = line.sent();
+    for (const auto& [stakeholder, line] : board.lines) sent_[stakeholder] = line.line.sent;
     last_ = now;
   }
 
  private:
-  std::vector<Cell> CellsOf(const Line& line) const {
+  std::vector<Cell> CellsOf(const wire::BoardLine& line) const {
     const bool csv = env_.settings.output == "csv";
-    const auto ago = [&](const google::protobuf::Timestamp& at) {
-      if (csv) return ForMachines(at);
-      return at.seconds() == 0 ? std::string() : RoughAge(env_.clock->TimeNow() - ToTime(at));
+    const auto ago = [&](absl::Time at) {
+      if (at == absl::InfinitePast() || at == absl::InfiniteFuture()) return std::string();
+      return csv ? ForMachines(ToTimestamp(at)) : RoughAge(env_.clock->TimeNow() - at);
     };
-    const std::string lag = line.lag() == absl::ZeroDuration() ? ""
-                            : csv ? absl::StrFormat("%.3f", absl::ToDoubleSeconds(line.lag()))
-                                  : RoughAge(line.lag());
-    const std::string owes =
-        line.standing.corrections() == 0 ? "" : absl::StrCat(line.owes(), "/", line.standing.corrections());
+    const std::string lag = line.lag == absl::ZeroDuration() ? ""
+                            : csv                            ? absl::StrFormat("%.3f", absl::ToDoubleSeconds(line.lag))
+                                                             : RoughAge(line.lag);
     return {{line.stakeholder},
-            {absl::StrCat(line.open()), line.open() == 0 ? Tone::kDim : Tone::kPlain},
-            {line.streams.empty() ? "" : absl::StrCat(line.behind())},
-            {lag, line.lag() > absl::Minutes(1) ? Tone::kWarn : Tone::kPlain},
-            {ago(line.acked_at())},
-            {owes, line.owes() > 0 ? Tone::kAlarm : Tone::kPlain},
-            {ago(line.standing.oldest_unconfirmed()), Tone::kAlarm},
-            {line.standing.actions() == 0 ? "" : absl::StrCat(line.standing.actions())}};
+            {absl::StrCat(line.open), line.open == 0 ? Tone::kDim : Tone::kPlain},
+            {line.streams == 0 ? "" : absl::StrCat(line.behind)},
+            {lag, line.lag > absl::Minutes(1) ? Tone::kWarn : Tone::kPlain},
+            {ago(line.acked_at)},
+            {line.corrections == 0 ? "" : absl::StrCat(line.owes, "/", line.corrections),
+             line.owes > 0 ? Tone::kAlarm : Tone::kPlain},
+            {ago(line.owes_since), Tone::kAlarm},
+            {line.actions == 0 ? "" : absl::StrCat(line.actions)}};
   }
 
   const BoardArguments& arguments_;

@@ -260,6 +260,28 @@ absl::Status LookupService::AddNamers(const Question& question, const model::Ide
   return absl::OkStatus();
 }
 
+absl::StatusOr<v1::RawIdentifier> LookupService::Named(const access::Policy& policy, const access::Principal& caller,
+                                                       const std::string& indicator_id, const std::string& purpose,
+                                                       const std::string& case_ref, absl::Duration* retry_after) {
+  const Question question{policy, caller, "LookupService.Explain", purpose, case_ref};
+  const absl::Status nothing = absl::NotFoundError("there is no such indicator, or none that you may see");
+  HUB_RETURN_IF_ERROR(Begin(question, 1, retry_after));
+  const absl::StatusOr<model::IndicatorKey> key = model::ParseIndicatorId(indicator_id);
+  if (!key.ok()) return nothing;
+  HUB_ASSIGN_OR_RETURN(const std::vector<replica::Answer> sides, Visible(question, key->token));
+  if (sides.empty() || !policy.MayLookUp(caller, sides[0].state.identifier.type)) {
+    HUB_RETURN_IF_ERROR(Audit(question, model::IndicatorIdText(*key), "granted: nothing to see"));
+    return nothing;
+  }
+  const model::Identifier& identifier = sides[0].state.identifier;
+  v1::RawIdentifier named;
+  named.set_type(static_cast<v1::IdentifierType>(identifier.type));
+  named.set_value(identifier.canonical);
+  if (identifier.type == model::IdentifierType::kMobile) named.set_line_kind(v1::LINE_KIND_MOBILE);
+  if (identifier.type == model::IdentifierType::kLandline) named.set_line_kind(v1::LINE_KIND_FIXED);
+  return named;
+}
+
 absl::Status LookupService::Begin(const Question& question, int cost, absl::Duration* retry_after) const {
   if (question.purpose.size() > kTextBytesMax) return Refuse(RefusalCode::kTooLong, "purpose", "want at most 64 bytes");
   if (question.case_ref.size() > kTextBytesMax)

@@ -62,6 +62,11 @@ class LookupService {
   absl::Status ListLinks(const access::Policy& policy, const access::Principal& caller,
                          const fraudhub::v1::ListLinksRequest& request, fraudhub::v1::ListLinksResponse* response,
                          absl::Duration* retry_after);
+  // What LookupService's calls take, of an indicator known by its id: for the board, whose addresses must not hold identifiers. NotFound:
+  // no such id, or nothing that the caller may look up and see; that is audited, as Explain's.
+  absl::StatusOr<fraudhub::v1::RawIdentifier> Named(const access::Policy& policy, const access::Principal& caller,
+                                                    const std::string& indicator_id, const std::string& purpose,
+                                                    const std::string& case_ref, absl::Duration* retry_after);
 
  private:
   // Purpose, lengths, quota.

@@ -7,8 +7,8 @@
 #include "libs/model/refusal.h"
 #include "libs/rpc/proto_time.h"
 #include "libs/wire/wire.h"
+#include "services/query/audience.h"
 #include "services/query/quarantine_pages.h"
-#include "services/query/receipt_list.h"
 #include "services/query/standings.h"
 
 namespace hub::query {
@@ -208,6 +208,23 @@ absl::Status OperationsService::ListReceipts(const access::Policy& policy, const
   return absl::NotFoundError("version: no urgent event of this indicator is on record; receipts are kept of those only");
 }
 
+absl::Status OperationsService::ListCorrections(const access::Policy& policy, const access::Principal& caller,
+                                                int count_max, std::vector<CorrectionReceipts>* corrections) {
+  if (parts_.receipts == nullptr) return Elsewhere("ListReceipts", kQuery);
+  HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.ListReceipts", "the newest corrections"));
+  const model::Filter visible = policy.Entitlement(caller);
+  absl::Time since = parts_.clock->TimeNow() - kStandingsReach;
+  return parts_.receipts->VisitCorrections(
+      &since, count_max,
+      [&](const model::Event& event, const std::map<std::string, model::ReceiptUpdate::Receipt>& receipts) {
+        if (!MaySee(visible, event)) return;
+        CorrectionReceipts& correction = corrections->emplace_back();
+        correction.event = event;
+        query::ListReceipts(policy, event, receipts, &correction.receipts);
+        wire::Redact(wire::AudienceSet(policy.Fields(caller)), &correction.receipts);
+      });
+}
+
 absl::Status OperationsService::ListStandings(const access::Policy& policy, const access::Principal& caller,
                                               v1::ListStandingsResponse* response) {
   if (parts_.receipts == nullptr || parts_.actions == nullptr) return Elsewhere("ListStandings", kQuery);
@@ -231,6 +248,13 @@ absl::Status OperationsService::GetStateDigest(const access::Policy& policy, con
                                                v1::GetStateDigestResponse* response) {
   if (parts_.replica == nullptr) return Elsewhere("GetStateDigest", kQuery);
   HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.GetStateDigest", ""));
+  HUB_RETURN_IF_ERROR(CountStates(response));
+  wire::Redact(wire::AudienceSet(policy.Fields(caller)), response);
+  return absl::OkStatus();
+}
+
+absl::Status OperationsService::CountStates(v1::GetStateDigestResponse* response) const {
+  if (parts_.replica == nullptr) return Elsewhere("GetStateDigest", kQuery);
   const absl::Time complete_until =
       parts_.replica->CompleteUntil();  // before the walk: what it finds is at least that new
   HUB_ASSIGN_OR_RETURN(const replica::StateDigest digest, parts_.replica->Digest());
@@ -242,7 +266,6 @@ absl::Status OperationsService::GetStateDigest(const access::Policy& policy, con
     (*response->mutable_by_level())[static_cast<int32_t>(level)] = digest.by_level[level];
   }
   if (rpc::IsFinite(complete_until)) rpc::ToProto(complete_until, response->mutable_complete_until());
-  wire::Redact(wire::AudienceSet(policy.Fields(caller)), response);
   return absl::OkStatus();
 }
 

@@ -21,6 +21,7 @@
 #include "libs/replica/replica.h"
 #include "services/query/action_book.h"
 #include "services/query/receipt_book.h"
+#include "services/query/receipt_list.h"
 
 namespace hub::query {
 
@@ -88,6 +89,14 @@ class OperationsService {
                              fraudhub::v1::ListStandingsResponse* response);
   absl::Status GetStateDigest(const access::Policy& policy, const access::Principal& caller,
                               fraudhub::v1::GetStateDigestResponse* response);
+
+  // --- for the board, which nobody calls by gRPC ---
+
+  // The newest corrections of rows that the caller may see, each with what ListReceipts answers about it.
+  absl::Status ListCorrections(const access::Policy& policy, const access::Principal& caller, int count_max,
+                               std::vector<CorrectionReceipts>* corrections);
+  // What GetStateDigest answers, neither audited nor redacted.
+  absl::Status CountStates(fraudhub::v1::GetStateDigestResponse* response) const;
 
  private:
   absl::Status Audit(const access::Policy& policy, const access::Principal& caller, absl::string_view rpc,

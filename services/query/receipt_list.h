@@ -11,6 +11,12 @@
 
 namespace hub::query {
 
+// A correction and who has it.
+struct CorrectionReceipts {
+  model::Event event;  // key, version, rows and decision: the book keeps no more of it, no identifier above all
+  fraudhub::v1::ListReceiptsResponse receipts;
+};
+
 // One line for each stakeholder that may subscribe and may see the event's row as it is now or was before, and for each that was told all
 // the same, under the policy of then.
 void ListReceipts(const access::Policy& policy, const model::Event& event,

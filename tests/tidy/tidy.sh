@@ -91,7 +91,7 @@ if ((${#code[@]})); then
       else if (included ~ /^openssl\//) home = "^(libs/(base|rpc|audit)|bench)/"
       else if (included ~ /^phonenumbers\//) home = "^libs/model/"
       else if (included ~ /^(spdlog|fmt|prometheus)\//) home = "^libs/base/"
-      else if (included ~ /^(civetweb|CivetServer)/) home = "^libs/rpc/"
+      else if (included ~ /^(civetweb|CivetServer|boost\/)/) home = "^libs/rpc/"
       else if (included ~ /^CLI\//) home = "^(services|bench|tests|deploy/samples/cpp)/"
       else if (included ~ /^(rapidjson\/|csv\.h$|zstd\.h$|catch2\/|benchmark\/)/) home = "."
       if (home != "" && !excused("third-party")) {
