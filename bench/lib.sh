@@ -60,7 +60,7 @@ identities() { # [MORE]: so many banks more than the sample policy has
   local i
   [[ -d $work/pki && ${1:-0} == "$more_banks" ]] || {
     # Nobody is held to a quota here.
-    sed 's/reports_per_second: [0-9]*/reports_per_second: 1000000/' deploy/config/policy.textproto >"$work/policy.textproto"
+    sed 's/\(reports\|lookups\)_per_second: [0-9]*/\1_per_second: 1000000/' deploy/config/policy.textproto >"$work/policy.textproto"
     for ((i = 1; i <= ${1:-0}; ++i)); do
       echo "stakeholders { id: \"bank-more-$i\" title: \"One more bank\" role: ROLE_FINANCIAL_INSTITUTION kind: \"BANK_PRIVATE\" }" >>"$work/policy.textproto"
     done

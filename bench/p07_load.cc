@@ -1,6 +1,6 @@
 // Submits reports as fast as a hub takes them, or at a given rate: the load of P7 and P11. Numbers are drawn from the test range.
 //
-//   bench_p07_load --server host:port --identity DIR --reports N [--batch 100] [--in-flight 4] [--stream] [--rate R] [--seed S]
+//   bench_p07_load --server host:port --identity DIR --reports N [--batch 100] [--in-flight 4] [--stream] [--rate R] [--seed S] [--in-order]
 // With --stream the batches go over one stream, as the SDK sends them; else each is a call, on a connection per call in flight.
 // One JSON line on stdout: acknowledged, seconds, milliseconds per call or batch.
 #include <grpcpp/grpcpp.h>  // tidy:third-party-ok a load generator is a client of its own
@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "bench/percentile.h"
 #include "fraudhub/v1/report.grpc.pb.h"
 #include "libs/base/clock.h"
 #include "libs/base/hash.h"
@@ -38,26 +39,22 @@ struct Load {
   bool stream = false;
   double rate = 0;  // reports per second; 0 = as fast as they are taken
   uint64_t seed = 1;
+  bool in_order = false;  // the n-th report is about the n-th number
 };
 
-v1::Report MakeReport(std::mt19937_64* random) {
+constexpr uint64_t kNumbers = 9'000'000;
+
+v1::Report MakeReport(uint64_t number) {
   v1::Report report;
   const absl::Time now = hub::base::RealClock().TimeNow();
   report.set_report_id(hub::model::ToText(hub::model::MakeTimeBasedId(now, hub::base::RandomBytes(10))));
   report.set_kind(v1::INPUT_KIND_FINANCIAL_FRAUD);
   report.mutable_identifier()->set_type(v1::IDENTIFIER_TYPE_MOBILE);
-  report.mutable_identifier()->set_value(absl::StrCat("+91555", 1'000'000 + (*random)() % 9'000'000));
+  report.mutable_identifier()->set_value(absl::StrCat("+91555", 1'000'000 + number % kNumbers));
   report.mutable_observed_at()->set_seconds(absl::ToUnixSeconds(now));
   report.set_category(v1::FRAUD_CATEGORY_KYC_BANK);
   report.set_victim_state("MH");
   return report;
-}
-
-double Percentile(std::vector<double>* values, double part) {
-  if (values->empty()) return 0;
-  const auto at = values->begin() + static_cast<std::ptrdiff_t>(part * static_cast<double>(values->size() - 1));
-  std::nth_element(values->begin(), at, values->end());
-  return *at;
 }
 
 struct Tally {
@@ -70,7 +67,9 @@ struct Tally {
 template <class Request>
 int64_t Prepare(const Load& load, SteadyClock::time_point start, int64_t from, std::mt19937_64* random, Request* request) {
   const auto count = std::min<int64_t>(load.batch, load.reports - from);
-  for (int64_t k = 0; k < count; ++k) *request->add_reports() = MakeReport(random);
+  for (int64_t k = 0; k < count; ++k) {
+    *request->add_reports() = MakeReport(load.in_order ? static_cast<uint64_t>(from + k) : (*random)());
+  }
   if (load.rate > 0) {
     std::this_thread::sleep_until(  // tidy:sleep-ok paced load
         start + std::chrono::duration_cast<SteadyClock::duration>(
@@ -175,7 +174,8 @@ int Run(const Load& load) {
       "{\"acknowledged\":%ld,\"not_taken\":%ld,\"seconds\":%.3f,\"per_second\":%.0f,\"call_ms_p50\":%.2f,\"call_ms_"
       "p99\":%.2f}\n",
       static_cast<long>(all.acknowledged), static_cast<long>(all.not_taken), seconds,
-      static_cast<double>(all.acknowledged) / seconds, Percentile(&all.millis, 0.5), Percentile(&all.millis, 0.99));
+      static_cast<double>(all.acknowledged) / seconds, hub::bench::Percentile(&all.millis, 0.5),
+      hub::bench::Percentile(&all.millis, 0.99));
   return all.not_taken == 0 && all.acknowledged == load.reports ? 0 : 1;
 }
 
@@ -192,6 +192,7 @@ int main(int argc, char** argv) {
   app.add_flag("--stream", load.stream, "over one stream");
   app.add_option("--rate", load.rate, "per second; 0 = as fast as they are taken");
   app.add_option("--seed", load.seed, "of the numbers");
+  app.add_flag("--in-order", load.in_order, "each report about another number, from the first of the range on");
   CLI11_PARSE(app, argc, argv);
   return Run(load);
 }

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Benchmarks of DESIGN.md 9 against their peers, in pairs within one run. A miss is printed as a miss.
 #
-#   bench/run.sh list | all | ID...        IDs: P1 to P7, P9, P11, P11-2000, P12, P14, P16
+#   bench/run.sh list | all | ID...        IDs: P1 to P7, P9, P10, P11, P11-2000, P12, P14, P16
 #
 # Writes build/bench/ID.json: {"id","unit","ours","peer","ratio","goal","pass","pairs","spread","machine"} and what else was measured;
 # "void" is true where others took more than 5 % of the CPU meanwhile.
 # Builds what it needs in build/release first (P16: a build of its own). HUB_BENCH_PAIRS (default 5), HUB_BENCH_SECONDS (P11, default 15)
 # make it longer.
-# P7 and P11 run on both logs, the fan-out's on Kafka; they start a broker on loopback. P1 to P4 and P12 want nats-server and redis-server
+# P7 and P11 run on both logs, the fan-out's on Kafka; they start a broker on loopback. P1 to P4, P10 and P12 want nats-server and redis-server
 # (deploy/packages.sh --bench).
 set -euo pipefail
 
@@ -17,6 +17,8 @@ cd "$root"
 source bench/lib.sh
 # shellcheck source=bench/fanout.sh
 source bench/fanout.sh
+# shellcheck source=bench/lookup.sh
+source bench/lookup.sh
 
 # --- the benchmarks ----------------------------------------------------------------------------
 # Ten million numbers and their RocksDB: 3 GB in TMPDIR while it runs, 1.5 GB of memory.
@@ -162,7 +164,7 @@ p11() {
 p11-2000() { end_to_end P11-2000 kafka 2000 40 250 250; }
 
 # One entry each: a function of its name in lower case above, what it is, and the targets that it needs.
-ids=(P1 P2 P3 P4 P5 P6 P12 P7 P9 P11 P11-2000 P14 P16)
+ids=(P1 P2 P3 P4 P5 P6 P12 P7 P9 P10 P11 P11-2000 P14 P16)
 declare -A what=(
   [P1]="fan-out of a backlog to 600 sessions in clear: server CPU per delivery beside a raw epoll server, NATS, Redis"
   [P2]="fan-out of 2,000 events/s to 600 sessions: cores and p99, in clear and mTLS, beside NATS and Redis"
@@ -173,6 +175,7 @@ declare -A what=(
   [P12]="P1's server CPU per delivery at 5,000 sessions beside 600"
   [P7]="ingest, batches of 100: server CPU per report, both logs"
   [P9]="local verdict among ten million numbers, with 10,000 changes a second, beside absl::flat_hash_map and RocksDB Get"
+  [P10]="lookups at a hub over mTLS, in batches of 100 and singly: server CPU beside Redis MGET and GET; the same at an edge"
   [P11]="end to end, 200 reports/s to 560 subscribers, on Kafka to 600"
   [P11-2000]="end to end, 2,000 reports/s to 600 subscribers on Kafka, and where the time goes"
   [P14]="phone canonicaliser beside libphonenumber"
@@ -183,6 +186,7 @@ declare -A needs=(
   [P1]=$fanout_targets [P2]=$fanout_targets [P3]=$fanout_targets [P4]=$fanout_targets [P5]=$fanout_targets [P6]=$fanout_targets [P12]=$fanout_targets
   [P7]="hub-all hub-ingest hub-registry bench_p07_load"
   [P9]="bench_p09_verdict"
+  [P10]="hub-all hub-edge bench_p07_load bench_lookup_load"
   [P11]="hub-all hub-swarm bench_p07_load bench_p11_kafka_pair"
   [P11-2000]="hub-all hub-swarm bench_p07_load bench_p11_kafka_pair"
   [P14]="bench_p14_canonicalise"

@@ -36,7 +36,7 @@ class ChainedLog final : public AuditLog {
     if (waiting_ == nullptr) waiting_ = std::make_shared<Group>();
     const std::shared_ptr<Group> group = waiting_;
     group->entries.push_back({clock_->TimeNow(), entry});
-    while (!group->done && (committing_ || waiting_ != group)) changed_.Wait(&mu_);
+    while (!group->done && (committing_ || waiting_ != group)) group->changed.Wait(&mu_);
     if (group->done) return group->status;
     waiting_.reset();
     committing_ = true;
@@ -51,7 +51,9 @@ class ChainedLog final : public AuditLog {
     if (status.ok()) head_ = head;
     group->status = base::Annotate(status, "audit");
     group->done = true;
-    changed_.NotifyAll();
+    // Of the next group one will do, to commit; were all woken, all but that one would go back to sleep.
+    group->changed.NotifyAll();
+    if (waiting_ != nullptr) waiting_->changed.NotifyOne();
     return group->status;
   }
 
@@ -85,6 +87,7 @@ class ChainedLog final : public AuditLog {
  private:
   struct Group {
     std::vector<std::pair<absl::Time, Entry>> entries;
+    base::CondVar changed;
     bool done = false;
     absl::Status status;
   };
@@ -105,7 +108,6 @@ class ChainedLog final : public AuditLog {
   const store::TableId table_;
   const base::Clock* const clock_;
   mutable base::Mutex mu_;
-  base::CondVar changed_;
   Head head_ ABSL_GUARDED_BY(mu_);  // of what is committed
   std::shared_ptr<Group> waiting_ ABSL_GUARDED_BY(mu_);
   bool committing_ ABSL_GUARDED_BY(mu_) = false;

@@ -14,6 +14,7 @@
 #include "libs/base/check.h"
 #include "libs/base/hash.h"
 #include "libs/base/status_macros.h"
+#include "libs/rpc/listen_sockets.h"
 #include "libs/rpc/tls.h"
 
 namespace hub::client {
@@ -47,9 +48,14 @@ grpc::ChannelArguments Arguments(const ConnectionOptions& options) {
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& options) {
   const std::string server(absl::StripAsciiWhitespace(options.server.substr(0, options.server.find(','))));
+  if (rpc::IsUnixAddress(server)) {
+    const std::string problem = rpc::UnixAddressProblem(server);
+    if (!problem.empty()) return absl::InvalidArgumentError(absl::StrCat("server: ", problem));
+    return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), Arguments(options));
+  }
   const size_t colon = server.rfind(':');
   if (colon == std::string::npos || colon == 0 || colon + 1 == server.size()) {
-    return absl::InvalidArgumentError("server: want host:port");
+    return absl::InvalidArgumentError("server: want host:port or unix:/path");
   }
   std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
   if (!options.identity_dir.empty()) {

@@ -18,7 +18,7 @@ class Channel;
 namespace hub::client {
 
 struct ConnectionOptions {
-  std::string server;        // host:port, or several with commas between: any of them will do
+  std::string server;  // host:port or unix:/path (clear text), or several with commas between: any of them will do
   std::string identity_dir;  // cert.pem, key.pem, ca.pem; empty = clear text, which only a bench's loopback hub accepts
   std::string server_name;   // name expected in the server's certificate; empty = the host of `server`
 };

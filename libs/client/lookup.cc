@@ -3,12 +3,14 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
+#include <algorithm>
 #include <atomic>
+#include <optional>
 #include <utility>
 
 #include "fraudhub/v1/lookup.grpc.pb.h"
+#include "libs/base/clock.h"
 #include "libs/base/status_macros.h"
-#include "libs/client/each_address.h"
 #include "libs/rpc/status.h"
 
 namespace hub::client {
@@ -16,25 +18,60 @@ namespace {
 
 namespace v1 = ::fraudhub::v1;
 
+int64_t Unknown(const v1::LookupResponse& response) {
+  return std::count_if(response.results().begin(), response.results().end(),
+                       [](const v1::LookupResult& result) { return result.verdict() == v1::LOOKUP_VERDICT_UNKNOWN; });
+}
+
 class RemoteLookup final : public Lookup {
  public:
   explicit RemoteLookup(Channels channels) : channels_(std::move(channels)) {}
 
   absl::StatusOr<v1::LookupResponse> Get(const v1::LookupRequest& request, absl::Duration timeout) override {
+    const absl::Duration until = clock_.Monotonic() + timeout;
+    // Relaxed: an old value costs a try, nothing else.
+    const size_t start = first_.load(std::memory_order_relaxed);
+    std::optional<v1::LookupResponse> best;
+    absl::Status failed;
+    size_t next_start = start;
+    for (size_t i = 0; i < channels_.size(); ++i) {
+      const absl::Duration left = until - clock_.Monotonic();
+      if (left <= absl::ZeroDuration()) break;
+      const bool last = i + 1 == channels_.size();
+      absl::StatusOr<v1::LookupResponse> answer = Ask(channels_.at(start + i), request, last ? left : left / 2);
+      if (!answer.ok()) {
+        const bool silent = absl::IsDeadlineExceeded(answer.status());
+        if (!silent && !absl::IsUnavailable(answer.status())) return answer.status();
+        if (silent && !best && next_start == start + i) next_start = start + i + 1;
+        // That somebody was there and silent says more than that another one could not be reached.
+        if (failed.ok() || silent) failed = answer.status();
+        continue;
+      }
+      if (best && Unknown(*answer) >= Unknown(*best)) continue;
+      best = *std::move(answer);
+      next_start = start + i;
+      if (Unknown(*best) == 0) break;
+    }
+    if (next_start != start) first_.store(next_start, std::memory_order_relaxed);
+    if (best) return *std::move(best);
+    return failed.ok() ? absl::DeadlineExceededError("no time to ask anybody") : failed;
+  }
+
+ private:
+  static absl::StatusOr<v1::LookupResponse> Ask(const std::shared_ptr<grpc::Channel>& channel,
+                                                const v1::LookupRequest& request, absl::Duration timeout) {
     v1::LookupResponse response;
-    HUB_RETURN_IF_ERROR(TryEachAddress(channels_, &first_, [&](const std::shared_ptr<grpc::Channel>& channel) {
-      grpc::ClientContext context;
-      const auto now = std::chrono::system_clock::now();  // tidy:clock-ok gRPC takes deadlines of the wall clock
-      context.set_deadline(now + absl::ToChronoNanoseconds(timeout));
-      return rpc::FromGrpc(v1::LookupService::NewStub(channel)->Lookup(&context, request, &response));
-    }));
+    grpc::ClientContext context;
+    const auto now = std::chrono::system_clock::now();  // tidy:clock-ok gRPC takes deadlines of the wall clock
+    context.set_deadline(now + absl::ToChronoNanoseconds(timeout));
+    HUB_RETURN_IF_ERROR(rpc::FromGrpc(v1::LookupService::NewStub(channel)->Lookup(&context, request, &response)));
     if (response.results_size() != request.identifiers_size()) {
       return absl::InternalError("the hub answered about another number of identifiers than were asked about");
     }
     return response;
   }
 
- private:
+  const base::RealClock clock_;
   const Channels channels_;
   std::atomic<size_t> first_{0};
 };

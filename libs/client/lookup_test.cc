@@ -1,6 +1,7 @@
 #include "libs/client/lookup.h"
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -61,26 +62,72 @@ TEST_CASE("Lookup by many threads at once fails for none of them while one addre
   CHECK(calls == 64);
 }
 
-TEST_CASE("Lookup asks elsewhere after an address that let the time run out", "[client][lookup]") {
-  std::atomic<int> calls{0};
+TEST_CASE("Lookup asks another address in time when the first is silent, and begins there the next time",
+          "[client][lookup]") {
+  std::atomic<int> calls{0}, waiting{0};
   std::atomic<bool> release{false};
   FakeHubHooks stuck;
   stuck.lookup = [&](const v1::LookupRequest&, v1::LookupResponse*) {
+    ++waiting;
     release.wait(false);
     return absl::OkStatus();
   };
   FakeHub silent(stuck), there(Answering(&calls));
-  int timed_out = 0;
-  for (int i = 0; i < 64 && timed_out == 0; ++i) {  // which address comes first is drawn
+  for (int i = 0; i < 64 && waiting == 0; ++i) {  // which address comes first is drawn
     const auto lookup = Lookup::Create({.server = absl::StrCat(silent.address(), ",", there.address())});
     REQUIRE(lookup.ok());
-    const absl::Status first = (*lookup)->Get(OneNumber(), absl::Milliseconds(300)).status();
-    if (absl::IsDeadlineExceeded(first)) ++timed_out;
-    CHECK((*lookup)->Get(OneNumber(), absl::Seconds(10)).ok());
+    for (int n = 0; n < 3; ++n) CHECK((*lookup)->Get(OneNumber(), absl::Seconds(2)).ok());
   }
+  CHECK(waiting == 1);
+  const auto nobody_else = Lookup::Create({.server = silent.address()});
+  REQUIRE(nobody_else.ok());
+  CHECK(absl::IsDeadlineExceeded((*nobody_else)->Get(OneNumber(), absl::Milliseconds(100)).status()));
   release = true;
   release.notify_all();
-  CHECK(timed_out == 1);
+}
+
+TEST_CASE("Lookup prefers an address that knows to one whose data is too old", "[client][lookup]") {
+  std::atomic<int> calls{0}, stale_calls{0};
+  std::atomic<bool> recovered{false};
+  const auto verdicts = [](std::atomic<int>* count, std::function<v1::LookupVerdict(int)> verdict) {
+    FakeHubHooks hooks;
+    hooks.lookup = [=](const v1::LookupRequest& request, v1::LookupResponse* response) {
+      ++*count;
+      for (int i = 0; i < request.identifiers_size(); ++i) response->add_results()->set_verdict(verdict(i));
+      return absl::OkStatus();
+    };
+    return hooks;
+  };
+  const auto knows = [](int) { return v1::LOOKUP_VERDICT_NO_INDICATOR; };
+  const auto knows_not = [&](int) { return recovered ? v1::LOOKUP_VERDICT_INDICATOR : v1::LOOKUP_VERDICT_UNKNOWN; };
+  FakeHub stale(verdicts(&stale_calls, knows_not)), fresh(verdicts(&calls, knows));
+  for (int i = 0; i < 8; ++i) {
+    const auto lookup = Lookup::Create({.server = absl::StrCat(stale.address(), ",", fresh.address())});
+    REQUIRE(lookup.ok());
+    const int before = stale_calls;
+    for (int n = 0; n < 5; ++n) {
+      const auto answer = (*lookup)->Get(OneNumber(), absl::Seconds(10));
+      REQUIRE(answer.ok());
+      CHECK(answer->results(0).verdict() == v1::LOOKUP_VERDICT_NO_INDICATOR);
+    }
+    CHECK(stale_calls <= before + 1);
+  }
+  // Where nobody knows, that is the answer; the one that knows most gives it.
+  std::atomic<int> other_calls{0};
+  FakeHub half(
+      verdicts(&other_calls, [](int i) { return i == 0 ? v1::LOOKUP_VERDICT_INDICATOR : v1::LOOKUP_VERDICT_UNKNOWN; }));
+  const auto lookup = Lookup::Create({.server = absl::StrCat(stale.address(), ",", half.address(), ",127.0.0.1:1")});
+  REQUIRE(lookup.ok());
+  v1::LookupRequest two = OneNumber();
+  two.add_identifiers()->set_value("+915550000002");
+  for (int n = 0; n < 2; ++n) {
+    const auto answer = (*lookup)->Get(two, absl::Seconds(10));
+    REQUIRE(answer.ok());
+    CHECK(answer->results(0).verdict() == v1::LOOKUP_VERDICT_INDICATOR);
+    CHECK(answer->results(1).verdict() == v1::LOOKUP_VERDICT_UNKNOWN);
+  }
+  recovered = true;
+  CHECK((*lookup)->Get(two, absl::Seconds(10))->results(1).verdict() == v1::LOOKUP_VERDICT_INDICATOR);
 }
 
 TEST_CASE("Lookup takes a refusal for an answer, and says when nobody can be reached", "[client][lookup]") {

@@ -99,13 +99,14 @@ sockaddr_storage WayTo(int listener) {
   if (address.ss_family == AF_INET6) {
     auto& v6 = reinterpret_cast<sockaddr_in6&>(address);
     if (IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr)) v6.sin6_addr = in6addr_loopback;
-  } else {
+  } else if (address.ss_family == AF_INET) {
     auto& v4 = reinterpret_cast<sockaddr_in&>(address);
     if (v4.sin_addr.s_addr == htonl(INADDR_ANY)) v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   }
   return address;
 }
 
+// REQUIRES: host:port.
 std::string HostOf(const std::string& address) { return address.substr(0, address.rfind(':')); }
 
 // Turns at handshakes, so many a second.
@@ -151,6 +152,7 @@ class EpollAcceptor final : public Acceptor {
     for (const int fd : {epoll_, wake_up_, spare_}) {
       if (fd >= 0) close(fd);
     }
+    RemoveSocketFile(listening_.file);
     for (const int fd : listening_.descriptors) close(fd);  // it never started
   }
 
@@ -230,6 +232,7 @@ class EpollAcceptor final : public Acceptor {
   int spare_;  // given up for a moment to accept, and reset, when there is no other descriptor left
   ListenSockets listening_;
   Connections::Id canary_id_ = 0;
+  uint64_t nameless_ = 0;  // connections over a UNIX socket so far
   absl::Duration now_, sweep_at_, mend_at_;
   bool broken_ = false;  // the listening sockets are to be opened again
   bool paused_ = false;  // they are not watched, for want of descriptors
@@ -314,7 +317,8 @@ void EpollAcceptor::AcceptSome(int listener) {
 }
 
 void EpollAcceptor::TakeIn(int fd, const sockaddr_storage& address) {
-  const std::optional<PeerAddress> peer = PeerAddress::FromSocket(address);
+  const std::optional<PeerAddress> peer =
+      address.ss_family == AF_UNIX ? PeerAddress::Nameless(++nameless_) : PeerAddress::FromSocket(address);
   bool is_canary = false;
   {
     base::MutexLock lock(&mu_);
@@ -377,7 +381,8 @@ void EpollAcceptor::Forget(Connections::Id id) {
 void EpollAcceptor::Mend() {
   if (broken_) {
     CloseListeners();
-    absl::StatusOr<ListenSockets> sockets = rpc::Listen(absl::StrCat(HostOf(address_), ":", port_), kBacklog);
+    absl::StatusOr<ListenSockets> sockets =
+        rpc::Listen(IsUnixAddress(address_) ? address_ : absl::StrCat(HostOf(address_), ":", port_), kBacklog);
     if (!sockets.ok()) {
       HUB_LOG_EVERY(5, ERROR, "listener_not_reopened", {{"status", sockets.status().ToString()}});
       mend_at_ = now_ + kReopenInterval;
@@ -391,6 +396,7 @@ void EpollAcceptor::Mend() {
 }
 
 void EpollAcceptor::CloseListeners() {
+  RemoveSocketFile(std::exchange(listening_.file, {}));
   for (const int fd : listening_.descriptors) {
     Unwatch(fd);
     close(fd);

@@ -6,7 +6,7 @@
 //
 // Thread safety: from one thread, but for what says otherwise; `hand_over` is called on the acceptor's.
 //
-//   auto acceptor = Acceptor::Open("[::]:7443", &connections);   // the port is taken from here on
+//   auto acceptor = Acceptor::Open("[::]:7443", &connections);   // the port is taken from here on; or "unix:/path"
 //   (*acceptor)->Start([&](int fd) { grpc_takes(fd); });
 //   ... (*acceptor)->StopAccepting();                            // from here on `hand_over` isn't called
 #pragma once
@@ -30,7 +30,7 @@ class Acceptor {
   static absl::StatusOr<std::unique_ptr<Acceptor>> Open(const std::string& address, Connections* connections,
                                                         base::Metrics* metrics);
   virtual ~Acceptor() = default;  // ends what is still open
-  virtual int port() const = 0;
+  virtual int port() const = 0;   // of a UNIX socket 0
   // `hand_over` owns the descriptor it gets, a non-blocking socket, and must shut it down before closing it.
   virtual void Start(std::function<void(int fd)> hand_over) = 0;
   // Where to connect to in order to reach it from this machine: an address per listening socket.

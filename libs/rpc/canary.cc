@@ -4,9 +4,11 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -51,6 +53,13 @@ class Socket {
  private:
   const int fd_;
 };
+
+// The kernel takes no more than what there is of a path.
+socklen_t SizeOf(const sockaddr_storage& address) {
+  if (address.ss_family != AF_UNIX) return sizeof(address);
+  return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) +
+                                std::strlen(reinterpret_cast<const sockaddr_un&>(address).sun_path) + 1);
+}
 
 // Binds to any port of the address that it will connect to, which is this machine's.
 std::optional<PeerAddress> BindBeside(int fd, sockaddr_storage address) {
@@ -126,10 +135,12 @@ std::string Canary::Ask(const sockaddr_storage& address) const {
   const timeval patience = absl::ToTimeval(options_.patience);
   setsockopt(socket.fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
   setsockopt(socket.fd(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));  // connect's too
-  const std::optional<PeerAddress> from = BindBeside(socket.fd(), address);
-  if (!from) return Failure("bind");
-  expect_(*from);
-  if (connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) return Failure("connect");
+  if (address.ss_family != AF_UNIX) {
+    const std::optional<PeerAddress> from = BindBeside(socket.fd(), address);
+    if (!from) return Failure("bind");
+    expect_(*from);
+  }
+  if (connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), SizeOf(address)) != 0) return Failure("connect");
   const std::string hello = options_.tls ? TlsHello() : ClearHello();
   if (send(socket.fd(), hello.data(), hello.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(hello.size())) {
     return Failure("send");

@@ -31,7 +31,7 @@ std::string TlsHello();
 
 class Canary {
  public:
-  // `expect` is told where each attempt comes from before it connects.
+  // `expect` is told where each attempt comes from before it connects; of one to a UNIX socket nothing, since it comes from nowhere.
   Canary(CanaryOptions options, base::Metrics* metrics, std::function<void(const PeerAddress&)> expect);
   ~Canary() { Stop(); }
   void Stop();

@@ -190,7 +190,8 @@ bool Connections::HandOver(Id id, int duplicate, absl::Duration now) {
   entry.stage = Stage::kGrpc;
   entry.fd = duplicate;
   entry.since = now;
-  entry.place = uncalled_.insert(uncalled_.end(), id);
+  entry.called = entry.peer.IsNameless();  // nobody could say later that it was this one that called
+  if (!entry.called) entry.place = uncalled_.insert(uncalled_.end(), id);
   ShowLocked();
   return true;
 }

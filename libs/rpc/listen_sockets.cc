@@ -12,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "libs/rpc/unix_socket.h"
 
 namespace hub::rpc {
 namespace {
@@ -70,6 +71,7 @@ bool IsMissingFamily(int error) { return error == EAFNOSUPPORT || error == EADDR
 }  // namespace
 
 absl::StatusOr<ListenSockets> Listen(const std::string& address, int backlog) {
+  if (IsUnixAddress(address)) return ListenUnix(address, backlog);
   const absl::StatusOr<HostPort> wanted = Parse(address);
   if (!wanted.ok()) return wanted.status();
   addrinfo hints = {};

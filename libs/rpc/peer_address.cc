@@ -15,6 +15,7 @@ namespace hub::rpc {
 namespace {
 
 constexpr uint8_t kV4Prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+constexpr uint8_t kNamelessPrefix[8] = {0x01, 0, 0, 0, 0, 0, 0, 0};  // RFC 6666: no packet ever comes from there
 constexpr size_t kNetworkBytes = 8;  // of an IPv6 address: /64
 
 }  // namespace
@@ -64,9 +65,19 @@ std::optional<PeerAddress> PeerAddress::FromGrpc(absl::string_view peer) {
   return FromSocket(address);
 }
 
+PeerAddress PeerAddress::Nameless(uint64_t n) {
+  PeerAddress result;
+  std::memcpy(result.ip.data(), kNamelessPrefix, sizeof(kNamelessPrefix));
+  std::memcpy(result.ip.data() + sizeof(kNamelessPrefix), &n, sizeof(n));
+  return result;
+}
+
+bool PeerAddress::IsNameless() const { return std::memcmp(ip.data(), kNamelessPrefix, sizeof(kNamelessPrefix)) == 0; }
+
 bool PeerAddress::IsV4() const { return std::memcmp(ip.data(), kV4Prefix, sizeof(kV4Prefix)) == 0; }
 
 bool PeerAddress::IsLoopback() const {
+  if (IsNameless()) return true;
   if (IsV4()) return ip[sizeof(kV4Prefix)] == 127;
   return std::all_of(ip.begin(), ip.end() - 1, [](uint8_t byte) { return byte == 0; }) && ip.back() == 1;
 }

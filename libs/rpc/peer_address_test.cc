@@ -56,4 +56,13 @@ TEST_CASE("A source is an IPv4 address or the /64 of an IPv6 one", "[rpc][accept
   CHECK_FALSE(V4("10.127.0.1", 1).IsLoopback());
 }
 
+TEST_CASE("Those who come over a UNIX socket are told apart, and are of this machine", "[rpc][acceptor]") {
+  CHECK(PeerAddress::Nameless(1) == PeerAddress::Nameless(1));
+  CHECK_FALSE(PeerAddress::Nameless(1) == PeerAddress::Nameless(2));
+  CHECK(PeerAddress::Nameless(7).IsNameless());
+  CHECK(PeerAddress::Nameless(7).IsLoopback());
+  CHECK_FALSE(V4("127.0.0.1", 7).IsNameless());
+  CHECK_FALSE(V6("::1", 7).IsNameless());
+}
+
 }  // namespace hub::rpc

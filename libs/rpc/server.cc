@@ -18,6 +18,7 @@
 #include "libs/rpc/acceptor.h"
 #include "libs/rpc/canary.h"
 #include "libs/rpc/egress.h"
+#include "libs/rpc/listen_sockets.h"
 #include "libs/rpc/tls.h"
 
 namespace hub::rpc {
@@ -76,17 +77,19 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Credentials(const Serve
   return grpc::InsecureServerCredentials();
 }
 
-// Health checks and reflection are gRPC's own and don't pass the gate; who makes them has called as well. Intercepts nothing.
+// Health checks and reflection are gRPC's own and don't pass the gate; who makes them has called as well. With `all`, there is no gate.
+// Intercepts nothing.
 class NotesOwnCalls final : public grpc::experimental::ServerInterceptorFactoryInterface {
  public:
-  explicit NotesOwnCalls(Connections* connections) : connections_(connections) {}
+  NotesOwnCalls(Connections* connections, bool all) : connections_(connections), all_(all) {}
   grpc::experimental::Interceptor* CreateServerInterceptor(grpc::experimental::ServerRpcInfo* info) override {
-    if (absl::StartsWith(info->method(), "/grpc.")) connections_->NoteCall(info->server_context()->peer());
+    if (all_ || absl::StartsWith(info->method(), "/grpc.")) connections_->NoteCall(info->server_context()->peer());
     return nullptr;
   }
 
  private:
   Connections* const connections_;
+  const bool all_;
 };
 
 class GrpcServer final : public Server {
@@ -115,7 +118,7 @@ class GrpcServer final : public Server {
     entrance_ = builder.experimental().AddExternalConnectionAcceptor(Kind::FROM_FD, credentials);
     SetLimits(options, &builder);
     std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> factories;
-    factories.push_back(std::make_unique<NotesOwnCalls>(connections_));
+    factories.push_back(std::make_unique<NotesOwnCalls>(connections_, /*all=*/own_connections_.has_value()));
     builder.experimental().SetInterceptorCreators(std::move(factories));
     for (grpc::Service* service : services) builder.RegisterService(service);
     if (egress_ != nullptr) egress_->AddQueues(&builder);
@@ -193,6 +196,7 @@ class GrpcServer final : public Server {
 }  // namespace
 
 bool IsLoopback(absl::string_view address) {
+  if (IsUnixAddress(address)) return true;
   if (absl::ConsumePrefix(&address, "[")) return absl::StartsWith(address, "::1]");
   if (address == "::1") return true;
   const absl::string_view host = address.substr(0, address.find(':'));

@@ -28,7 +28,7 @@ namespace hub::rpc {
 class EgressLoop;
 
 struct ServerOptions {
-  std::string address;        // host:port; port 0 = a free one; IPv6 in brackets
+  std::string address;        // host:port; port 0 = a free one; IPv6 in brackets; or unix:/path, which is as good as loopback
   std::string identity_dir;   // mTLS
   // For benches: no TLS, everybody is `insecure_principal_uri`. Refused unless the address is loopback.
   bool insecure_for_benches = false;
@@ -37,12 +37,13 @@ struct ServerOptions {
   bool clear_for_this_machine = false;
   size_t message_bytes_max = size_t{4} << 20;
   ConnectionLimits limits;  // of the server's own table; one that is given has its own
-  // Borrowed, outlives gate and server. Null: the server makes its own and counts nowhere; then no call keeps a connection from eviction.
+  // Borrowed, outlives gate and server; its owner notes who has called (the gate does). Null: the server makes its own, and any call
+  // of the callback API is noted.
   Connections* connections = nullptr;
   base::Metrics* metrics = nullptr;
 };
 
-// True for localhost, 127.0.0.0/8 and ::1, with or without a port.
+// True for localhost, 127.0.0.0/8 and ::1, with or without a port, and for a UNIX socket.
 bool IsLoopback(absl::string_view address);
 
 // Resolves who calls and whether it may; every handler starts with it. Immutable but for its counters: share it freely.
@@ -79,7 +80,7 @@ class Server {
                                                        const std::vector<grpc::Service*>& services,
                                                        EgressLoop* egress = nullptr);
   virtual ~Server() = default;
-  virtual int port() const = 0;
+  virtual int port() const = 0;  // of a UNIX socket 0
   virtual void SetServing(bool serving) = 0;
   // Empty while the listener answers our own hello; a line for /readyz otherwise. Any thread.
   virtual std::string ListenerProblem() const = 0;

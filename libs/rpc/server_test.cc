@@ -112,6 +112,32 @@ TEST_CASE("A server is called over IPv4 and IPv6, and cuts each caller by gRPC's
   }
 }
 
+TEST_CASE("A server with a table of its own keeps the connections of all who call", "[rpc][server]") {
+  class Answers final : public v1::SubscriptionService::CallbackService {
+    grpc::ServerUnaryReactor* GetCursor(grpc::CallbackServerContext* context, const v1::GetCursorRequest*,
+                                        v1::GetCursorResponse* response) override {
+      response->mutable_state()->set_client_id(context->peer());
+      grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+      reactor->Finish(grpc::Status::OK);
+      return reactor;
+    }
+  };
+  base::Metrics metrics;
+  Answers service;
+  ServerOptions options;
+  options.address = "127.0.0.1:0";
+  options.clear_for_this_machine = true;
+  options.metrics = &metrics;
+  auto server = Server::Start(options, {&service});
+  REQUIRE(server.ok());
+  const auto caller = ChannelTo(absl::StrCat("127.0.0.1:", (*server)->port()));
+  REQUIRE_FALSE(Ask(caller).empty());
+  const auto open = [&](const char* stage) {
+    return metrics.AddGauge("fraudhub_connections_open", "", {{"stage", stage}}).Value();
+  };
+  CHECK(Eventually([&] { return open("any") >= 1 && open("no call yet") == 0; }));
+}
+
 TEST_CASE("A call keeps its connection from eviction, a health check does too, and nothing else", "[rpc][server]") {
   Stage stage("127.0.0.1:0");
   const auto silent = ChannelTo(stage.At("127.0.0.1"));

@@ -73,14 +73,17 @@ class Impl final : public EdgeApp {
     pages.status = [this] { return StatusPage(); };
     HUB_ASSIGN_OR_RETURN(ops_, rpc::OpsServer::Start(config_.ops_address, std::move(pages)));
     workers_.emplace("lookup", kWorkers, kWorkerQueue, &metrics_);
-    lookup_.emplace(EdgeLookupParts{[this] { return View(); }, &metrics_, config_.age_max, config_.allow_test_range});
+    lookup_.emplace(
+        EdgeLookupParts{[this] { return View(); }, clock_, &metrics_, config_.age_max, config_.allow_test_range});
     service_ = BindLookup(&*lookup_, &*workers_);
     rpc::ServerOptions server = config_.server;
     server.metrics = &metrics_;
     HUB_ASSIGN_OR_RETURN(server_, rpc::Server::Start(server, {service_.get()}));
     keeper_ = base::Thread("keeper", [this](std::stop_token stop) { Keep(stop); });
     housekeeper_ = base::Thread("housekeeper", [this](std::stop_token stop) { KeepHouse(stop); });
-    HUB_LOG(INFO, "edge_serves", {{"version", HUB_VERSION}, {"port", port()}, {"ops_port", ops_port()}});
+    HUB_LOG(
+        INFO, "edge_serves",
+        {{"version", HUB_VERSION}, {"address", config_.server.address}, {"port", port()}, {"ops_port", ops_port()}});
     return absl::OkStatus();
   }
 

@@ -23,7 +23,7 @@ class EdgeApp {
   virtual ~EdgeApp() = default;
   // Not ready any more; what is in flight is answered, what was handled is confirmed to the hub. Bounded: about 5 s.
   virtual void Drain() = 0;
-  virtual int port() const = 0;
+  virtual int port() const = 0;  // 0: a UNIX socket
   virtual int ops_port() const = 0;
 };
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "fraudhub/config/v1/edge.pb.h"
 #include "libs/base/log.h"
+#include "libs/rpc/listen_sockets.h"
 #include "libs/rpc/tls.h"
 #include "libs/wire/config_checks.h"
 #include "libs/wire/wire.h"
@@ -62,8 +63,14 @@ void CheckListen(const config::EdgeListenConfig& listen, Problems* problems) {
   if (!wire::IsHostPort(listen.ops_address()) || !rpc::IsLoopback(listen.ops_address())) {
     problems->push_back("listen.ops_address: want host:port on loopback, such as 127.0.0.1:9465");
   }
-  if (!wire::IsHostPort(listen.address())) {
-    problems->push_back("listen.address: want host:port");
+  if (rpc::IsUnixAddress(listen.address())) {
+    const std::string problem = rpc::UnixAddressProblem(listen.address());
+    if (!problem.empty()) problems->push_back(absl::StrCat("listen.address: ", problem));
+    if (!listen.identity_dir().empty()) {
+      problems->push_back("listen.identity_dir: want none beside a UNIX socket: whom its file lets in may ask");
+    }
+  } else if (!wire::IsHostPort(listen.address())) {
+    problems->push_back("listen.address: want host:port or unix:/path");
   } else if (listen.identity_dir().empty()) {
     if (!rpc::IsLoopback(listen.address())) {
       problems->push_back(

@@ -59,5 +59,19 @@ TEST_CASE("an edge has an identity of its own, and serves without TLS on loopbac
   CHECK(absl::StrContains(file.Load(file.Good(), {"no_such_key=1"}).status().message(), "no_such_key"));
 }
 
+TEST_CASE("an edge may be asked over a socket file, whose path the kernel must take", "[edge][config][unix]") {
+  File file;
+  const auto config = file.Load(file.Good(), {"listen.address=unix:/run/edge/lookup.sock"});
+  REQUIRE(config.ok());
+  CHECK(config->server.address == "unix:/run/edge/lookup.sock");
+  CHECK(config->server.clear_for_this_machine);
+  const auto too_long = file.Load(file.Good(), {absl::StrCat("listen.address=unix:/", std::string(107, 'x'))});
+  CHECK(absl::StrContains(too_long.status().message(), "listen.address: the path has 108 bytes, want at most 107"));
+  CHECK(absl::StrContains(file.Load(file.Good(), {"listen.address=unix:here"}).status().message(), "listen.address: "));
+  const auto both =
+      file.Load(file.Good(), {"listen.address=unix:/run/edge/lookup.sock", "listen.identity_dir=somewhere"});
+  CHECK(absl::StrContains(both.status().message(), "listen.identity_dir: "));
+}
+
 }  // namespace
 }  // namespace hub::edge

@@ -1,6 +1,8 @@
 // What callers of an edge are answered: per item, and as a whole.
 #include "services/edge/edge_lookup.h"
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "libs/model/refusal.h"
 #include "services/edge/edge_kit_test.h"
 #include "tests/catch.h"
@@ -28,7 +30,7 @@ struct Desk {
       request.mutable_identifiers()->rbegin()->set_type(v1::IDENTIFIER_TYPE_MOBILE);
     }
     v1::LookupResponse response;
-    EdgeLookup lookup({[this] { return view; }, &metrics, absl::Seconds(60), /*allow_test_range=*/true});
+    EdgeLookup lookup({[this] { return view; }, &clock, &metrics, absl::Seconds(60), /*allow_test_range=*/true});
     status = lookup.Lookup(request, &response);
     return response;
   }
@@ -65,6 +67,21 @@ TEST_CASE("data that is too old is UNKNOWN, for what is there and for what is no
   CHECK(response.results(2).verdict() == v1::LOOKUP_VERDICT_INVALID);
   desk.view = nullptr;  // the files are being fetched again
   CHECK(desk.Ask({"5550000001"}).results(0).verdict() == v1::LOOKUP_VERDICT_UNKNOWN);
+}
+
+TEST_CASE("each verdict's time and each answer's time are counted under how it ended", "[edge][lookup][metrics]") {
+  Desk desk;
+  desk.Ask({"5550000001", "5550000002", "5550000003", "123"});
+  const std::string text = desk.metrics.Exposition();
+  for (const char* what : {"verdict", "answer"}) {
+    for (const auto& [ending, count] :
+         {std::pair("indicator", 1), std::pair("no_indicator", 2), std::pair("invalid", 1), std::pair("unknown", 0)}) {
+      const std::string line =
+          absl::StrCat("fraudhub_edge_", what, "_seconds_count{verdict=\"", ending, "\"} ", count, "\n");
+      CAPTURE(line);
+      CHECK(absl::StrContains(text, line));
+    }
+  }
 }
 
 TEST_CASE("no identifier, or more than a thousand, is refused as a whole", "[edge][lookup]") {

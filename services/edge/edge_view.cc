@@ -175,7 +175,8 @@ absl::Status EdgeView::OnBatch() {
 absl::Status EdgeView::OnProgress(const v1::Progress& progress) {
   if (sweep_due_) HUB_RETURN_IF_ERROR(OnSnapshotEnds());  // a disk that was full, perhaps
   if (in_snapshot_) return absl::OkStatus();
-  const absl::Time until = progress.has_complete_until() ? rpc::FromProto(progress.complete_until()) : absl::InfinitePast();
+  const absl::Time until =
+      progress.has_complete_until() ? rpc::FromProto(progress.complete_until()) : absl::InfinitePast();
   const absl::Time hub_time = progress.has_hub_time() ? rpc::FromProto(progress.hub_time()) : clock_->TimeNow();
   const absl::Duration skew = clock_->TimeNow() - hub_time;
   store::Batch batch;
@@ -326,12 +327,17 @@ Freshness EdgeView::freshness() const {
   return fresh;
 }
 
-void EdgeView::Lookup(const model::Identifier& identifier, absl::Time hub_now, replica::VerdictIndex::Reader* reader,
+IndexVerdict EdgeView::Verdict(const model::Identifier& identifier, absl::Time hub_now,
+                               replica::VerdictIndex::Reader* reader) {
+  if (reader == nullptr) return {};
+  const IndexVerdict verdict = reader->Get(identifier, hub_now);
+  if (verdict.kind != IndexVerdict::Kind::kAbsent) reader->Idle();  // the disk may take its time
+  return verdict;
+}
+
+void EdgeView::Lookup(const model::Identifier& identifier, absl::Time hub_now, const IndexVerdict& verdict,
                       v1::LookupResult* result) const {
-  if (reader != nullptr && reader->Get(identifier, hub_now).kind == IndexVerdict::Kind::kAbsent) {
-    return result->set_verdict(v1::LOOKUP_VERDICT_NO_INDICATOR);
-  }
-  if (reader != nullptr) reader->Idle();  // the disk may take its time
+  if (verdict.kind == IndexVerdict::Kind::kAbsent) return result->set_verdict(v1::LOOKUP_VERDICT_NO_INDICATOR);
   const auto bytes = database_->Get(rows_, RowKey(model::Facet::kRisk, identifier));
   if (!Noted(bytes.status()).ok()) return result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
   if (!bytes->has_value()) return result->set_verdict(v1::LOOKUP_VERDICT_NO_INDICATOR);

@@ -74,8 +74,11 @@ class EdgeView {
   Freshness freshness() const;
   // For the lookups of one request. Null: all are taken; the disk knows, too. Must not outlive the view.
   std::unique_ptr<replica::VerdictIndex::Reader> NewReader() const { return index_.NewReader(); }
-  // What is known of the identifier at `hub_now`; UNKNOWN when the disk doesn't tell. Sets verdict, indicator, version and event id.
-  void Lookup(const model::Identifier& identifier, absl::Time hub_now, replica::VerdictIndex::Reader* reader,
+  // What memory tells of the identifier at `hub_now`; kAskStore: only the disk knows, always so without a reader.
+  static replica::IndexVerdict Verdict(const model::Identifier& identifier, absl::Time hub_now,
+                                       replica::VerdictIndex::Reader* reader);
+  // The whole answer to such a verdict; UNKNOWN when the disk doesn't tell. Sets verdict, indicator, version and event id.
+  void Lookup(const model::Identifier& identifier, absl::Time hub_now, const replica::IndexVerdict& verdict,
               fraudhub::v1::LookupResult* result) const;
   // Rows in view; -1: not counted yet.
   int64_t indicators() const { return counted_ ? indicators_.load() : -1; }

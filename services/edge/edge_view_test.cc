@@ -43,7 +43,8 @@ struct Edge {
   }
   v1::LookupResult Ask(int number) {
     v1::LookupResult result;
-    view->Lookup(Number(number), view->freshness().hub_now, view->NewReader().get(), &result);
+    const absl::Time hub_now = view->freshness().hub_now;
+    view->Lookup(Number(number), hub_now, EdgeView::Verdict(Number(number), hub_now, view->NewReader().get()), &result);
     return result;
   }
   bool Flagged(int number) { return Ask(number).verdict() == v1::LOOKUP_VERDICT_INDICATOR; }
@@ -284,7 +285,7 @@ TEST_CASE("a full disk: nothing is half stored, lookups go on, and a sweep that 
   REQUIRE(view.LoadIndex([] { return false; }).ok());
   const auto verdict = [&](int number) {
     v1::LookupResult result;
-    view.Lookup(Number(number), kStart, nullptr, &result);
+    view.Lookup(Number(number), kStart, {}, &result);
     return result.verdict();
   };
   const auto tell = [&](int number) {
@@ -327,7 +328,7 @@ TEST_CASE("damage is passed on, and what is asked meanwhile is not known", "[edg
   REQUIRE((*opened)->OnBatch().ok());
   disk.damaged = true;
   v1::LookupResult result;
-  (*opened)->Lookup(Number(1), kStart, nullptr, &result);
+  (*opened)->Lookup(Number(1), kStart, {}, &result);
   CHECK(result.verdict() == v1::LOOKUP_VERDICT_UNKNOWN);
   CHECK(told > 0);
 }

@@ -68,7 +68,8 @@ struct Story {
   }
   v1::LookupVerdict Verdict(int number) {
     v1::LookupResult result;
-    view->Lookup(Number(number), view->freshness().hub_now, view->NewReader().get(), &result);
+    const absl::Time hub_now = view->freshness().hub_now;
+    view->Lookup(Number(number), hub_now, EdgeView::Verdict(Number(number), hub_now, view->NewReader().get()), &result);
     return result.verdict();
   }
   bool Flagged(int number) { return Verdict(number) == v1::LOOKUP_VERDICT_INDICATOR; }
@@ -144,7 +145,7 @@ TEST_CASE("another log, or another hub: everything is begun afresh", "[edge][str
                 return Gone();
               }});
   CHECK_FALSE(meanwhile);
-  story.view->Lookup(Number(2), kStart, nullptr, &result);
+  story.view->Lookup(Number(2), kStart, {}, &result);
   CHECK(result.version().version() == 3);  // the first log's greater version says nothing
   CHECK(story.view->token() == "u1");
 }

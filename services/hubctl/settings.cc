@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "libs/rpc/listen_sockets.h"
 #include "services/hubctl/failure.h"
 
 namespace hub::hubctl {
@@ -103,13 +104,15 @@ const std::string& ServerOf(const Settings& settings, Serves what) {
 }
 
 absl::StatusOr<client::ConnectionOptions> ConnectionOf(const Settings& settings, Serves what) {
-  if (settings.identity.empty() && !settings.insecure) {
+  // The file of a UNIX socket says who may come.
+  const bool clear = settings.insecure || rpc::IsUnixAddress(ServerOf(settings, what));
+  if (settings.identity.empty() && !clear) {
     return Usage("identity: want --identity DIR with cert.pem, key.pem and ca.pem (or `identity:` in the profile)");
   }
   client::ConnectionOptions options;
   options.server = ServerOf(settings, what);
   options.server_name = settings.server_name;
-  if (!settings.insecure) options.identity_dir = settings.identity;
+  if (!clear) options.identity_dir = settings.identity;
   return options;
 }
 

@@ -102,16 +102,18 @@ absl::Status LookupService::Lookup(const access::Policy& policy, const access::P
   std::vector<absl::StatusOr<model::Identifier>> asked;
   std::vector<std::string> subjects, refused;
   asked.reserve(static_cast<size_t>(count));
+  subjects.reserve(static_cast<size_t>(count));
+  response->mutable_results()->Reserve(count);
   for (int i = 0; i < count; ++i) {
     absl::StatusOr<model::CanonicalIdentifier> parsed =
         wire::FromProto(request.identifiers(i), parts_.allow_test_range);
-    const std::string path = absl::StrCat("identifiers[", i, "]");
+    const auto path = [i] { return absl::StrCat("identifiers[", i, "]"); };
     if (!parsed.ok()) {
-      asked.push_back(model::WithFieldPrefix(parsed.status(), path));
+      asked.push_back(model::WithFieldPrefix(parsed.status(), path()));
     } else if (!policy.MayLookUp(caller, parsed->identifier.type)) {
       refused.push_back(parts_.tokeniser->ForLogs(parsed->identifier));
       asked.push_back(
-          Refuse(RefusalCode::kNotEntitled, absl::StrCat(path, ".type"), "your role may not look up this type"));
+          Refuse(RefusalCode::kNotEntitled, absl::StrCat(path(), ".type"), "your role may not look up this type"));
     } else {
       subjects.push_back(parts_.tokeniser->ForLogs(parsed->identifier));
       asked.push_back(std::move(parsed->identifier));

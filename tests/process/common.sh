@@ -200,8 +200,14 @@ hub_ready() { # its own word: everything up to date
   fi
   local answer=""
   { exec 3<>"/dev/tcp/${ops/://}" && printf 'GET /readyz HTTP/1.0\r\n\r\n' >&3 && read -r -t 5 answer <&3; } 2>/dev/null || true
-  exec 3>&- 2>/dev/null || true
+  { exec 3>&-; } 2>/dev/null || true # without the braces, all that comes after would be silent
   [[ $answer == *" 200 "* ]]
+}
+ops_page() { # HOST:PORT PATH: what an operations port answers
+  exec 3<>"/dev/tcp/${1/://}"
+  printf 'GET %s HTTP/1.0\r\n\r\n' "$2" >&3
+  cat <&3
+  exec 3>&-
 }
 # Kilobytes of all processes of the hub: VmRSS or VmHWM.
 hub_memory_kb() {

@@ -47,12 +47,7 @@ kill_edge() {
   kill -KILL "$edge_pid"
   wait "$edge_pid" 2>/dev/null || true
 }
-page() { # PATH
-  exec 3<>"/dev/tcp/${edge_ops/://}"
-  printf 'GET %s HTTP/1.0\r\n\r\n' "$1" >&3
-  cat <&3
-  exec 3>&-
-}
+page() { ops_page "$edge_ops" "$1"; } # PATH
 edge_ready() { [[ $(page /readyz 2>/dev/null) == *" 200 "* ]]; }
 metric() { page /metrics | awk -v name="$1" '$1 == name {printf "%.0f", $2}'; } # NAME{LABELS}
 at_edge() { "$bin/hubctl" --server "$edge" --insecure --output json lookup "$@" 2>/dev/null || true; } # ID...
