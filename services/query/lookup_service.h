@@ -14,27 +14,13 @@
 #include "absl/time/time.h"
 #include "fraudhub/v1/lookup.pb.h"
 #include "libs/access/policy.h"
-#include "libs/access/quota.h"
-#include "libs/audit/audit.h"
-#include "libs/base/clock.h"
 #include "libs/base/metrics.h"
-#include "libs/model/rules.h"
 #include "libs/model/token.h"
 #include "libs/replica/replica.h"
+#include "services/query/lookup_parts.h"
+#include "services/query/verdict_sets.h"
 
 namespace hub::query {
-
-struct LookupParts {
-  const base::Clock* clock = nullptr;
-  base::Metrics* metrics = nullptr;
-  const replica::Replica* replica = nullptr;
-  audit::AuditLog* audit = nullptr;
-  const model::Tokeniser* tokeniser = nullptr;
-  access::Quota* quota = nullptr;
-  std::function<std::shared_ptr<const model::Rules>()> rules;  // in force, for explanations
-  absl::Duration age_max = absl::Seconds(60);                  // older data is answered UNKNOWN
-  bool allow_test_range = false;
-};
 
 // Who asks, under which policy, and why.
 struct Question {
@@ -62,6 +48,8 @@ class LookupService {
   absl::Status ListLinks(const access::Policy& policy, const access::Principal& caller,
                          const fraudhub::v1::ListLinksRequest& request, fraudhub::v1::ListLinksResponse* response,
                          absl::Duration* retry_after);
+  // GetVerdictSet.
+  VerdictSets* sets() { return &sets_; }
 
  private:
   // Purpose, lengths, quota.
@@ -81,6 +69,7 @@ class LookupService {
 
   const LookupParts parts_;
   base::Counter found_, not_found_, unknown_, invalid_;
+  VerdictSets sets_;
 };
 
 }  // namespace hub::query
