@@ -27,7 +27,10 @@ absl::Status EdgeLookup::Lookup(const v1::LookupRequest& request, v1::LookupResp
   if (const absl::Status asked = wire::CheckLookup(request); !asked.ok()) return asked;
   const std::shared_ptr<const EdgeView> view = parts_.view();
   const auto reader = view == nullptr ? nullptr : view->NewReader();
-  const Freshness fresh = view == nullptr ? Freshness() : view->freshness();
+  Freshness fresh = view == nullptr ? Freshness() : view->freshness();
+  std::shared_ptr<const FirstVerdicts> first;  // null: answered from what the stream told, or not at all
+  if (view != nullptr && fresh.age > parts_.age_max) first = view->first_verdicts();
+  if (first != nullptr) fresh = view->FreshnessOf(*first);
   for (int i = 0; i < request.identifiers_size(); ++i) {
     v1::LookupResult* result = response->add_results();
     const auto parsed = wire::FromProto(request.identifiers(i), parts_.allow_test_range);
@@ -38,6 +41,8 @@ absl::Status EdgeLookup::Lookup(const v1::LookupRequest& request, v1::LookupResp
     }
     if (fresh.age > parts_.age_max) {
       result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
+    } else if (first != nullptr) {
+      view->LookupFirst(*first, parsed->identifier, fresh.hub_now, result);
     } else {
       view->Lookup(parsed->identifier, fresh.hub_now, reader.get(), result);
     }
