@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Benchmarks of DESIGN.md 9 against their peers, in pairs within one run. A miss is printed as a miss.
 #
-#   bench/run.sh list | all | ID...        IDs: P1 to P7, P9, P10, P11, P11-2000, P12, P14, P16
+#   bench/run.sh list | all | ID...        IDs: P1 to P7, P9 to P11, P11-2000, P12 to P14, P16
 #
 # Writes build/bench/ID.json: {"id","unit","ours","peer","ratio","goal","pass","pairs","spread","machine"} and what else was measured;
 # "void" is true where others took more than 5 % of the CPU meanwhile.
@@ -23,6 +23,8 @@ source bench/lookup.sh
 # --- the benchmarks ----------------------------------------------------------------------------
 # Ten million numbers and their RocksDB: 3 GB in TMPDIR while it runs, 1.5 GB of memory.
 p9() { emit P9 "$("$bin/bench_p09_verdict" "$((pairs < 5 ? 5 : pairs))" | tail -n 1)"; }
+# A replica of ten million states: 5 GB in TMPDIR while it runs, 1 GB of memory.
+p13() { emit P13 "$("$bin/bench_p13_verdict_set" | tail -n 1)"; }
 p14() { emit P14 "$("$bin/bench_p14_canonicalise" "$((pairs < 5 ? 5 : pairs))" | tail -n 1)"; }
 
 p16() {
@@ -164,7 +166,7 @@ p11() {
 p11-2000() { end_to_end P11-2000 kafka 2000 40 250 250; }
 
 # One entry each: a function of its name in lower case above, what it is, and the targets that it needs.
-ids=(P1 P2 P3 P4 P5 P6 P12 P7 P9 P10 P11 P11-2000 P14 P16)
+ids=(P1 P2 P3 P4 P5 P6 P12 P7 P9 P10 P11 P11-2000 P13 P14 P16)
 declare -A what=(
   [P1]="fan-out of a backlog to 600 sessions in clear: server CPU per delivery beside a raw epoll server, NATS, Redis"
   [P2]="fan-out of 2,000 events/s to 600 sessions: cores and p99, in clear and mTLS, beside NATS and Redis"
@@ -178,6 +180,7 @@ declare -A what=(
   [P10]="lookups at a hub over mTLS, in batches of 100 and singly: server CPU beside Redis MGET and GET; the same at an edge"
   [P11]="end to end, 200 reports/s to 560 subscribers, on Kafka to 600"
   [P11-2000]="end to end, 2,000 reports/s to 600 subscribers on Kafka, and where the time goes"
+  [P13]="a bank's replica begins with ten million flags: bytes of the compact set and seconds until it serves, beside the snapshot's rows"
   [P14]="phone canonicaliser beside libphonenumber"
   [P16]="clean release build with tests; one-file change to green tests"
 )
@@ -189,6 +192,7 @@ declare -A needs=(
   [P10]="hub-all hub-edge bench_p07_load bench_lookup_load"
   [P11]="hub-all hub-swarm bench_p07_load bench_p11_kafka_pair"
   [P11-2000]="hub-all hub-swarm bench_p07_load bench_p11_kafka_pair"
+  [P13]="bench_p13_verdict_set"
   [P14]="bench_p14_canonicalise"
   [P16]=""
 )

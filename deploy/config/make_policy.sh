@@ -19,7 +19,7 @@ grants {
   role: ROLE_FINANCIAL_INSTITUTION
   rpcs: ["ReportService.SubmitReports", "ReportService.StreamReports", "ReportService.GetReportStatus",
          "SubscriptionService.Subscribe", "SubscriptionService.GetCursor", "SubscriptionService.ListSubscriptions",
-         "LookupService.Lookup"]
+         "LookupService.Lookup", "LookupService.GetVerdictSet"]
   may_report: [INPUT_KIND_FINANCIAL_FRAUD, INPUT_KIND_SPOOFED_CLI, INPUT_KIND_ACTION_TAKEN, INPUT_KIND_CORRECTION]
   may_see {
     facets: FACET_RISK
@@ -44,7 +44,7 @@ grants {
   role: ROLE_TELECOM_OPERATOR
   rpcs: ["ReportService.SubmitReports", "ReportService.StreamReports", "ReportService.GetReportStatus",
          "SubscriptionService.Subscribe", "SubscriptionService.GetCursor", "SubscriptionService.ListSubscriptions",
-         "LookupService.Lookup"]
+         "LookupService.Lookup", "LookupService.GetVerdictSet"]
   may_report: [INPUT_KIND_DISCONNECTED, INPUT_KIND_REVERIFIED, INPUT_KIND_TENURE_CLOSED, INPUT_KIND_SPOOFED_CLI,
                INPUT_KIND_HANDSET_TRACED, INPUT_KIND_ACTION_TAKEN, INPUT_KIND_CORRECTION]
   may_see { facets: [FACET_RISK, FACET_CONNECTION] operator_ids: "$self" }
@@ -66,7 +66,8 @@ grants {
   role: ROLE_LAW_ENFORCEMENT
   rpcs: ["ReportService.SubmitReports", "ReportService.StreamReports", "ReportService.GetReportStatus",
          "SubscriptionService.Subscribe", "SubscriptionService.GetCursor", "SubscriptionService.ListSubscriptions",
-         "LookupService.Lookup", "LookupService.Explain", "LookupService.ListEvents", "LookupService.ListLinks"]
+         "LookupService.Lookup", "LookupService.GetVerdictSet", "LookupService.Explain", "LookupService.ListEvents",
+         "LookupService.ListLinks"]
   may_report: [INPUT_KIND_FINANCIAL_FRAUD, INPUT_KIND_HANDSET_LOST, INPUT_KIND_HANDSET_FOUND, INPUT_KIND_ACTION_TAKEN,
                INPUT_KIND_CORRECTION]
   may_see { facets: FACET_RISK }
@@ -84,7 +85,7 @@ grants {
   role: ROLE_FINANCIAL_INTELLIGENCE
   rpcs: ["ReportService.SubmitReports", "ReportService.StreamReports", "ReportService.GetReportStatus",
          "SubscriptionService.Subscribe", "SubscriptionService.GetCursor", "SubscriptionService.ListSubscriptions",
-         "LookupService.Lookup"]
+         "LookupService.Lookup", "LookupService.GetVerdictSet"]
   may_report: [INPUT_KIND_FINANCIAL_FRAUD, INPUT_KIND_ACTION_TAKEN, INPUT_KIND_CORRECTION]
   may_see { facets: FACET_RISK level_min: LEVEL_MEDIUM }
   may_look_up: [IDENTIFIER_TYPE_MOBILE, IDENTIFIER_TYPE_LANDLINE, IDENTIFIER_TYPE_FOREIGN_PHONE, IDENTIFIER_TYPE_UPI_ADDRESS,
@@ -95,7 +96,7 @@ grants {
   role: ROLE_REGULATOR
   rpcs: ["ReportService.SubmitReports", "ReportService.StreamReports", "ReportService.GetReportStatus",
          "SubscriptionService.Subscribe", "SubscriptionService.GetCursor", "SubscriptionService.ListSubscriptions",
-         "LookupService.Lookup"]
+         "LookupService.Lookup", "LookupService.GetVerdictSet"]
   may_report: [INPUT_KIND_DISCONNECTED, INPUT_KIND_ACTION_TAKEN, INPUT_KIND_CORRECTION]
   may_see { facets: FACET_RISK level_min: LEVEL_MEDIUM }
   may_look_up: [IDENTIFIER_TYPE_MOBILE, IDENTIFIER_TYPE_SMS_HEADER, IDENTIFIER_TYPE_URL, IDENTIFIER_TYPE_UPI_ADDRESS]
@@ -106,7 +107,7 @@ grants {
   role: ROLE_PLATFORM
   rpcs: ["ReportService.SubmitReports", "ReportService.StreamReports", "ReportService.GetReportStatus",
          "SubscriptionService.Subscribe", "SubscriptionService.GetCursor", "SubscriptionService.ListSubscriptions",
-         "LookupService.Lookup"]
+         "LookupService.Lookup", "LookupService.GetVerdictSet"]
   may_report: [INPUT_KIND_ACTION_TAKEN, INPUT_KIND_CORRECTION]
   may_see {
     facets: FACET_RISK
@@ -130,7 +131,8 @@ grants {
   role: ROLE_ANALYST
   rpcs: ["ReportService.SubmitReports", "ReportService.StreamReports", "ReportService.GetReportStatus",
          "SubscriptionService.Subscribe", "SubscriptionService.GetCursor", "SubscriptionService.ListSubscriptions",
-         "LookupService.Lookup", "LookupService.Explain", "LookupService.ListEvents", "LookupService.ListLinks",
+         "LookupService.Lookup", "LookupService.GetVerdictSet", "LookupService.Explain", "LookupService.ListEvents",
+         "LookupService.ListLinks",
          "OperationsService.Correct", "OperationsService.CloseTenure", "OperationsService.ApplyRules",
          "OperationsService.ApplyPolicy", "OperationsService.UseCursorKey", "OperationsService.GetControl",
          "OperationsService.ListReceipts", "OperationsService.ListStandings", "OperationsService.ListStreams",

@@ -18,6 +18,7 @@ const std::vector<std::string>& AllRpcs() {
       "LookupService.Explain",
       "LookupService.ListEvents",
       "LookupService.ListLinks",
+      "LookupService.GetVerdictSet",
       "OperationsService.Correct",
       "OperationsService.CloseTenure",
       "OperationsService.ApplyRules",

@@ -23,6 +23,7 @@
 #include "services/edge/edge_view.h"
 #include "services/edge/replica_folder.h"
 #include "services/edge/stream_follower.h"
+#include "services/edge/verdict_fetcher.h"
 
 namespace hub::edge {
 namespace {
@@ -45,7 +46,10 @@ struct Replica {
 class Impl final : public EdgeApp {
  public:
   Impl(EdgeConfig config, const base::Clock* clock)
-      : config_(std::move(config)), clock_(clock), follower_(config_.hub, config_.node_name) {
+      : config_(std::move(config)),
+        clock_(clock),
+        follower_(config_.hub, config_.node_name),
+        fetcher_(config_.query, config_.age_max, clock_, &metrics_) {
     age_ = metrics_.AddGauge("fraudhub_edge_age_seconds", "Age of the data; -1: nothing is complete yet");
     behind_ =
         metrics_.AddGauge("fraudhub_edge_records_behind", "Records of the hub's log that the stream had not passed");
@@ -114,7 +118,12 @@ class Impl final : public EdgeApp {
         const std::shared_ptr<Replica> replica = *std::move(opened);
         const std::stop_callback end(stop, [&] { replica->ended.request_stop(); });
         Publish(replica);
-        follower_.Run(replica->view.get(), replica->ended.get_token());
+        {
+          base::Thread fetching("verdicts", [this, &replica](std::stop_token) {
+            fetcher_.Run(replica->view.get(), replica->ended.get_token());
+          });
+          follower_.Run(replica->view.get(), replica->ended.get_token());  // until it has ended
+        }
         if (!replica->damaged) continue;
         Publish(nullptr);
         AwaitLastShare(replica);
@@ -218,6 +227,8 @@ class Impl final : public EdgeApp {
     if (view == nullptr) return "replica: not open\n";
     const absl::Duration age = view->freshness().age;
     if (age <= config_.age_max) return "";
+    const std::shared_ptr<const FirstVerdicts> first = view->first_verdicts();
+    if (first != nullptr && view->FreshnessOf(*first).age <= config_.age_max) return "";
     return absl::StrCat("replica: data age ", Text(age), ", lookups answer UNKNOWN; the hub: ", follower_.link(), "\n");
   }
 
@@ -229,6 +240,10 @@ class Impl final : public EdgeApp {
       const Freshness fresh = view->freshness();
       absl::StrAppend(&text, "age: ", Text(fresh.age), ", records behind: ", fresh.records_behind, "\n");
       absl::StrAppend(&text, "indicators: ", view->indicators(), ", index: ", view->index_bytes(), " bytes\n");
+      if (const auto first = view->first_verdicts(); first != nullptr) {
+        absl::StrAppend(&text, "first verdicts, until the snapshot has ended: ", first->set.size(), ", age ",
+                        Text(view->FreshnessOf(*first).age), "\n");
+      }
       absl::StrAppend(&text, "clock: ", absl::FormatDuration(absl::Trunc(fresh.skew, absl::Milliseconds(1))),
                       " ahead of the hub's", absl::AbsDuration(fresh.skew) > kClockOffMax ? ": set it\n" : "\n");
     }
@@ -242,6 +257,7 @@ class Impl final : public EdgeApp {
   base::Gauge age_, behind_, indicators_, index_bytes_, skew_, disk_free_;
   base::Counter damages_;
   StreamFollower follower_;
+  VerdictFetcher fetcher_;
   mutable base::Mutex mu_;
   base::CondVar changed_;
   std::shared_ptr<Replica> replica_ ABSL_GUARDED_BY(mu_);

@@ -3,6 +3,7 @@
 #include <grpcpp/channel.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -38,15 +39,22 @@ void FillIn(config::EdgeConfig* c) {
   char host[256] = "";
   if (gethostname(host, sizeof(host) - 1) != 0) host[0] = '\0';
   text(absl::StrCat("hub-edge@", host), c->mutable_node_name());
+  text(c->hub().address(), c->mutable_hub()->mutable_query_address());
   if (c->lookup_max_age_seconds() == 0) c->set_lookup_max_age_seconds(kLookupAgeSeconds);
 }
 
+bool AreHostPorts(const std::string& addresses) {
+  const std::vector<std::string> all = absl::StrSplit(addresses, ',');
+  return std::all_of(all.begin(), all.end(), [](const std::string& address) { return wire::IsHostPort(address); });
+}
+
 void CheckHub(const config::HubAddress& hub, const client::ConnectionOptions& options, Problems* problems) {
-  for (const std::string& address : std::vector<std::string>(absl::StrSplit(hub.address(), ','))) {
-    if (!wire::IsHostPort(address)) {
-      problems->push_back("hub.address: want host:port, several with commas between");
-      return;
-    }
+  if (hub.query_address() != hub.address() && !AreHostPorts(hub.query_address())) {
+    problems->push_back("hub.query_address: want host:port, several with commas between");
+  }
+  if (!AreHostPorts(hub.address())) {
+    problems->push_back("hub.address: want host:port, several with commas between");
+    return;
   }
   if (hub.identity_dir().empty() != hub.insecure_for_benches()) {
     problems->push_back("hub.identity_dir: want the folder with this stakeholder's cert.pem, key.pem and ca.pem");
@@ -96,6 +104,8 @@ absl::StatusOr<EdgeConfig> LoadConfig(const std::string& path, const std::vector
   EdgeConfig result;
   result.data_dir = c.data_dir();
   result.hub = {c.hub().address(), c.hub().identity_dir(), c.hub().server_name()};
+  result.query = result.hub;
+  result.query.server = c.hub().query_address();
   result.server.address = c.listen().address();
   result.server.identity_dir = c.listen().identity_dir();
   result.server.clear_for_this_machine = c.listen().identity_dir().empty();

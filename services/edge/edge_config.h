@@ -14,6 +14,7 @@ namespace hub::edge {
 struct EdgeConfig {
   std::string data_dir;
   client::ConnectionOptions hub;
+  client::ConnectionOptions query;  // of the hub's LookupService
   rpc::ServerOptions server;
   std::string ops_address;
   absl::Duration age_max;

@@ -33,6 +33,10 @@ TEST_CASE("a short configuration gets its defaults", "[edge][config]") {
   CHECK(config->ops_address == "127.0.0.1:9465");
   CHECK(absl::StartsWith(config->node_name, "hub-edge@"));
   CHECK(file.Load(file.Good(), {"lookup_max_age_seconds=5"})->age_max == absl::Seconds(5));
+  CHECK(config->query.server == "127.0.0.1:7443");
+  CHECK(file.Load(file.Good(), {"hub.query_address=127.0.0.1:7444"})->query.server == "127.0.0.1:7444");
+  CHECK(
+      absl::StrContains(file.Load(file.Good(), {"hub.query_address=nowhere"}).status().message(), "hub.query_address"));
 }
 
 TEST_CASE("every problem of a configuration is told at once", "[edge][config]") {

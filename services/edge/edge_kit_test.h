@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "fraudhub/v1/subscription.pb.h"
 #include "libs/model/identifier.h"
+#include "libs/model/indicator.h"
 
 namespace hub::edge {
 

@@ -62,11 +62,18 @@ absl::Status EdgeLookup::Lookup(const v1::LookupRequest& request, v1::LookupResp
   absl::Duration began = parts_.clock->Monotonic();
   const std::shared_ptr<const EdgeView> view = parts_.view();
   const auto reader = view == nullptr ? nullptr : view->NewReader();
-  const Freshness fresh = view == nullptr ? Freshness() : view->freshness();
+  Source source{.view = view.get(), .reader = reader.get()};
+  if (view != nullptr) source.fresh = view->freshness();
+  std::shared_ptr<const FirstVerdicts> first;  // null: answered from what the stream told, or not at all
+  if (view != nullptr && source.fresh.age > parts_.age_max) first = view->first_verdicts();
+  if (first != nullptr) {
+    source.first = first.get();
+    source.fresh = view->FreshnessOf(*first);
+  }
   response->mutable_results()->Reserve(request.identifiers_size());
   for (int i = 0; i < request.identifiers_size(); ++i) {
     v1::LookupResult* result = response->add_results();
-    const absl::Duration certain = Answer(request.identifiers(i), i, view.get(), fresh, reader.get(), result);
+    const absl::Duration certain = Answer(request.identifiers(i), i, source, result);
     const absl::Duration ended = parts_.clock->Monotonic();
     Ending& ending = Of(result->verdict());
     ending.count.Increment();
@@ -77,22 +84,25 @@ absl::Status EdgeLookup::Lookup(const v1::LookupRequest& request, v1::LookupResp
   return absl::OkStatus();
 }
 
-absl::Duration EdgeLookup::Answer(const v1::RawIdentifier& asked, int place, const EdgeView* view,
-                                  const Freshness& fresh, replica::VerdictIndex::Reader* reader,
+absl::Duration EdgeLookup::Answer(const v1::RawIdentifier& asked, int place, const Source& source,
                                   v1::LookupResult* result) const {
   const auto parsed = wire::FromProto(asked, parts_.allow_test_range);
   if (!parsed.ok()) {
     wire::SetInvalid(model::WithFieldPrefix(parsed.status(), absl::StrCat("identifiers[", place, "]")), result);
     return parts_.clock->Monotonic();
   }
+  const Freshness& fresh = source.fresh;
   absl::Duration certain;
   if (fresh.age > parts_.age_max) {
     result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
     certain = parts_.clock->Monotonic();
-  } else {
-    const replica::IndexVerdict verdict = EdgeView::Verdict(parsed->identifier, fresh.hub_now, reader);
+  } else if (source.first != nullptr) {
+    source.view->LookupFirst(*source.first, parsed->identifier, fresh.hub_now, result);
     certain = parts_.clock->Monotonic();
-    view->Lookup(parsed->identifier, fresh.hub_now, verdict, result);
+  } else {
+    const replica::IndexVerdict verdict = EdgeView::Verdict(parsed->identifier, fresh.hub_now, source.reader);
+    certain = parts_.clock->Monotonic();
+    source.view->Lookup(parsed->identifier, fresh.hub_now, verdict, result);
     if (verdict.kind == replica::IndexVerdict::Kind::kAskStore) certain = parts_.clock->Monotonic();
   }
   if (rpc::IsFinite(fresh.complete_until)) rpc::ToProto(fresh.complete_until, result->mutable_complete_until());

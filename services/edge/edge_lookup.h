@@ -38,9 +38,15 @@ class EdgeLookup {
   };
   Ending MakeEnding(const char* name) const;
   Ending& Of(fraudhub::v1::LookupVerdict verdict);
+  // What a call is answered from; borrowed.
+  struct Source {
+    const EdgeView* view = nullptr;
+    const FirstVerdicts* first = nullptr;  // while the stream has not told everything
+    replica::VerdictIndex::Reader* reader = nullptr;
+    Freshness fresh;
+  };
   // Returns when it was certain.
-  absl::Duration Answer(const fraudhub::v1::RawIdentifier& asked, int place, const EdgeView* view,
-                        const Freshness& fresh, replica::VerdictIndex::Reader* reader,
+  absl::Duration Answer(const fraudhub::v1::RawIdentifier& asked, int place, const Source& source,
                         fraudhub::v1::LookupResult* result) const;
 
   const EdgeLookupParts parts_;

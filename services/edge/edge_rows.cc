@@ -16,8 +16,10 @@ using store::AppendKey64;
 using store::DecodeKey32;
 using store::DecodeKey64;
 
-constexpr size_t kHeader = 3 + 4 + 4 * 8;
-constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();
+constexpr char kRowFormatWithoutTime = 1;
+constexpr size_t kHeaderWithoutTime = 3 + 4 + 4 * 8;
+constexpr size_t kHeader = kHeaderWithoutTime + 8;
+constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();  // and, of a decision, nobody knows when
 
 }  // namespace
 
@@ -44,11 +46,18 @@ std::string EncodeRow(const Row& row) {
   AppendKey64(row.stamp.term, &bytes);
   AppendKey64(row.stamp.version, &bytes);
   AppendKey64(static_cast<uint64_t>(row.stamp.reports_offset), &bytes);
+  AppendKey64(
+      row.decided_at == absl::InfinitePast() ? kNever : static_cast<uint64_t>(absl::ToUnixMicros(row.decided_at)),
+      &bytes);
   return bytes + row.answer;
 }
 
 absl::StatusOr<Row> DecodeRow(absl::string_view bytes) {
-  if (bytes.size() < kHeader || bytes[0] != kRowFormat) return absl::DataLossError("edge: a row of an unknown format");
+  const bool timed = !bytes.empty() && bytes[0] == kRowFormat;
+  const size_t header = timed ? kHeader : kHeaderWithoutTime;
+  if (bytes.size() < header || (!timed && bytes[0] != kRowFormatWithoutTime)) {
+    return absl::DataLossError("edge: a row of an unknown format");
+  }
   Row row;
   row.gone = bytes[1] != 0;
   row.level = static_cast<model::Level>(bytes[2]);
@@ -59,7 +68,10 @@ absl::StatusOr<Row> DecodeRow(absl::string_view bytes) {
   row.stamp.term = DecodeKey64(bytes, 15);
   row.stamp.version = DecodeKey64(bytes, 23);
   row.stamp.reports_offset = static_cast<int64_t>(DecodeKey64(bytes, 31));
-  row.answer = std::string(bytes.substr(kHeader));
+  if (const uint64_t micros = timed ? DecodeKey64(bytes, 39) : kNever; micros != kNever) {
+    row.decided_at = absl::FromUnixMicros(static_cast<int64_t>(micros));
+  }
+  row.answer = std::string(bytes.substr(header));
   return row;
 }
 
@@ -80,6 +92,7 @@ Row RowOf(const v1::Event& event, uint32_t generation) {
     row.lapses_at = rpc::FromProto(event.indicator().expires_at()) + model::kExpiryStep;
   if (row.gone && event.has_decided_at()) row.lapses_at = rpc::FromProto(event.decided_at()) + kGoneKept;
   row.stamp = {event.version().term(), event.version().version(), event.version().reports_offset()};
+  if (event.has_decided_at()) row.decided_at = rpc::FromProto(event.decided_at());
   v1::LookupResult answer;
   if (row.gone) {
     answer.mutable_indicator()->set_indicator_id(event.indicator().indicator_id());

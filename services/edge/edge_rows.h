@@ -2,7 +2,7 @@
 //
 // Stored:
 //   rows   facet (1) | type (1) | canonical -> format | gone (1) | level (1) | generation (4) | lapse (8) | term (8) | version (8) | reports
-//          offset (8) | fraudhub.v1.LookupResult
+//          offset (8) | decided at (8) | fraudhub.v1.LookupResult; rows of format 1 lack the last time
 //   meta   "format", "token", "until", "skew", "generation", "view"
 // An indicator that left the view keeps its row, gone until the end of a snapshot or for kGoneKept: a repeat of an older event
 // must not bring it back.
@@ -27,7 +27,7 @@ class Event;
 
 namespace hub::edge {
 
-inline constexpr char kRowFormat = 1;
+inline constexpr char kRowFormat = 2;
 // The hub goes on from tokens of the last seven days; from older ones only with a snapshot, which tells of nothing that is gone.
 inline constexpr absl::Duration kGoneKept = absl::Hours(24 * 9);
 
@@ -39,7 +39,8 @@ struct Row {
   uint32_t generation = 0;                        // the last snapshot that told of it
   absl::Time lapses_at = absl::InfiniteFuture();  // of one that is gone: when the row itself may go
   model::VersionStamp stamp;
-  std::string answer;  // LookupResult; of one that is gone its indicator's id only
+  absl::Time decided_at = absl::InfinitePast();  // unknown of what a snapshot told
+  std::string answer;                            // LookupResult; of one that is gone its indicator's id only
 };
 
 std::string RowKey(model::Facet facet, const model::Identifier& identifier);

@@ -21,6 +21,8 @@ using replica::IndexVerdict;
 constexpr size_t kRowsPerStep = 1000;  // of a sweep or a load; some milliseconds
 // Further back than this, the clock that data was left with is no guide to its age.
 constexpr absl::Duration kClockBackMax = absl::Seconds(10);
+// Between the registries' ticks and the clock of who read a set.
+constexpr absl::Duration kClocksDiffer = absl::Seconds(10);
 constexpr char kFormat[] = "1";
 
 uint64_t RandomKey() {
@@ -109,7 +111,10 @@ absl::Status EdgeView::OnOpened(const v1::Opened& opened) {
   return SetView(opened.effective_filter());
 }
 
-absl::Status EdgeView::OnViewChanged(const v1::ViewChanged& changed) { return SetView(changed.effective_filter()); }
+absl::Status EdgeView::OnViewChanged(const v1::ViewChanged& changed) {
+  DropFirstVerdicts();
+  return SetView(changed.effective_filter());
+}
 
 absl::Status EdgeView::SetView(const v1::Filter& filter) {
   store::Batch batch;
@@ -243,6 +248,7 @@ absl::Status EdgeView::OnSnapshotEnds() {
 }
 
 absl::Status EdgeView::Forget() {
+  DropFirstVerdicts();
   pending_.clear();
   unchanged_.clear();
   in_snapshot_ = sweep_due_ = false;
@@ -343,13 +349,77 @@ void EdgeView::Lookup(const model::Identifier& identifier, absl::Time hub_now, c
   if (!bytes->has_value()) return result->set_verdict(v1::LOOKUP_VERDICT_NO_INDICATOR);
   const auto row = DecodeRow(**bytes);
   if (!Noted(row.status()).ok()) return result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
-  if (row->gone) return result->set_verdict(v1::LOOKUP_VERDICT_NO_INDICATOR);
-  if (!result->ParseFromString(row->answer)) {
+  AnswerFromRow(*row, hub_now, result);
+}
+
+void EdgeView::AnswerFromRow(const Row& row, absl::Time hub_now, v1::LookupResult* result) const {
+  if (row.gone) return result->set_verdict(v1::LOOKUP_VERDICT_NO_INDICATOR);
+  if (!result->ParseFromString(row.answer)) {
     Noted(absl::DataLossError("edge: an answer can't be read")).IgnoreError();
     result->Clear();
     return result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
   }
-  if (replica::LevelAt(row->level, row->lapses_at, hub_now) != row->level) AnswerLapsed(result);
+  if (replica::LevelAt(row.level, row.lapses_at, hub_now) != row.level) AnswerLapsed(result);
+}
+
+bool EdgeView::incomplete() const {
+  if (in_snapshot_) return true;
+  base::MutexLock lock(&fresh_mu_);
+  return until_ == absl::InfinitePast();
+}
+
+void EdgeView::UseFirstVerdicts(uint64_t view_number, std::shared_ptr<const FirstVerdicts> verdicts) {
+  base::MutexLock lock(&fresh_mu_);
+  if (view_number == view_number_) first_ = std::move(verdicts);
+}
+
+void EdgeView::DropFirstVerdicts() {
+  base::MutexLock lock(&fresh_mu_);
+  ++view_number_;
+  first_ = nullptr;
+}
+
+std::shared_ptr<const FirstVerdicts> EdgeView::first_verdicts() const {
+  base::MutexLock lock(&fresh_mu_);
+  return first_;
+}
+
+Freshness EdgeView::FreshnessOf(const FirstVerdicts& verdicts) const {
+  Freshness fresh;
+  fresh.complete_until = verdicts.complete_until;
+  fresh.hub_now = verdicts.HubNow(clock_->Monotonic());
+  fresh.age = std::max(fresh.hub_now - fresh.complete_until, absl::ZeroDuration());
+  return fresh;
+}
+
+// The set knows all that was decided before its `complete_until`; a row that was decided later is newer, unless the set's last look came
+// later still. Where both may be right, nobody is told of a flag.
+void EdgeView::LookupFirst(const FirstVerdicts& verdicts, const model::Identifier& identifier, absl::Time hub_now,
+                           v1::LookupResult* result) const {
+  const std::optional<uint64_t> digits = replica::MobileDigits(identifier);
+  if (!digits.has_value()) return result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
+  const model::Level level = verdicts.set.Find(*digits);
+  const bool in_set = level != model::Level::kUnspecified;
+  const auto bytes = database_->Get(rows_, RowKey(model::Facet::kRisk, identifier));
+  if (!Noted(bytes.status()).ok()) return result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
+  if (bytes->has_value()) {
+    const auto row = DecodeRow(**bytes);
+    if (!Noted(row.status()).ok()) return result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
+    const bool dated = row->decided_at != absl::InfinitePast();
+    const bool newer = dated ? row->decided_at >= verdicts.complete_until : row->gone;
+    if (newer && !row->gone && !in_set && row->decided_at <= verdicts.read_until + kClocksDiffer) {
+      return result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
+    }
+    if (newer || (in_set && !row->gone && row->level == level)) return AnswerFromRow(*row, hub_now, result);
+  }
+  if (!in_set) return result->set_verdict(v1::LOOKUP_VERDICT_NO_INDICATOR);
+  result->set_verdict(v1::LOOKUP_VERDICT_INDICATOR);
+  result->set_details_pending(true);
+  v1::Indicator* const indicator = result->mutable_indicator();
+  indicator->mutable_identifier()->set_type(static_cast<v1::IdentifierType>(identifier.type));
+  indicator->mutable_identifier()->set_canonical(identifier.canonical);
+  indicator->set_facet(v1::FACET_RISK);
+  indicator->set_level(static_cast<v1::Level>(level));
 }
 
 // As the hub answers once its tick has passed the lapse: without a flag, to those who see what has none.

@@ -29,6 +29,7 @@
 #include "libs/replica/verdict_index.h"
 #include "libs/store/database.h"
 #include "services/edge/edge_rows.h"
+#include "services/edge/first_verdicts.h"
 
 namespace hub::edge {
 
@@ -80,6 +81,20 @@ class EdgeView {
   // The whole answer to such a verdict; UNKNOWN when the disk doesn't tell. Sets verdict, indicator, version and event id.
   void Lookup(const model::Identifier& identifier, absl::Time hub_now, const replica::IndexVerdict& verdict,
               fraudhub::v1::LookupResult* result) const;
+
+  // --- before the first snapshot has ended: a compact set of the hub's (first_verdicts.h) ---
+  // Nothing that is complete has come by the stream, or it is being replaced: a set would help.
+  bool incomplete() const;
+  // Of what a set may say: another number, and one that was asked for before is of no use.
+  uint64_t view_number() const { return view_number_; }
+  void UseFirstVerdicts(uint64_t view_number, std::shared_ptr<const FirstVerdicts> verdicts);
+  void DropFirstVerdicts();
+  std::shared_ptr<const FirstVerdicts> first_verdicts() const;  // null: none
+  Freshness FreshnessOf(const FirstVerdicts& verdicts) const;
+  // As Lookup, from the set; what the stream told of later wins. UNKNOWN for what is no Indian mobile number.
+  void LookupFirst(const FirstVerdicts& verdicts, const model::Identifier& identifier, absl::Time hub_now,
+                   fraudhub::v1::LookupResult* result) const;
+
   // Rows in view; -1: not counted yet.
   int64_t indicators() const { return counted_ ? indicators_.load() : -1; }
 
@@ -92,6 +107,7 @@ class EdgeView {
   absl::Status ForgetGoneLocked(const std::vector<std::string>& keys, absl::Time now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void IndexRow(const std::string& key, const Row* before, const Row* now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void AnswerFromRow(const Row& row, absl::Time hub_now, fraudhub::v1::LookupResult* result) const;
   void AnswerLapsed(fraudhub::v1::LookupResult* result) const;
 
   store::Database* const database_;
@@ -103,8 +119,8 @@ class EdgeView {
   // The stream's thread.
   std::vector<fraudhub::v1::Event> pending_;
   absl::flat_hash_set<std::string> unchanged_;
-  bool in_snapshot_ = false;
-  bool sweep_due_ = false;  // it has ended, and what it did not tell of is still here
+  std::atomic<bool> in_snapshot_{false};  // sequentially consistent; others read it
+  bool sweep_due_ = false;                // it has ended, and what it did not tell of is still here
 
   // Whoever changes rows or the index; held over a commit, never for long.
   mutable base::Mutex mu_;
@@ -114,7 +130,9 @@ class EdgeView {
   std::atomic<bool> counted_{false};
   std::atomic<bool> sees_unflagged_{false};
 
+  std::atomic<uint64_t> view_number_{0};  // sequentially consistent
   mutable base::Mutex fresh_mu_;
+  std::shared_ptr<const FirstVerdicts> first_ ABSL_GUARDED_BY(fresh_mu_);
   std::string token_ ABSL_GUARDED_BY(fresh_mu_);
   absl::Time until_ ABSL_GUARDED_BY(fresh_mu_) = absl::InfinitePast();
   absl::Time hub_time_ ABSL_GUARDED_BY(fresh_mu_) =

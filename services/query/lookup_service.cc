@@ -80,7 +80,7 @@ void ToProto(const model::HistoryEntry& entry, bool analyst, v1::HistoryEntry* o
 
 }  // namespace
 
-LookupService::LookupService(const LookupParts& parts) : parts_(parts) {
+LookupService::LookupService(const LookupParts& parts) : parts_(parts), sets_(parts) {
   const auto counter = [&](const char* verdict) {
     return parts.metrics->AddCounter("fraudhub_query_lookups_total", "Identifiers looked up, by verdict",
                                      {{"verdict", verdict}});

@@ -14,27 +14,13 @@
 #include "absl/time/time.h"
 #include "fraudhub/v1/lookup.pb.h"
 #include "libs/access/policy.h"
-#include "libs/access/quota.h"
-#include "libs/audit/audit.h"
-#include "libs/base/clock.h"
 #include "libs/base/metrics.h"
-#include "libs/model/rules.h"
 #include "libs/model/token.h"
 #include "libs/replica/replica.h"
+#include "services/query/lookup_parts.h"
+#include "services/query/verdict_sets.h"
 
 namespace hub::query {
-
-struct LookupParts {
-  const base::Clock* clock = nullptr;
-  base::Metrics* metrics = nullptr;
-  const replica::Replica* replica = nullptr;
-  audit::AuditLog* audit = nullptr;
-  const model::Tokeniser* tokeniser = nullptr;
-  access::Quota* quota = nullptr;
-  std::function<std::shared_ptr<const model::Rules>()> rules;  // in force, for explanations
-  absl::Duration age_max = absl::Seconds(60);                  // older data is answered UNKNOWN
-  bool allow_test_range = false;
-};
 
 // Who asks, under which policy, and why.
 struct Question {
@@ -67,6 +53,8 @@ class LookupService {
   absl::StatusOr<fraudhub::v1::RawIdentifier> Named(const access::Policy& policy, const access::Principal& caller,
                                                     const std::string& indicator_id, const std::string& purpose,
                                                     const std::string& case_ref, absl::Duration* retry_after);
+  // GetVerdictSet.
+  VerdictSets* sets() { return &sets_; }
 
  private:
   // Purpose, lengths, quota.
@@ -86,6 +74,7 @@ class LookupService {
 
   const LookupParts parts_;
   base::Counter found_, not_found_, unknown_, invalid_;
+  VerdictSets sets_;
 };
 
 }  // namespace hub::query

@@ -3,6 +3,10 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <atomic>
+#include <memory>
+#include <utility>
+
 #include "fraudhub/v1/lookup.grpc.pb.h"
 #include "fraudhub/v1/operations.grpc.pb.h"
 #include "libs/rpc/status.h"
@@ -44,9 +48,64 @@ class Caller {
   rpc::WorkerPool* const workers_;
 };
 
+// One call of GetVerdictSet: a message is made when the one before was taken, on a worker of its own kind. Owns itself.
+class SetStream final : public grpc::ServerWriteReactor<v1::GetVerdictSetResponse> {
+ public:
+  SetStream(const rpc::Gate* gate, VerdictSets* sets, Context* context, const v1::GetVerdictSetRequest* request)
+      : gate_(gate), sets_(sets), context_(context), request_(request) {
+    absl::StatusOr<access::Principal> caller = gate_->Admit(*context, "LookupService.GetVerdictSet");
+    if (!caller.ok()) {
+      Finish(rpc::ToGrpc(caller.status()));
+      return;
+    }
+    caller_ = *std::move(caller);
+    policy_ = gate_->policy();
+    Work();
+  }
+
+ private:
+  void Work() {
+    const absl::Status taken = sets_->Run([this] { MakeNext(); });
+    if (!taken.ok()) Finish(rpc::ToGrpc(taken, kRetryAfter));
+  }
+
+  void MakeNext() {
+    if (cancelled_) return Finish(grpc::Status::CANCELLED);
+    if (gate_->policy() != policy_) {
+      return Finish(rpc::ToGrpc(absl::UnavailableError("the policy has changed: begin again")));
+    }
+    if (walk_ == nullptr) {
+      absl::Duration retry_after;
+      auto walk = sets_->Begin(
+          *policy_, caller_, *request_, [this] { context_->TryCancel(); }, &retry_after);
+      if (!walk.ok()) return Finish(rpc::ToGrpc(walk.status(), retry_after));
+      walk_ = *std::move(walk);
+    }
+    const absl::StatusOr<bool> more = walk_->Next(&response_);
+    if (!more.ok()) return Finish(rpc::ToGrpc(more.status(), kRetryAfter));
+    if (!*more) return Finish(grpc::Status::OK);
+    StartWrite(&response_);
+  }
+
+  void OnWriteDone(bool ok) override { ok ? Work() : Finish(grpc::Status::CANCELLED); }
+  void OnCancel() override { cancelled_ = true; }
+  void OnDone() override { delete this; }
+
+  const rpc::Gate* const gate_;
+  VerdictSets* const sets_;
+  Context* const context_;
+  const v1::GetVerdictSetRequest* const request_;
+  access::Principal caller_;
+  std::shared_ptr<const access::Policy> policy_;  // as of the beginning: nothing is sent under another
+  std::unique_ptr<VerdictSets::Walk> walk_;
+  v1::GetVerdictSetResponse response_;  // gRPC's while a write is under way
+  std::atomic<bool> cancelled_{false};  // sequentially consistent, it never falls
+};
+
 class LookupBinding final : public v1::LookupService::CallbackService {
  public:
-  LookupBinding(Caller caller, LookupService* service) : caller_(caller), service_(service) {}
+  LookupBinding(const rpc::Gate* gate, Caller caller, LookupService* service)
+      : gate_(gate), caller_(caller), service_(service) {}
 
   Reactor* Lookup(Context* context, const v1::LookupRequest* request, v1::LookupResponse* response) override {
     return Run(context, "LookupService.Lookup", &LookupService::Lookup, request, response);
@@ -61,6 +120,10 @@ class LookupBinding final : public v1::LookupService::CallbackService {
   Reactor* ListLinks(Context* context, const v1::ListLinksRequest* request, v1::ListLinksResponse* response) override {
     return Run(context, "LookupService.ListLinks", &LookupService::ListLinks, request, response);
   }
+  grpc::ServerWriteReactor<v1::GetVerdictSetResponse>* GetVerdictSet(Context* context,
+                                                                     const v1::GetVerdictSetRequest* request) override {
+    return new SetStream(gate_, service_->sets(), context, request);
+  }
 
  private:
   template <class Method, class Request, class Response>
@@ -74,6 +137,7 @@ class LookupBinding final : public v1::LookupService::CallbackService {
         });
   }
 
+  const rpc::Gate* const gate_;
   const Caller caller_;
   LookupService* const service_;
 };
@@ -165,7 +229,7 @@ class OperationsBinding final : public v1::OperationsService::CallbackService {
 class Impl final : public RpcBindings {
  public:
   Impl(const rpc::Gate* gate, rpc::WorkerPool* workers, LookupService* lookup, OperationsService* operations)
-      : lookup_(Caller(gate, workers), lookup), operations_(Caller(gate, workers), operations) {}
+      : lookup_(gate, Caller(gate, workers), lookup), operations_(Caller(gate, workers), operations) {}
   grpc::Service* lookup() override { return &lookup_; }
   grpc::Service* operations() override { return &operations_; }
 

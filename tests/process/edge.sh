@@ -63,10 +63,27 @@ flag 5550000301
 "$bin/hubctl" sample mnrl --rows "$rows" --seed 1 --out "$work/list.json"
 as "$reporter" import mnrl-json "$work/list.json" --status-wait 60s >"$work/import.log" 2>&1 || { cat "$work/import.log" >&2; fail "the sample was not imported"; }
 settled_digest >/dev/null
+numbers=($(grep -o '555[0-9]\{7\}' "$work/list.json" | sort -u | head -n 300 | sed 's/^/MOBILE:/'))
+# Nobody listens where its stream should come from, so no snapshot begins: what it knows is the compact set.
+start_edge hub.address="127.0.0.1:1" hub.query_address="$query_server"
+soon "without a stream it answers from the compact set" verdict 5550000301 INDICATOR
+check "and says that the details are still to come" eval '[[ $(at_edge MOBILE:5550000301) == *detailsPending* ]]'
+check "what nobody knows is no indicator" verdict 5550000399 NO_INDICATOR
+check "what the set can't tell is UNKNOWN" eval '[[ $(at_edge UPI_ADDRESS:somebody@testpsp) == *UNKNOWN* ]]'
+levels() { grep -o '"verdict":"[A-Z_]*"\|"level":"[A-Z_]*"'; }
+check "of ${#numbers[@]} numbers it has the hub's verdicts and levels" eval '[[ $(at_edge "${numbers[@]}" | levels) == "$(at_hub "${numbers[@]}" | levels)" ]]'
+check "it is ready" edge_ready
+check "and began no snapshot" eval '[[ $(metric fraudhub_edge_snapshots_total) == 0 ]]'
+flag 5550000303
+soon "the set is renewed before it is too old" verdict 5550000303 INDICATOR
+as "$analyst" correct MOBILE:5550000303 --to CLEARED --reason WRONG_NUMBER --wait 10s >/dev/null
+soon "with what was corrected" verdict 5550000303 NO_INDICATOR
+kill_edge
 start_edge
 soon "it is ready" edge_ready
+check "and its answers are whole" eval '[[ $(at_edge MOBILE:5550000301) != *detailsPending* ]]'
+check "what was corrected stays away" verdict 5550000303 NO_INDICATOR
 check "it tells what the hub tells" same MOBILE:5550000301
-numbers=($(grep -o '555[0-9]\{7\}' "$work/list.json" | sort -u | head -n 300 | sed 's/^/MOBILE:/'))
 check "of what was imported, too: ${#numbers[@]} numbers" same "${numbers[@]}"
 check "most of which are flagged" eval '(($(at_edge "${numbers[@]}" | grep -o VERDICT_INDICATOR | wc -l) > ${#numbers[@]} / 2))'
 check "of what nobody knows, too" same MOBILE:5550000399

@@ -51,6 +51,7 @@ const std::map<std::string, std::string> kRpcs = {
     {"LookupService.Explain", "  L    A"},
     {"LookupService.ListEvents", "  L    A"},
     {"LookupService.ListLinks", "  L    A"},
+    {"LookupService.GetVerdictSet", "FTLIRP A"},
     {"OperationsService.Correct", "       A"},
     {"OperationsService.CloseTenure", "       A"},
     {"OperationsService.ApplyRules", "       A"},

@@ -116,6 +116,11 @@ class FakeHub::Lookups final : public v1::LookupService::Service {
   grpc::Status ListLinks(grpc::ServerContext*, const v1::ListLinksRequest* request, v1::ListLinksResponse* response) override {
     return Call(hooks_->list_links, request, response);
   }
+  grpc::Status GetVerdictSet(grpc::ServerContext*, const v1::GetVerdictSetRequest* request,
+                             grpc::ServerWriter<v1::GetVerdictSetResponse>* writer) override {
+    if (hooks_->verdict_set) return hooks_->verdict_set(*request, writer);
+    return {grpc::StatusCode::UNIMPLEMENTED, "a hub of before"};
+  }
 
  private:
   const FakeHubHooks* const hooks_;

@@ -38,6 +38,9 @@ struct FakeHubHooks {
   Method<fraudhub::v1::ExplainRequest, fraudhub::v1::ExplainResponse> explain;
   Method<fraudhub::v1::ListEventsRequest, fraudhub::v1::ListEventsResponse> list_events;
   Method<fraudhub::v1::ListLinksRequest, fraudhub::v1::ListLinksResponse> list_links;
+  std::function<grpc::Status(const fraudhub::v1::GetVerdictSetRequest&,
+                             grpc::ServerWriter<fraudhub::v1::GetVerdictSetResponse>*)>
+      verdict_set;
   Method<fraudhub::v1::CorrectRequest, fraudhub::v1::CorrectResponse> correct;
   Method<fraudhub::v1::CloseTenureRequest, fraudhub::v1::CloseTenureResponse> close_tenure;
   Method<fraudhub::v1::ApplyRulesRequest, fraudhub::v1::ApplyRulesResponse> apply_rules;
