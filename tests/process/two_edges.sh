@@ -2,20 +2,22 @@
 # A bank with two edges side by side, one on loopback, one on a socket file: while each in turn is killed, is silent, and comes back, no lookup
 # fails and none is answered "unknown".
 #
-#   tests/process/two_edges.sh [BIN] [--rounds 10] [--lookups 4000]
+#   tests/process/two_edges.sh [BIN] [--rounds 10] [--lookups 4000] [--patience 1]
 #
 #   BIN        folder of the binaries (default build/release/bin)
-#   --rounds   in each, one edge is killed -9 and started again, and the other is stopped for a second
-#   --lookups  per second, in calls of 20 by eight callers, each with both addresses and a second of patience
+#   --rounds   in each, one edge is killed -9 and started again, and the other is stopped for as long as a call's patience
+#   --lookups  per second, in calls of 20 by eight callers, each with both addresses
+#   --patience seconds that a call has; a busy machine wants more
 set -euo pipefail
 # shellcheck source=tests/process/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-folder="" rounds=10 lookups=4000 known=2000
+folder="" rounds=10 lookups=4000 patience=1 known=2000
 while (($#)); do
   case $1 in
     --rounds) rounds=$2; shift ;;
     --lookups) lookups=$2; shift ;;
+    --patience) patience=$2; shift ;;
     -*) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2 ;;
     *) folder=$1 ;;
   esac
@@ -55,7 +57,7 @@ check "hubctl asks over it" eval '[[ $("$bin/hubctl" --server "${edge_at[1]}" --
 check "a second edge on it is refused" eval '! timeout 20 "$bin/hub-edge" --config deploy/config/edge.textproto --set data_dir="$work/edge-2" --set hub.address="$stream_server" --set hub.identity_dir="$work/pki/$bank" --set listen.address="${edge_at[1]}" --set listen.ops_address=127.0.0.1:0 2>"$work/refused.log"'
 check "in words" grep -q 'another process listens there' "$work/refused.log"
 
-"$bin/bench_lookup_load" --server "${edge_at[0]},${edge_at[1]}" --numbers "$((known * 2))" --batch 20 --in-flight 8 --rate "$lookups" --timeout 1 \
+"$bin/bench_lookup_load" --server "${edge_at[0]},${edge_at[1]}" --numbers "$((known * 2))" --batch 20 --in-flight 8 --rate "$lookups" --timeout "$patience" \
   --seconds 100000 >"$work/load.json" 2>"$work/load.log" &
 load_pid=$!
 keep_pid "$load_pid"
@@ -69,7 +71,7 @@ for ((n = 1; n <= rounds; ++n)); do
     start_edge "$gone"
     until_true 20 "round $n: an edge that is back" has_all "$gone" || fail "an edge did not come back"
     kill -STOP "${edge_pids[other]}"
-    pause 1
+    pause "$patience"
     kill -CONT "${edge_pids[other]}"
     kill -0 "$load_pid" 2>/dev/null || { cat "$work/load.log" >&2; fail "the load ended"; }
   done
