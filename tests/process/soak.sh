@@ -55,8 +55,8 @@ reporter=${banks[0]}
 make_identities "${members[@]}" "$analyst" dot-diu/analyst-2
 start_hub
 
-report() { "$bin/bench_p07_load" --server "$server" --identity "$work/pki/$reporter" "$@"; }
-report --reports "$known" --in-order --in-flight 8 >"$work/fill.json" || fail "the hub was not filled: $(<"$work/fill.json")"
+report=("$bin/bench_p07_load" --server "$server" --identity "$work/pki/$reporter")
+"${report[@]}" --reports "$known" --in-order --in-flight 8 >"$work/fill.json" || fail "the hub was not filled: $(<"$work/fill.json")"
 settled_digest >/dev/null
 
 "$bin/hub-swarm" --server "$stream_server" --identities "$work/pki" --policy "$policy" --no-filters --from-now \
@@ -117,7 +117,7 @@ new_figures() {
   until_true 30 "new figures" started_anew
 }
 
-report --reports 100000000 --batch 5 --in-flight 8 --rate "$events" --seed 7 >"$work/reports.json" 2>"$work/reports.log" &
+"${report[@]}" --reports 100000000 --batch 5 --in-flight 8 --rate "$events" --seed 7 >"$work/reports.json" 2>"$work/reports.log" &
 reports_pid=$!
 keep_pid "$reports_pid"
 ask "$warm_up" warm-up
