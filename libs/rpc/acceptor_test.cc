@@ -19,6 +19,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/mutex.h"
 #include "libs/rpc/canary.h"
+#include "libs/rpc/eventually_test.h"
 #include "libs/rpc/server.h"
 #include "tests/catch.h"
 
@@ -26,20 +27,6 @@ namespace hub::rpc {
 namespace {
 
 namespace v1 = ::fraudhub::v1;
-
-// Asks until the answer is yes.
-bool Eventually(const std::function<bool()>& question, absl::Duration patience = absl::Seconds(20)) {
-  const base::RealClock clock;
-  const absl::Duration until = clock.Monotonic() + patience;
-  base::Mutex mu;
-  base::CondVar never;
-  while (!question()) {
-    if (clock.Monotonic() >= until) return false;
-    base::MutexLock lock(&mu);
-    never.WaitFor(&mu, absl::Milliseconds(2));
-  }
-  return true;
-}
 
 int OpenDescriptors() {
   int count = 0;

@@ -11,6 +11,7 @@
 #include "fraudhub/v1/subscription.grpc.pb.h"
 #include "libs/base/clock.h"
 #include "libs/base/mutex.h"
+#include "libs/rpc/eventually_test.h"
 #include "tests/catch.h"
 
 namespace hub::rpc {
@@ -75,19 +76,6 @@ struct Stage {
   WhoAmI service{&connections};
   std::unique_ptr<Server> server;
 };
-
-bool Eventually(const std::function<bool()>& question) {
-  const base::RealClock clock;
-  const absl::Duration until = clock.Monotonic() + absl::Seconds(20);
-  base::Mutex mu;
-  base::CondVar never;
-  while (!question()) {
-    if (clock.Monotonic() >= until) return false;
-    base::MutexLock lock(&mu);
-    never.WaitFor(&mu, absl::Milliseconds(2));
-  }
-  return true;
-}
 
 }  // namespace
 

@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "libs/base/descriptor.h"
 #include "libs/base/status_macros.h"
 
 namespace hub::rpc {
@@ -22,21 +23,6 @@ namespace {
 constexpr absl::string_view kScheme = "unix:";
 constexpr size_t kPathBytesMax = sizeof(sockaddr_un::sun_path) - 1;  // the kernel's, less the zero at its end
 constexpr mode_t kMode = 0660;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  int Release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 int NewSocket() { return socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
 
@@ -61,7 +47,7 @@ absl::Status RemoveStale(const std::string& path, const sockaddr_un& name) {
   if (lstat(path.c_str(), &there) != 0) return errno == ENOENT ? absl::OkStatus() : Failure(path, std::strerror(errno));
   if (!S_ISSOCK(there.st_mode))
     return Failure(path, "something else than a socket is there; remove it, or set another path");
-  const Descriptor probe(NewSocket());
+  const base::Descriptor probe(NewSocket());
   if (probe.get() < 0) return Failure(path, std::strerror(errno));
   const bool connected = connect(probe.get(), reinterpret_cast<const sockaddr*>(&name), sizeof(name)) == 0;
   if (connected || errno == EAGAIN) return Failure(path, "another process listens there");
@@ -90,11 +76,11 @@ absl::StatusOr<ListenSockets> ListenUnix(const std::string& address, int backlog
   const sockaddr_un name = NameOf(path);
   const std::string folder = path.substr(0, path.rfind('/') + 1);
   // Locked while the file changes hands: of two that start at once, the later finds the earlier listening.
-  const Descriptor lock(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const base::Descriptor lock(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (lock.get() < 0) return Failure(path, absl::StrCat("its folder: ", std::strerror(errno)));
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
     return Failure(path, "another process is about to listen in this folder; try again");
-  Descriptor fd(NewSocket());
+  base::Descriptor fd(NewSocket());
   if (fd.get() < 0) return Failure(path, std::strerror(errno));
   int error = Bind(fd.get(), name);
   if (error == EADDRINUSE) {

@@ -16,6 +16,7 @@
 #include "fraudhub/v1/subscription.grpc.pb.h"
 #include "libs/base/clock.h"
 #include "libs/base/mutex.h"
+#include "libs/rpc/eventually_test.h"
 #include "libs/rpc/listen_sockets.h"
 #include "libs/rpc/server.h"
 #include "tests/catch.h"
@@ -70,19 +71,6 @@ struct Stage {
   WhoAmI service;
   std::unique_ptr<Server> server;
 };
-
-bool Eventually(const std::function<bool()>& question) {
-  const base::RealClock clock;
-  const absl::Duration until = clock.Monotonic() + absl::Seconds(20);
-  base::Mutex mu;
-  base::CondVar never;
-  while (!question()) {
-    if (clock.Monotonic() >= until) return false;
-    base::MutexLock lock(&mu);
-    never.WaitFor(&mu, absl::Milliseconds(2));
-  }
-  return true;
-}
 
 std::shared_ptr<grpc::Channel> ChannelTo(const std::string& target) {
   static int distinct = 0;  // equal channels would share a connection

@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "libs/base/descriptor.h"
 #include "libs/base/hash.h"
 #include "libs/base/status_macros.h"
 
@@ -39,21 +40,6 @@ struct FreeReader {
 };
 struct FreeEntry {
   void operator()(archive_entry* e) const { archive_entry_free(e); }
-};
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  bool Close() { return close(std::exchange(fd_, -1)) == 0; }
-
- private:
-  int fd_;
 };
 
 absl::Status CantWrite(const std::string& path, const char* why) {
@@ -87,7 +73,7 @@ absl::Status WriteAll(int fd, const std::vector<BundleFile>& files, absl::Time m
 bool SyncFolderOf(const std::string& path) {
   const size_t slash = path.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  base::Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd.get() < 0 && errno == EACCES) return true;  // one may put files there, no more
   // EINVAL: a file system that has no such thing.
   return fd.get() >= 0 && (fsync(fd.get()) == 0 || errno == EINVAL);
@@ -216,7 +202,7 @@ absl::StatusOr<std::string> WriteBundle(const std::string& path, std::vector<Bun
   std::string manifest = ManifestOf(files);
   std::string hash = HexSha256(manifest);
   files.insert(files.begin(), {kManifestName, std::move(manifest)});
-  Descriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  base::Descriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (fd.get() < 0) {
     if (errno == EEXIST) return absl::AlreadyExistsError(absl::StrCat(path, ": exists; evidence is not written over"));
     return CantWrite(path, std::strerror(errno));
@@ -237,7 +223,7 @@ bool BundleCheck::intact() const {
 }
 
 absl::StatusOr<BundleCheck> CheckBundle(const std::string& path) {
-  const Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const base::Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat about {};
   if (fd.get() < 0 || fstat(fd.get(), &about) != 0 || !S_ISREG(about.st_mode))
     return absl::NotFoundError(absl::StrCat(path, ": can't be read"));

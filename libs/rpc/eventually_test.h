@@ -1,0 +1,24 @@
+// For what another thread brings about: asks until the answer is yes.
+#pragma once
+
+#include <functional>
+
+#include "libs/base/clock.h"
+#include "libs/base/mutex.h"
+
+namespace hub::rpc {
+
+inline bool Eventually(const std::function<bool()>& question, absl::Duration patience = absl::Seconds(20)) {
+  const base::RealClock clock;
+  const absl::Duration until = clock.Monotonic() + patience;
+  base::Mutex mu;
+  base::CondVar never;
+  while (!question()) {
+    if (clock.Monotonic() >= until) return false;
+    base::MutexLock lock(&mu);
+    never.WaitFor(&mu, absl::Milliseconds(2));
+  }
+  return true;
+}
+
+}  // namespace hub::rpc
