@@ -31,6 +31,7 @@ StatusFollower::StatusFollower(Ask ask, IdOf id_of, const base::Clock* clock, ab
       id_of_(std::move(id_of)),
       clock_(clock),
       started_(started),
+      look_again_(kLookAgain),
       thread_("hubctl-status", [this](std::stop_token stop) { Run(stop); }) {}
 
 void StatusFollower::Accepted(uint64_t row) {

@@ -71,7 +71,7 @@ class StatusFollower {
   std::map<std::string, uint64_t> outcomes_ ABSL_GUARDED_BY(mu_);
   absl::Duration last_decided_ ABSL_GUARDED_BY(mu_);
   absl::Duration hold_until_ ABSL_GUARDED_BY(mu_);  // nothing is worth asking before
-  absl::Duration look_again_ ABSL_GUARDED_BY(mu_) = absl::Milliseconds(250);  // after an answer that decided little
+  absl::Duration look_again_ ABSL_GUARDED_BY(mu_);  // after an answer that decided little
   bool all_sent_ ABSL_GUARDED_BY(mu_) = false;
   bool old_ones_too_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mu_);
