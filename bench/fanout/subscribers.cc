@@ -229,7 +229,7 @@ class Impl final : public Subscribers {
       if (connection->protocol->subscribed()) Subscribed(connection);
       return absl::OkStatus();
     }
-    static thread_local char buffer[256 * 1024];
+    alignas(64) static thread_local char buffer[256 * 1024];
     const ssize_t got = recv(connection->fd, buffer, sizeof buffer, 0);
     if (got == 0) return absl::UnavailableError("connection closed");
     if (got < 0) return errno == EAGAIN ? absl::OkStatus() : absl::UnavailableError(std::strerror(errno));

@@ -43,6 +43,12 @@ std::string Setting(uint16_t id, uint32_t value) {
   return bytes + Big32(value);
 }
 
+// Why the last call of OpenSSL failed.
+std::string TlsReason() {
+  const char* const reason = ERR_reason_error_string(ERR_get_error());
+  return reason == nullptr ? "connection closed" : reason;
+}
+
 }  // namespace
 
 H2Stream::H2Stream(SSL_CTX* context, const sockaddr_in& server, std::string path,
@@ -133,8 +139,7 @@ absl::Status H2Stream::Handshake() {
     tls_wants_write_ = true;
     return absl::OkStatus();
   }
-  const char* reason = ERR_reason_error_string(ERR_get_error());
-  return absl::UnavailableError(absl::StrCat("TLS handshake: ", reason == nullptr ? "connection closed" : reason));
+  return absl::UnavailableError(absl::StrCat("TLS handshake: ", TlsReason()));
 }
 
 absl::Status H2Stream::Flush() {
@@ -148,7 +153,7 @@ absl::Status H2Stream::Flush() {
       if (written <= 0) {
         const int error = SSL_get_error(ssl_, static_cast<int>(written));
         if (error == SSL_ERROR_WANT_WRITE || error == SSL_ERROR_WANT_READ) return absl::OkStatus();
-        return absl::UnavailableError("write: connection closed");
+        return absl::UnavailableError(absl::StrCat("write: ", TlsReason()));
       }
     } else {
       written = send(fd_, data, left, MSG_NOSIGNAL);
@@ -165,7 +170,7 @@ absl::Status H2Stream::Flush() {
 }
 
 absl::Status H2Stream::ReadAll() {
-  static thread_local char buffer[256 * 1024];
+  alignas(64) static thread_local char buffer[256 * 1024];
   // Bounded, so that one busy stream can't starve the others; level-triggered epoll brings us back.
   for (int turn = 0; turn < 8; ++turn) {
     ssize_t got;
@@ -175,7 +180,7 @@ absl::Status H2Stream::ReadAll() {
       if (got <= 0) {
         const int error = SSL_get_error(ssl_, static_cast<int>(got));
         if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return absl::OkStatus();
-        return absl::UnavailableError("connection closed");
+        return absl::UnavailableError(TlsReason());
       }
     } else {
       got = recv(fd_, buffer, sizeof buffer, 0);
