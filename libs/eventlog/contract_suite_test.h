@@ -73,6 +73,21 @@ inline std::vector<StoredRecord> ReadTo(Log* log, const TopicPartition& at, Offs
   return all;
 }
 
+// The first records from `from` on: as many as one read gives, at least one.
+inline std::vector<StoredRecord> ReadSome(Log* log, const TopicPartition& at, Offset from, const ReadLimits& limits) {
+  const absl::Duration start = base::RealClock().Monotonic();
+  while (true) {
+    absl::StatusOr<ReadResult> result = log->Read(at, from, limits);
+    INFO(at.topic << "/" << at.partition << " from " << from << ": " << result.status());
+    REQUIRE(!Expired(start));
+    if (absl::IsUnavailable(result.status())) continue;
+    REQUIRE(result.ok());
+    REQUIRE(result->records.size() <= limits.records_max);
+    if (!result->records.empty()) return std::move(result->records);
+    log->Wait({{at, from}}, absl::Milliseconds(100));
+  }
+}
+
 inline std::vector<std::string> Values(const std::vector<StoredRecord>& records) {
   std::vector<std::string> values;
   for (const StoredRecord& record : records) values.push_back(record.value);

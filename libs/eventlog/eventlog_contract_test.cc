@@ -161,9 +161,8 @@ TEST_CASE("readers at different positions of one partition do not disturb each o
   ReadLimits limits;
   limits.records_max = 3;
   for (const size_t start : {size_t{40}, size_t{3}, size_t{25}, size_t{3}, size_t{0}, size_t{49}}) {
-    const Offset end = start + 3 < all.size() ? all[start + 3].offset : log->Offsets(kAt)->end;
-    const auto some = ReadTo(log.log(), kAt, all[start].offset, end, limits);
-    REQUIRE(!some.empty());
+    const auto some = ReadSome(log.log(), kAt, all[start].offset, limits);
+    REQUIRE(start + some.size() <= all.size());
     for (size_t i = 0; i < some.size(); ++i) CHECK(some[i].value == expected[start + i]);
   }
 }

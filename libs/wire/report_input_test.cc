@@ -135,7 +135,7 @@ TEST_CASE("malformed payment addresses and accounts", "[wire][malformed]") {
       Id(kUpi, "a@b@testpsp", R::kBadFormat),
       Id(kUpi, "some body@testpsp", R::kBadCharacter),
       Id(kUpi, "söme@testpsp", R::kBadCharacter),
-      Id(kUpi, std::string(300, 'a') + "@testpsp", R::kTooLong),
+      Id(kUpi, absl::StrCat(std::string(300, 'a'), "@testpsp"), R::kTooLong),
       Id(kAccount, "", R::kEmpty),
       Id(kAccount, "000123456789", R::kBadFormat),
       Id(kAccount, "TEST1000001:000123456789", R::kBadFormat),  // the fifth character of an IFSC is 0
