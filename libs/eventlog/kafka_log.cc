@@ -49,6 +49,7 @@ class KafkaLog final : public Log {
   absl::Status EnsureTopics(const std::vector<TopicSpec>& topics) override;
   std::string log_id() const override;
   void Append(const TopicPartition& at, Record record, AppendCallback done) override;
+  void AppendAll(const std::string& topic, std::vector<Addressed> records, AppendAllCallback done) override;
   absl::StatusOr<ReadResult> Read(const TopicPartition& at, Offset from, const ReadLimits& limits) override;
   void Wait(const std::vector<WaitFor>& any_of, absl::Duration timeout) override;
   absl::StatusOr<OffsetRange> Offsets(const TopicPartition& at) override;
@@ -185,6 +186,23 @@ void KafkaLog::Append(const TopicPartition& at, Record record, AppendCallback do
     return;
   }
   producer_->Append(NameOf(at.topic), at.partition, std::move(record), std::move(done));
+}
+
+void KafkaLog::AppendAll(const std::string& topic, std::vector<Addressed> records, AppendAllCallback done) {
+  const auto refused = [&](const TopicSpec& spec) {
+    return std::any_of(records.begin(), records.end(), [&](const Addressed& item) {
+      return !CheckRecord(spec, {topic, item.partition}, item.record).ok();
+    });
+  };
+  bool together = records.size() <= kafka::Producer::kRecordsPerCallMax;
+  if (together) {
+    base::MutexLock lock(&mu_);
+    const auto it = topics_.find(topic);
+    together = it != topics_.end() && !refused(it->second);
+  }
+  // Those that are refused say why one by one.
+  if (!together) return Log::AppendAll(topic, std::move(records), std::move(done));
+  producer_->AppendAll(NameOf(topic), records, std::move(done));
 }
 
 absl::StatusOr<ReadResult> KafkaLog::Read(const TopicPartition& at, Offset from, const ReadLimits& limits) {

@@ -159,6 +159,50 @@ TEST_CASE("A producer that is fatally broken is replaced, and what it carried ha
   CHECK(stored.back().value == "carried");
 }
 
+TEST_CASE("Of records that are sent together those that find no room are refused, and one answer tells of all",
+          "[eventlog][kafka][mock]") {
+  MockCluster cluster;
+  Ends ends(cluster);
+  constexpr size_t kCount = 30, kFit = 20;  // of 50 KB, in 1 MiB
+  std::vector<Log::Addressed> records;
+  for (size_t i = 0; i < kCount; ++i) records.push_back({0, {"k", std::string(50'000, static_cast<char>('a' + i))}});
+  const auto sent_together = [&] {
+    base::Mutex mu;
+    base::CondVar answered;
+    int calls = 0;
+    std::vector<absl::StatusOr<Offset>> answers;
+    ends.producer->AppendAll(kTopic, records, [&](std::vector<absl::StatusOr<Offset>> all) {
+      base::MutexLock lock(&mu);
+      ++calls;
+      answers = std::move(all);
+      answered.NotifyAll();
+    });
+    base::MutexLock lock(&mu);
+    const absl::Duration start = ends.clock.Monotonic();
+    while (calls == 0) {
+      answered.WaitFor(&mu, absl::Milliseconds(100));
+      REQUIRE(!Expired(start));
+    }
+    CHECK(calls == 1);
+    return answers;
+  };
+  for (size_t round = 0; round < 2; ++round) {  // what was answered has made room
+    const std::vector<absl::StatusOr<Offset>> answers = sent_together();
+    REQUIRE(answers.size() == kCount);
+    for (size_t i = 0; i < kCount; ++i) {
+      INFO(i << ": " << answers[i].status());
+      if (i < kFit) {
+        REQUIRE(answers[i].ok());
+        CHECK(*answers[i] == static_cast<Offset>(round * kFit + i));
+      } else {
+        CHECK(absl::IsResourceExhausted(answers[i].status()));
+      }
+    }
+  }
+  CHECK(ends.ReadAll(2 * kFit).size() == 2 * kFit);
+  CHECK(absl::StrContains(ends.metrics.Exposition(), "outcome=\"refused\"} 20"));
+}
+
 TEST_CASE("While no broker takes a record its fate is unknown after the time it was given", "[eventlog][kafka][mock]") {
   MockCluster cluster;
   Ends ends(cluster, absl::Seconds(1));

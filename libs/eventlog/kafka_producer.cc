@@ -3,10 +3,12 @@
 #include <librdkafka/rdkafkacpp.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/check.h"
 #include "libs/base/log.h"
 #include "libs/base/status_macros.h"
 
@@ -16,8 +18,14 @@ namespace {
 constexpr int kPollMillis = 50;
 constexpr absl::Duration kCloseWait = absl::Seconds(5);
 
-void* ToOpaque(int64_t id) { return reinterpret_cast<void*>(static_cast<intptr_t>(id)); }
-int64_t FromOpaque(const void* opaque) { return static_cast<int64_t>(reinterpret_cast<intptr_t>(opaque)); }
+// Which record of which call, as librdkafka carries it.
+void* ToOpaque(int64_t call, size_t record) {
+  return reinterpret_cast<void*>(static_cast<uintptr_t>(call) * Producer::kRecordsPerCallMax + record);
+}
+int64_t CallOf(const void* opaque) {
+  return static_cast<int64_t>(reinterpret_cast<uintptr_t>(opaque) / Producer::kRecordsPerCallMax);
+}
+size_t RecordOf(const void* opaque) { return reinterpret_cast<uintptr_t>(opaque) % Producer::kRecordsPerCallMax; }
 
 absl::Status Unknown(absl::string_view why) {
   return absl::UnavailableError(absl::StrCat("append: not known to be durable: ", why));
@@ -48,7 +56,8 @@ class Producer::Reports final : public RdKafka::DeliveryReportCb {
  public:
   explicit Reports(Producer* owner) : owner_(owner) {}
   void dr_cb(RdKafka::Message& message) override {
-    owner_->Answer(FromOpaque(message.msg_opaque()), ToAnswer(message));
+    const void* const opaque = message.msg_opaque();
+    owner_->Answer(CallOf(opaque), RecordOf(opaque), ToAnswer(message));
   }
 
  private:
@@ -112,58 +121,98 @@ std::shared_ptr<Producer::Client> Producer::client() {
 }
 
 void Producer::Append(const std::string& topic, int32_t partition, Record record, Log::AppendCallback done) {
-  const size_t bytes = record.key.size() + record.value.size();
-  std::shared_ptr<Client> through;
-  int64_t id = 0;
-  absl::Status refused;
-  {
-    base::MutexLock lock(&mu_);
-    if (pending_bytes_ + bytes > pending_bytes_max_) {
-      refused = absl::ResourceExhaustedError(
-          absl::StrCat("pending_bytes: ", pending_bytes_, ", want at most ", pending_bytes_max_, "; try again soon"));
-    } else {
-      id = next_id_++;
-      through = client_;
-      pending_[id] = {std::move(done), bytes, clock_->Monotonic(), through->generation};
-      pending_bytes_ += bytes;
-    }
-  }
-  if (!refused.ok()) {
-    probe_->refused.Increment();
-    done(refused);
-    return;
-  }
-  std::string why;
-  RdKafka::Topic* const handle = through->TopicOf(topic, &why);
-  if (handle == nullptr) return Answer(id, absl::InternalError(absl::StrCat("append: librdkafka: ", why)));
-  // Never a null value: that would be a tombstone, which the log doesn't have.
-  const RdKafka::ErrorCode error = through->handle->produce(
-      handle, partition, RdKafka::Producer::RK_MSG_COPY, record.value.data(), record.value.size(),
-      record.key.empty() ? nullptr : record.key.data(), record.key.size(), ToOpaque(id));
-  if (error == RdKafka::ERR_NO_ERROR) return;
-  const absl::Status status = ToStatus(error, "append");
-  Answer(id, absl::IsUnavailable(status) ? Unknown(status.message()) : status);
+  std::vector<Log::Addressed> one;
+  one.push_back({partition, std::move(record)});
+  AppendAll(topic, one, [done = std::move(done)](std::vector<absl::StatusOr<Offset>> answers) {
+    done(std::move(answers.front()));
+  });
 }
 
-void Producer::Answer(int64_t id, const absl::StatusOr<Offset>& answer) {
-  Pending pending;
+void Producer::AppendAll(const std::string& topic, const std::vector<Log::Addressed>& records,
+                         Log::AppendAllCallback done) {
+  HUB_CHECK(records.size() <= kRecordsPerCallMax);
+  auto call = std::make_unique<Call>();
+  call->answers.resize(records.size());
+  call->done = std::move(done);
+  int64_t id = 0;
+  std::shared_ptr<Client> through;
+  const size_t taken = Enter(records, &call, &id, &through);
+  if (taken == 0) return CallBack(std::move(call));
+  std::string why;
+  RdKafka::Topic* const handle = through->TopicOf(topic, &why);
+  for (size_t i = 0; i < taken; ++i) {
+    if (handle == nullptr) {
+      Answer(id, i, absl::InternalError(absl::StrCat("append: librdkafka: ", why)));
+      continue;
+    }
+    const Record& record = records[i].record;
+    // Never a null value: that would be a tombstone, which the log doesn't have.
+    const RdKafka::ErrorCode error = through->handle->produce(
+        handle, records[i].partition, RdKafka::Producer::RK_MSG_COPY, const_cast<char*>(record.value.data()),
+        record.value.size(), record.key.empty() ? nullptr : record.key.data(), record.key.size(), ToOpaque(id, i));
+    if (error == RdKafka::ERR_NO_ERROR) continue;
+    const absl::Status status = ToStatus(error, "append");
+    Answer(id, i, absl::IsUnavailable(status) ? Unknown(status.message()) : status);
+  }
+}
+
+size_t Producer::Enter(const std::vector<Log::Addressed>& records, std::unique_ptr<Call>* call, int64_t* id,
+                       std::shared_ptr<Client>* through) {
+  Call& entered = **call;
+  entered.since = clock_->Monotonic();
+  base::MutexLock lock(&mu_);
+  for (const auto& [partition, record] : records) {
+    const size_t bytes = record.key.size() + record.value.size();
+    if (pending_bytes_ + entered.bytes + bytes > pending_bytes_max_) break;
+    entered.bytes += bytes;
+    ++entered.left;
+  }
+  const size_t taken = entered.left;
+  if (taken < records.size()) {
+    const absl::Status refused = absl::ResourceExhaustedError(
+        absl::StrCat("pending_bytes: ", pending_bytes_, ", want at most ", pending_bytes_max_, "; try again soon"));
+    std::fill(entered.answers.begin() + static_cast<std::ptrdiff_t>(taken), entered.answers.end(), refused);
+  }
+  if (taken == 0) return 0;
+  entered.generation = client_->generation;
+  pending_bytes_ += entered.bytes;
+  *id = next_id_++;
+  *through = client_;
+  calls_.emplace(*id, std::move(*call));
+  return taken;
+}
+
+void Producer::Answer(int64_t id, size_t record, absl::StatusOr<Offset> answer) {
+  std::unique_ptr<Call> over;
   {
     base::MutexLock lock(&mu_);
-    const auto it = pending_.find(id);
-    if (it == pending_.end()) return;
-    pending = std::move(it->second);
-    pending_.erase(it);
-    pending_bytes_ -= pending.bytes;
+    const auto it = calls_.find(id);
+    if (it == calls_.end()) return;
+    it->second->answers[record] = std::move(answer);
+    if (--it->second->left > 0) return;
+    over = std::move(it->second);
+    calls_.erase(it);
+    pending_bytes_ -= over->bytes;
   }
-  if (answer.ok()) {
-    probe_->durable.Increment();
-    probe_->commit_seconds.Observe(absl::ToDoubleSeconds(clock_->Monotonic() - pending.since));
-  } else if (absl::IsResourceExhausted(answer.status()) || absl::IsInvalidArgument(answer.status())) {
-    probe_->refused.Increment();
-  } else {
-    probe_->unknown.Increment();
+  CallBack(std::move(over));
+}
+
+void Producer::CallBack(std::unique_ptr<Call> call) {
+  size_t durable = 0;
+  for (const absl::StatusOr<Offset>& answer : call->answers) {
+    if (answer.ok()) {
+      ++durable;
+    } else if (absl::IsResourceExhausted(answer.status()) || absl::IsInvalidArgument(answer.status())) {
+      probe_->refused.Increment();
+    } else {
+      probe_->unknown.Increment();
+    }
   }
-  pending.done(answer);
+  if (durable > 0) {
+    probe_->durable.Increment(durable);
+    probe_->commit_seconds.Observe(absl::ToDoubleSeconds(clock_->Monotonic() - call->since));
+  }
+  call->done(std::move(call->answers));
 }
 
 void Producer::Run(std::stop_token stop) {
@@ -201,15 +250,23 @@ void Producer::Finish(Client* client, absl::Duration patience) {
   client->handle->purge(RdKafka::Producer::PURGE_QUEUE | RdKafka::Producer::PURGE_INFLIGHT);
   // Purged messages come back as reports at once; the bound is for what librdkafka forgets.
   for (int i = 0; i < 20 && client->handle->outq_len() > 0; ++i) client->handle->poll(kPollMillis);
-  std::vector<int64_t> left;
+  std::map<int64_t, std::unique_ptr<Call>> left;  // in the order in which they came
   {
     base::MutexLock lock(&mu_);
-    for (const auto& [id, pending] : pending_) {
-      if (pending.generation <= client->generation) left.push_back(id);
+    for (auto it = calls_.begin(); it != calls_.end();) {
+      const auto at = it++;
+      if (at->second->generation > client->generation) continue;
+      pending_bytes_ -= at->second->bytes;
+      left.emplace(at->first, std::move(at->second));
+      calls_.erase(at);
     }
   }
-  std::sort(left.begin(), left.end());  // in the order in which they came
-  for (const int64_t id : left) Answer(id, Unknown("the producer is gone"));
+  for (auto& [id, call] : left) {
+    for (absl::StatusOr<Offset>& answer : call->answers) {
+      if (absl::IsUnknown(answer.status())) answer = Unknown("the producer is gone");
+    }
+    CallBack(std::move(call));
+  }
 }
 
 }  // namespace hub::eventlog::kafka

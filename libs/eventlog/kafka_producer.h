@@ -1,12 +1,13 @@
 // Appends to Kafka: one idempotent producer, replaced by a fresh one when librdkafka calls it fatally broken. Private to kafka_log.
 //
-// Every append is entered in a table and leaves it when it is answered, so that its callback runs exactly once, whatever becomes of
-// the producer that carried it.
-// Thread safety: Append and pending_bytes from any thread; callbacks run on the poll thread, or inside Append when refused.
+// Every call is entered in a table and leaves it when the last of its records is answered, so that its callback runs exactly once, whatever
+// becomes of the producer that carried it.
+// Thread safety: Append and AppendAll from any thread; callbacks run on the poll thread, or inside the call when all is refused.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "libs/base/clock.h"
@@ -25,15 +26,21 @@ class Producer {
   // Waits for at most five seconds for what is in flight, then answers the rest Unavailable.
   ~Producer();
 
-  // `topic`: with the prefix. The record has been checked.
+  // As Log's; `topic` with the prefix. The records have been checked. With too much in flight those that come after are refused.
   void Append(const std::string& topic, int32_t partition, Record record, Log::AppendCallback done);
+  // REQUIRES: at most kRecordsPerCallMax records.
+  static constexpr size_t kRecordsPerCallMax = 1 << 16;
+  void AppendAll(const std::string& topic, const std::vector<Log::Addressed>& records, Log::AppendAllCallback done);
 
  private:
   class Reports;  // librdkafka's delivery reports
   // A producer and how often it was replaced before.
   struct Client;
-  struct Pending {
-    Log::AppendCallback done;
+  // Appends that are answered together.
+  struct Call {
+    std::vector<absl::StatusOr<Offset>> answers;  // kUnknown: none yet
+    size_t left = 0;                              // answers that are wanting
+    Log::AppendAllCallback done;
     size_t bytes = 0;
     absl::Duration since;
     int64_t generation = 0;  // of the client that carries it
@@ -46,8 +53,12 @@ class Producer {
   void ReplaceClient();
   // Lets `client` answer what it can within `patience`, purges the rest, and answers what is left over.
   void Finish(Client* client, absl::Duration patience);
-  // Takes the append out of the table and calls back; nothing when it was answered before.
-  void Answer(int64_t id, const absl::StatusOr<Offset>& answer);
+  // Enters the call with as many of its first records as there is room for, and says how many; the others are answered with the refusal.
+  size_t Enter(const std::vector<Log::Addressed>& records, std::unique_ptr<Call>* call, int64_t* id,
+               std::shared_ptr<Client>* through);
+  // With the last answer the call leaves the table and is called back. Nothing when it has left before.
+  void Answer(int64_t id, size_t record, absl::StatusOr<Offset> answer);
+  void CallBack(std::unique_ptr<Call> call);
 
   const Settings settings_;
   const size_t pending_bytes_max_;
@@ -57,7 +68,7 @@ class Producer {
 
   base::Mutex mu_;
   std::shared_ptr<Client> client_ ABSL_GUARDED_BY(mu_);
-  absl::flat_hash_map<int64_t, Pending> pending_ ABSL_GUARDED_BY(mu_);  // by id
+  absl::flat_hash_map<int64_t, std::unique_ptr<Call>> calls_ ABSL_GUARDED_BY(mu_);  // by id
   int64_t next_id_ ABSL_GUARDED_BY(mu_) = 1;
   size_t pending_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t generation_ ABSL_GUARDED_BY(mu_) = 0;

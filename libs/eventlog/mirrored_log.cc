@@ -116,6 +116,11 @@ class Impl final : public MirroredLog {
                     });
   }
 
+  void AppendAll(const std::string& topic, std::vector<Addressed> records, AppendAllCallback done) override {
+    if (topic == options_.topic) return Log::AppendAll(topic, std::move(records), std::move(done));
+    behind_->AppendAll(topic, std::move(records), std::move(done));
+  }
+
   absl::StatusOr<ReadResult> Read(const TopicPartition& at, Offset from, const ReadLimits& limits) override {
     if (!IsMirrored(at)) return behind_->Read(at, from, limits);
     Stretch held;
