@@ -142,9 +142,10 @@ paced_legs() { # ID SERVER...
   done
 }
 p2() {
-  local nats redis tls p99
+  local nats redis tls p99 fixed
   begin P2
-  start_fanout steady clear --set fanout.linger_min_ms=20 && start_fanout steady-mtls mtls --set fanout.linger_min_ms=20
+  fixed=(--set fanout.linger_min_ms=20 --set fanout.linger_ms=20)
+  start_fanout steady clear "${fixed[@]}" && start_fanout steady-mtls mtls "${fixed[@]}"
   paced_legs P2 steady steady-mtls
   nats=$(ratios P2 steady nats server_cores)
   redis=$(ratios P2 steady redis server_cores | median)

@@ -94,8 +94,8 @@ struct EgressOptions {
   int threads = 1;
   absl::Duration linger_min =
       absl::ZeroDuration();  // shortest pause between two passes; equal to the longest: not adaptive
-  absl::Duration linger_max = absl::Milliseconds(20);  // longest
-  absl::Duration linger_crowded_max = absl::Milliseconds(100);
+  absl::Duration linger_max = absl::Milliseconds(100);  // longest
+  absl::Duration linger_crowded_max = absl::Milliseconds(250);
   double core_share = 0.6;     // of a core that passes may take before they become rarer
   double catchup_share = 0.3;  // of a thread's time for streams that read the log while others want it
   absl::Duration write_stalled_after =

@@ -105,6 +105,8 @@ absl::Duration LingerAfter(EgressPace* pace, int writes, int64_t streams, bool s
 TEST_CASE("the linger grows with what writing costs, within its bounds", "[rpc][egress]") {
   EgressOptions options;
   options.core_share = 0.5;
+  options.linger_max = absl::Milliseconds(20);
+  options.linger_crowded_max = absl::Milliseconds(100);
   EgressPace pace(options);
   CHECK(LingerAfter(&pace, 0, 600) == absl::ZeroDuration());
   CHECK(LingerAfter(&pace, 300, 300) == absl::Microseconds(6600));  // 300 x 11 us at half a core

@@ -51,7 +51,6 @@ void SetLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
       {GRPC_ARG_MAX_CONNECTION_IDLE_MS, 300'000},      // a connection without calls is told to go away
       {GRPC_ARG_HTTP2_BDP_PROBE, 0},                   // its PINGs cost more than they give with thousands of streams
       {GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 256 * 1024},  // without the probe, the window of what clients send
-      {GRPC_ARG_TSI_MAX_FRAME_SIZE, 6 * 1024},  // a buffer per connection; records of 16 KB were no cheaper
   };
   for (const auto& [name, value] : arguments) builder->AddChannelArgument(name, value);
   // Larger messages: RESOURCE_EXHAUSTED.
