@@ -91,7 +91,7 @@ Settings ProducerSettings(const Settings& client, absl::Duration append_timeout)
              {"acks", "all"},
              {"max.in.flight.requests.per.connection", "5"},  // the most that keeps order with idempotence
              {"compression.type", "zstd"},                    // the others depend on a work-around in 4.x brokers
-             {"compression.level", "1"},                      // batches are small: a third of the time of 3, a twentieth more bytes
+             {"compression.level", "1"},                      // most batches are small: time before bytes
              {"linger.ms", "2"},                              // a request carries one partition: what waits shares it
              {"message.timeout.ms", absl::StrCat(ToMillis(std::max(append_timeout, absl::Seconds(1))))},
              {"queue.buffering.max.kbytes", "65536"},
