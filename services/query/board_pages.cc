@@ -54,11 +54,11 @@ Html Tile(const Html& name, const Html& value, const Html& tone = {}) {
   return Markup("<div class=\"tile $2\"><span>$0</span><b>$1</b></div>\n", {name, value, tone});
 }
 
-Html Ago(absl::Time now, absl::Time then) { return rpc::IsFinite(then) ? Html(RoughAge(now - then)) : Html(); }
+Html Ago(absl::Time now, absl::Time then) { return rpc::IsFinite(then) ? Html(wire::RoughAge(now - then)) : Html(); }
 
 Html Tiles(const PageFrame& frame, const Overview& overview, const std::vector<wire::BoardLine>& lines) {
   const absl::Duration age = frame.now - overview.complete_until;
-  Html tiles = Tile("Data age", rpc::IsFinite(overview.complete_until) ? RoughAge(age) : "never complete yet",
+  Html tiles = Tile("Data age", rpc::IsFinite(overview.complete_until) ? wire::RoughAge(age) : "never complete yet",
                     age > kOld ? "warn" : "");
   if (overview.numbers) {
     const v1::GetStateDigestResponse& numbers = *overview.numbers;
@@ -107,7 +107,7 @@ Html StreamCells(absl::Time now, const wire::BoardLine& line) {
   return Markup(
       "<td class=\"$0\">$1</td><td>$2</td><td class=\"$3\">$4</td><td class=\"$3\">$5</td><td>$6</td>",
       {line.open == 0 ? "dim" : "", absl::StrCat(line.open), absl::StrCat(line.behind), line.lag > kLate ? "warn" : "",
-       lags ? RoughAge(line.lag) : "", lags ? IndianTime(now - line.lag) : Html(), Ago(now, line.acked_at)});
+       lags ? wire::RoughAge(line.lag) : "", lags ? IndianTime(now - line.lag) : Html(), Ago(now, line.acked_at)});
 }
 
 Html StakeholderTable(absl::Time now, const Overview& overview, const std::vector<wire::BoardLine>& lines) {
@@ -197,7 +197,7 @@ std::string OverviewPage(const PageFrame& frame, const Overview& overview) {
   Html content = Markup("<section class=\"tiles\">\n$0</section>\n", {Tiles(frame, overview, lines)});
   if (overview.numbers) {
     content +=
-        Markup("<p>Reports and indicators as counted $0 ago.</p>\n", {RoughAge(frame.now - overview.counted_at)});
+        Markup("<p>Reports and indicators as counted $0 ago.</p>\n", {wire::RoughAge(frame.now - overview.counted_at)});
   }
   content += Markup("<h2>Newest corrections</h2>\n$0<h2>Stakeholders</h2>\n<p>$1, worst first. ",
                     {CorrectionTable(overview.corrections), absl::StrCat(lines.size())});
