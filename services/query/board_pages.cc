@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "fraudhub/v1/vocabulary.pb.h"
-#include "libs/model/token.h"
 #include "libs/rpc/proto_time.h"
 #include "libs/wire/board_line.h"
 #include "services/query/board_fields.h"
@@ -39,7 +38,7 @@ $4</main>
 </body>
 </html>
 )");
-constexpr Pattern kRefresh("<meta http-equiv=\"refresh\" content=\"15\">\n");  // nothing is asked of who only looks
+constexpr Pattern kRefresh("<meta http-equiv=\"refresh\" content=\"60\">\n");  // nothing is asked of who only looks
 
 constexpr Pattern kPurposeFields(
     R"(<label>Why you look, a short code <input name="purpose" maxlength="64" required></label>
@@ -153,8 +152,8 @@ Html Unconfirmed(const v1::ListReceiptsResponse& receipts) {
   return absl::StrCat(absl::StrJoin(names, ", "), more == 0 ? "" : absl::StrCat(" and ", more, " more"));
 }
 
-Html Level(model::Level level) {
-  const std::string word = EnumWord(v1::Level_descriptor(), static_cast<int>(level));
+Html Level(v1::Level level) {
+  const std::string word = EnumWord(v1::Level_descriptor(), level);
   return Markup("<b class=\"level $0\">$0</b>", {word});
 }
 
@@ -162,18 +161,19 @@ Html CorrectionTable(const std::vector<CorrectionReceipts>& corrections) {
   if (corrections.empty()) return Markup("<p>None in the last 30 days.</p>\n");
   Html rows;
   for (const CorrectionReceipts& correction : corrections) {
-    const model::Event& event = correction.event;
+    const v1::Event& event = correction.event;
     const v1::ListReceiptsResponse& receipts = correction.receipts;
-    const std::string id = model::IndicatorIdText(event.state.key);
-    Html levels = Level(event.state.attributes.level);
-    if (event.previous) levels = Markup("$0 to $1", {Level(event.previous->level), levels});
+    Html levels = Level(event.indicator().level());
+    if (correction.before.level() != v1::LEVEL_UNSPECIFIED) {
+      levels = Markup("$0 to $1", {Level(correction.before.level()), levels});
+    }
     rows += Markup(
         "<tr><td>$0</td><td>$1</td><td>$2</td><td>$3</td><td><a href=\"/indicator/$4\">$4</a> v$5</td>"
         "<td>$6 of $7</td><td>$8</td><td class=\"alarm names\">$9</td></tr>\n",
-        {IndianTime(event.decided_at), EnumWord(v1::EventKind_descriptor(), static_cast<int>(event.kind)),
-         EnumWord(v1::IdentifierType_descriptor(), static_cast<int>(event.state.attributes.type)), levels, id,
-         absl::StrCat(event.state.version), absl::StrCat(receipts.told()), absl::StrCat(receipts.receipts_size()),
-         absl::StrCat(receipts.confirmed()), Unconfirmed(receipts)});
+        {IndianTime(event.decided_at()), EnumWord(v1::EventKind_descriptor(), event.kind()),
+         EnumWord(v1::IdentifierType_descriptor(), event.indicator().identifier().type()), levels,
+         event.indicator().indicator_id(), absl::StrCat(event.version().version()), absl::StrCat(receipts.told()),
+         absl::StrCat(receipts.receipts_size()), absl::StrCat(receipts.confirmed()), Unconfirmed(receipts)});
   }
   return Markup(
       "<table>\n<thead><tr><th>Decided</th><th>What</th><th>Type</th><th>Level</th><th>Indicator</th><th>Told</th>"
