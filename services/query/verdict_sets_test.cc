@@ -170,6 +170,7 @@ TEST_CASE("A set of many states comes in parts, and can be gone on with from any
   CHECK(rest > 500);
   for (const auto& [asked, first] :
        std::map<uint32_t, uint32_t>{{parts, parts}, {3, 0}, {1, 0}, {0, 1}, {1u << 13, 0}}) {
+    hub.clock.Advance(absl::Seconds(2));  // for its quota
     const auto refusal = model::RefusalOf(hub.Begin("bank", asked, first).status());
     REQUIRE(refusal.has_value());
     CHECK(refusal->code == RefusalCode::kOutOfRange);
