@@ -157,8 +157,10 @@ int main(int argc, char** argv) {
   fraudhub::v1::GetVerdictSetRequest request;
   collector.Ask(real.Monotonic(), &request);
   absl::Duration retry_after;
-  auto walk = sets.Begin(
-      *policy, *bank, request, [] {}, &retry_after);
+  auto turn = sets.Enter(
+      *bank, [] {}, &retry_after);
+  HUB_CHECK(turn.ok());
+  auto walk = sets.Begin(*policy, *bank, request, *std::move(turn));
   HUB_CHECK(walk.ok());
   fraudhub::v1::GetVerdictSetResponse response;
   double bytes = 0, hub_seconds = 0;

@@ -41,7 +41,10 @@ class RemoteLookup final : public Lookup {
       absl::StatusOr<v1::LookupResponse> answer = Ask(channels_.at(start + i), request, last ? left : left / 2);
       if (!answer.ok()) {
         const bool silent = absl::IsDeadlineExceeded(answer.status());
-        if (!silent && !absl::IsUnavailable(answer.status())) return answer.status();
+        if (!silent && !absl::IsUnavailable(answer.status())) {
+          if (best) break;  // what one knew is not thrown away because another refuses
+          return answer.status();
+        }
         if (silent && !best && next_start == start + i) next_start = start + i + 1;
         // That somebody was there and silent says more than that another one could not be reached.
         if (failed.ok() || silent) failed = answer.status();

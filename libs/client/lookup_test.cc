@@ -143,5 +143,27 @@ TEST_CASE("Lookup takes a refusal for an answer, and says when nobody can be rea
   CHECK(absl::IsUnavailable((*nobody)->Get(OneNumber(), absl::Seconds(10)).status()));
 }
 
+TEST_CASE("Lookup gives what one address knew though another refuses", "[client][lookup]") {
+  std::atomic<int> half_calls{0}, refused{0};
+  FakeHubHooks half;
+  half.lookup = [&](const v1::LookupRequest&, v1::LookupResponse* response) {
+    ++half_calls;
+    response->add_results()->set_verdict(v1::LOOKUP_VERDICT_INDICATOR);
+    response->add_results()->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
+    return absl::OkStatus();
+  };
+  FakeHub knows(half), refuses(Answering(&refused, absl::ResourceExhaustedError("too many")));
+  v1::LookupRequest two = OneNumber();
+  two.add_identifiers()->set_value("+915550000002");
+  for (int i = 0; i < 64 && (half_calls == 0 || refused == 0); ++i) {  // which address comes first is drawn
+    const int before = half_calls;
+    const auto lookup = Lookup::Create({.server = absl::StrCat(knows.address(), ",", refuses.address())});
+    REQUIRE(lookup.ok());
+    const auto answer = (*lookup)->Get(two, absl::Seconds(10));
+    CHECK(answer.ok() == (half_calls > before));
+  }
+  CHECK(half_calls > 0);
+}
+
 }  // namespace
 }  // namespace hub::client

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "absl/strings/str_cat.h"
 #include "fraudhub/v1/operations.pb.h"
 
 namespace hub::wire {
@@ -35,6 +36,14 @@ BoardLine ToBoardLine(const std::string& stakeholder, const fraudhub::v1::Standi
 
 bool ComesBefore(const BoardLine& a, const BoardLine& b) {
   return std::tuple(a.owes_since, -a.lag, -a.behind) < std::tuple(b.owes_since, -b.lag, -b.behind);
+}
+
+std::string RoughAge(absl::Duration age) {
+  age = std::max(age, absl::ZeroDuration());
+  if (age < absl::Minutes(2)) return absl::StrCat(absl::ToInt64Seconds(age), " s");
+  if (age < absl::Hours(2)) return absl::StrCat(absl::ToInt64Minutes(age), " min");
+  if (age < absl::Hours(48)) return absl::StrCat(absl::ToInt64Hours(age), " h");
+  return absl::StrCat(absl::ToInt64Hours(age) / 24, " d");
 }
 
 }  // namespace hub::wire

@@ -33,5 +33,7 @@ BoardLine ToBoardLine(const std::string& stakeholder, const fraudhub::v1::Standi
                       const fraudhub::v1::StakeholderStreams& streams);
 // The oldest correction without a confirmation asks for attention first, then the longest lag, then how many records that is.
 bool ComesBefore(const BoardLine& a, const BoardLine& b);
+// "3 s", "4 min", "2 h", "5 d".
+std::string RoughAge(absl::Duration age);
 
 }  // namespace hub::wire

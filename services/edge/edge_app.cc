@@ -50,7 +50,9 @@ class Impl final : public EdgeApp {
         clock_(clock),
         follower_(config_.hub, config_.node_name),
         fetcher_(config_.query, config_.age_max, clock_, &metrics_) {
-    age_ = metrics_.AddGauge("fraudhub_edge_age_seconds", "Age of the data; -1: nothing is complete yet");
+    age_ = metrics_.AddGauge("fraudhub_edge_age_seconds", "Age of what the stream told; -1: nothing is complete yet");
+    answers_age_ = metrics_.AddGauge("fraudhub_edge_answers_age_seconds",
+                                     "Age of what lookups are answered from, a compact set perhaps; -1: nothing yet");
     behind_ =
         metrics_.AddGauge("fraudhub_edge_records_behind", "Records of the hub's log that the stream had not passed");
     indicators_ = metrics_.AddGauge("fraudhub_edge_indicators", "Indicators in view; -1: not counted yet");
@@ -196,7 +198,11 @@ class Impl final : public EdgeApp {
 
   void ShowMetrics(const EdgeView& view) {
     const Freshness fresh = view.freshness();
-    age_.Set(fresh.age == absl::InfiniteDuration() ? -1 : absl::ToDoubleSeconds(fresh.age));
+    const auto shown = [](absl::Duration age) {
+      return age == absl::InfiniteDuration() ? -1 : absl::ToDoubleSeconds(age);
+    };
+    age_.Set(shown(fresh.age));
+    answers_age_.Set(shown(AnswersAge(view)));
     behind_.Set(static_cast<double>(fresh.records_behind));
     indicators_.Set(static_cast<double>(view.indicators()));
     index_bytes_.Set(static_cast<double>(view.index_bytes()));
@@ -221,14 +227,20 @@ class Impl final : public EdgeApp {
     return age == absl::InfiniteDuration() ? "unknown" : absl::FormatDuration(absl::Trunc(age, absl::Milliseconds(1)));
   }
 
+  // As lookups choose: what the stream told, unless it is too old and there is a set.
+  absl::Duration AnswersAge(const EdgeView& view) const {
+    const absl::Duration age = view.freshness().age;
+    if (age <= config_.age_max) return age;
+    const std::shared_ptr<const FirstVerdicts> first = view.first_verdicts();
+    return first == nullptr ? age : view.FreshnessOf(*first).age;
+  }
+
   std::string NotReady() const {
     if (draining_) return "draining\n";
     const std::shared_ptr<const EdgeView> view = View();
     if (view == nullptr) return "replica: not open\n";
-    const absl::Duration age = view->freshness().age;
+    const absl::Duration age = AnswersAge(*view);
     if (age <= config_.age_max) return "";
-    const std::shared_ptr<const FirstVerdicts> first = view->first_verdicts();
-    if (first != nullptr && view->FreshnessOf(*first).age <= config_.age_max) return "";
     return absl::StrCat("replica: data age ", Text(age), ", lookups answer UNKNOWN; the hub: ", follower_.link(), "\n");
   }
 
@@ -254,7 +266,7 @@ class Impl final : public EdgeApp {
   const base::Clock* const clock_;
   std::atomic<bool> draining_{false};  // sequentially consistent: it is asked once in a while
   base::Metrics metrics_;
-  base::Gauge age_, behind_, indicators_, index_bytes_, skew_, disk_free_;
+  base::Gauge age_, answers_age_, behind_, indicators_, index_bytes_, skew_, disk_free_;
   base::Counter damages_;
   StreamFollower follower_;
   VerdictFetcher fetcher_;

@@ -108,6 +108,10 @@ absl::Status EdgeView::OnOpened(const v1::Opened& opened) {
   pending_.clear();  // of a stream that broke: it comes again
   // A stream that goes on from before a snapshot has left it.
   in_snapshot_ = in_snapshot_ && (sweep_due_ || opened.snapshot_resumed());
+  // Nobody said ViewChanged to who was away. None stored: the first stream, and a set is as new as it.
+  const auto view = database_->Get(meta_, "view");
+  HUB_RETURN_IF_ERROR(Noted(view.status()));
+  if (view->has_value() && **view != opened.effective_filter().SerializeAsString()) DropFirstVerdicts();
   return SetView(opened.effective_filter());
 }
 
@@ -407,7 +411,8 @@ void EdgeView::LookupFirst(const FirstVerdicts& verdicts, const model::Identifie
     if (!Noted(row.status()).ok()) return result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
     const bool dated = row->decided_at != absl::InfinitePast();
     const bool newer = dated ? row->decided_at >= verdicts.complete_until : row->gone;
-    if (newer && !row->gone && !in_set && row->decided_at <= verdicts.read_until + kClocksDiffer) {
+    if (newer && !row->gone && (!in_set || level < row->level) &&
+        row->decided_at <= verdicts.read_until + kClocksDiffer) {
       return result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
     }
     if (newer || (in_set && !row->gone && row->level == level)) return AnswerFromRow(*row, hub_now, result);

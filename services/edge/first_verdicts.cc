@@ -30,7 +30,7 @@ absl::Status VerdictCollector::Take(const v1::GetVerdictSetResponse& response) {
   if (!fits) return absl::DataLossError("verdict set: a part that was not to come next");
   parts_ = response.parts();
   if (!response.block().empty()) HUB_RETURN_IF_ERROR(replica::DecodeBlock(response.block(), &verdicts_));
-  if (verdicts_.size() > kVerdictsMax) return absl::ResourceExhaustedError("verdict set: too large for this edge");
+  if (verdicts_.size() > kVerdictsMax) return absl::FailedPreconditionError("verdict set: too large for this edge");
   const absl::Time hub_time = rpc::FromProto(response.hub_time());
   // The hub's clock was read after the call began: so much was it then, at most.
   if (hub_time_ == absl::InfinitePast()) hub_time_ = hub_time;

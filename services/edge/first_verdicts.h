@@ -39,7 +39,7 @@ class VerdictCollector {
 
   // Sets from where to go on, or to begin. `monotonic`: now.
   void Ask(absl::Duration monotonic, fraudhub::v1::GetVerdictSetRequest* request);
-  // DataLoss: not what the hub made, the part is to come again; ResourceExhausted: more than kVerdictsMax.
+  // DataLoss: not what the hub made, the part is to come again; FailedPrecondition: more than kVerdictsMax.
   absl::Status Take(const fraudhub::v1::GetVerdictSetResponse& response);
   bool whole() const { return parts_ > 0 && part_ == parts_; }
   // Begins afresh after it. REQUIRES: whole().

@@ -176,11 +176,17 @@ TEST_CASE("a state that a snapshot told before does not bring back what the set 
 TEST_CASE("a flag that is newer than the set is told, one that may be older than its last look is UNKNOWN",
           "[edge][first]") {
   Newcomer edge;
-  edge.Use({});
+  edge.Use({Verdict(3, Level::kMedium), Verdict(4, Level::kMedium), Verdict(5, Level::kVeryHigh)});
   edge.Tell({.number = 1}, absl::Seconds(1));  // the set was read until about then
   edge.Tell({.number = 2}, absl::Seconds(30));
   CHECK(edge.VerdictOf(1) == v1::LOOKUP_VERDICT_UNKNOWN);
   CHECK(edge.VerdictOf(2) == v1::LOOKUP_VERDICT_INDICATOR);
+  // As much as the set tells is told by both; more may have been withdrawn.
+  for (const int number : {3, 5}) edge.Tell({.number = number}, absl::Seconds(1));  // HIGH
+  edge.Tell({.number = 4}, absl::Seconds(30));
+  CHECK(edge.VerdictOf(3) == v1::LOOKUP_VERDICT_UNKNOWN);
+  CHECK(edge.Ask(4).indicator().level() == v1::LEVEL_HIGH);
+  CHECK(edge.Ask(5).indicator().level() == v1::LEVEL_HIGH);
 }
 
 TEST_CASE("a set that is older than the bound answers UNKNOWN", "[edge][first][age]") {
@@ -200,6 +206,15 @@ TEST_CASE("a set of other rights, or of another log, is not used", "[edge][first
   REQUIRE(edge.view->OnViewChanged({}).ok());
   CHECK(edge.VerdictOf(1) == v1::LOOKUP_VERDICT_UNKNOWN);
   edge.view->UseFirstVerdicts(before, SetOf({Verdict(1)}, edge.clock.Monotonic()));  // was under way
+  CHECK(edge.VerdictOf(1) == v1::LOOKUP_VERDICT_UNKNOWN);
+  edge.Use({Verdict(1)});
+  CHECK(edge.VerdictOf(1) == v1::LOOKUP_VERDICT_INDICATOR);
+  v1::Opened opened;  // the same rights: it stays
+  opened.set_snapshot_resumed(true);
+  REQUIRE(edge.view->OnOpened(opened).ok());
+  CHECK(edge.VerdictOf(1) == v1::LOOKUP_VERDICT_INDICATOR);
+  opened.mutable_effective_filter()->add_any_of()->set_level_min(v1::LEVEL_HIGH);  // they changed while it was away
+  REQUIRE(edge.view->OnOpened(opened).ok());
   CHECK(edge.VerdictOf(1) == v1::LOOKUP_VERDICT_UNKNOWN);
   edge.Use({Verdict(1)});
   CHECK(edge.VerdictOf(1) == v1::LOOKUP_VERDICT_INDICATOR);

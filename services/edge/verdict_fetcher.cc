@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/string_view.h"
 #include "fraudhub/v1/lookup.grpc.pb.h"
 #include "libs/base/log.h"
 #include "libs/rpc/status.h"
@@ -17,9 +18,23 @@ namespace {
 namespace v1 = ::fraudhub::v1;
 
 constexpr absl::Duration kLookAgain = absl::Milliseconds(500);
-constexpr absl::Duration kCallMax = absl::Minutes(5);  // a hub that sends nothing for so long is given up
+constexpr absl::Duration kCallMax = absl::Minutes(5);  // a call that takes longer is ended, and gone on with
 constexpr absl::Duration kPauseBase = absl::Seconds(1);
 constexpr absl::Duration kPauseMax = absl::Seconds(30);
+constexpr absl::Duration kPauseTooLarge = absl::Minutes(10);  // it will be as large the next time
+
+// What merely broke is gone on with, at another address perhaps. All else is damage, or of parts or rights that have changed.
+bool GoesOn(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) || absl::IsResourceExhausted(status) ||
+         absl::IsCancelled(status);
+}
+
+absl::string_view EffectOf(const absl::Status& status) {
+  if (absl::IsUnimplemented(status)) {
+    return "answers wait for the snapshot; hub.query_address must name a hub-query or hub-all";
+  }
+  return "answers wait for the snapshot";
+}
 
 }  // namespace
 
@@ -68,28 +83,36 @@ void VerdictFetcher::Run(EdgeView* view, const std::stop_token& stop) {
     view_number = view->view_number();
     const absl::Duration began = clock_->Monotonic();
     absl::Duration retry_after;
-    const absl::Status done = Fetch(&*channels, &collector, stop, &retry_after);
+    absl::Status done = Fetch(&*channels, &collector, stop, &retry_after);
     if (stop.stop_requested()) return;
     if (done.ok()) {
       absl::StatusOr<FirstVerdicts> verdicts = collector.Finish();
       if (verdicts.ok()) {
-        const absl::Duration took = clock_->Monotonic() - began;
         HUB_LOG(INFO, "verdict_set_fetched",
-                {{"verdicts", static_cast<int64_t>(verdicts->set.size())}, {"seconds", absl::ToDoubleSeconds(took)}});
+                {{"verdicts", static_cast<int64_t>(verdicts->set.size())},
+                 {"seconds", absl::ToDoubleSeconds(clock_->Monotonic() - began)}});
         view->UseFirstVerdicts(view_number, std::make_shared<const FirstVerdicts>(*std::move(verdicts)));
         fetched_.Increment();
         backoff.Reset();
-        Pause(stop, took);  // half of the hub's time is others'
+        channels->NoteSuccess();
+        // Not wanted again before it has reached half its bound; this is for a hub that is so far behind that it has when it comes.
+        Pause(stop, kPauseBase);
         continue;
       }
+      done = verdicts.status();
     }
     broken_.Increment();
-    // Damage, or parts that are not wanted any more: it is begun again. What merely broke is gone on with.
-    if (done.ok() || !(absl::IsUnavailable(done) || absl::IsDeadlineExceeded(done))) collector.Reset();
-    HUB_LOG_EVERY(10, WARN, "verdict_set_broken",
-                  {{"why", done.message()}, {"effect", "answers wait for the snapshot"}});
-    if (!absl::IsResourceExhausted(done)) channels->Next();
-    Pause(stop, backoff.Next(retry_after));
+    HUB_LOG_EVERY(10, WARN, "verdict_set_broken", {{"why", done.message()}, {"effect", EffectOf(done)}});
+    if (!GoesOn(done)) collector.Reset();
+    const bool all_asked = channels->Next();
+    if (absl::IsFailedPrecondition(done)) {
+      Pause(stop, kPauseTooLarge);
+    } else if (!absl::IsResourceExhausted(done)) {
+      Pause(stop, backoff.Next(retry_after));
+    } else if (all_asked) {  // the hub says when to come for a turn: nothing is gained by pauses that grow
+      backoff.Reset();
+      Pause(stop, backoff.Next(retry_after));
+    }
   }
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/thread.h"
 #include "libs/client/testing/fake_hub.h"
+#include "libs/rpc/eventually_test.h"
 #include "services/edge/set_kit_test.h"
 #include "tests/catch.h"
 
@@ -29,14 +30,12 @@ struct Fetching {
       if (asked.size() > scripts.size()) return {grpc::StatusCode::UNAVAILABLE, "over"};
       return scripts[asked.size() - 1](writer);
     };
-    client::FakeHub hub(hooks);
-    VerdictFetcher fetcher({.server = hub.address()}, absl::Seconds(60), &clock, &metrics);
+    client::FakeHub hub(hooks), other(hooks);  // at whichever of them it asks
+    VerdictFetcher fetcher({.server = absl::StrCat(hub.address(), ",", other.address())}, absl::Seconds(60), &clock,
+                           &metrics);
     std::stop_source over;
     base::Thread watcher("watcher", [&](std::stop_token) {
-      base::Mutex mu;
-      base::CondVar never;
-      base::MutexLock lock(&mu);
-      while (view->first_verdicts() == nullptr) never.WaitFor(&mu, absl::Milliseconds(2));
+      rpc::Eventually([this] { return view->first_verdicts() != nullptr; });
       over.request_stop();
     });
     fetcher.Run(view.get(), over.get_token());
@@ -47,7 +46,10 @@ struct Fetching {
     REQUIRE(opened.ok());
     view = *std::move(opened);
   }
-  size_t verdicts() const { return view->first_verdicts()->set.size(); }
+  size_t verdicts() const {
+    REQUIRE(view->first_verdicts() != nullptr);  // it came in time
+    return view->first_verdicts()->set.size();
+  }
 
   store::MemoryDatabase database{2};
   base::ManualClock clock{kStart};
@@ -69,6 +71,37 @@ TEST_CASE("a call that breaks is gone on with after the last whole part", "[edge
                                     }});
   CHECK(asked == std::vector<std::string>{"0/0", "1/2"});
   CHECK(fetching.verdicts() == 3);
+}
+
+TEST_CASE("whole parts are kept while others have their turn, and what cut a call short", "[edge][fetcher]") {
+  for (const auto code : {grpc::StatusCode::RESOURCE_EXHAUSTED, grpc::StatusCode::CANCELLED}) {
+    Fetching fetching;
+    const auto asked = fetching.Play({[&](Writer* writer) {
+                                        writer->Write(Part(0, 2, {Verdict(1), Verdict(2)}));
+                                        return grpc::Status(code, "others are served");
+                                      },
+                                      [](Writer* writer) {
+                                        writer->Write(Part(1, 2, {Verdict(3)}));
+                                        return grpc::Status::OK;
+                                      }});
+    CHECK(asked == std::vector<std::string>{"0/0", "1/2"});
+    CHECK(fetching.verdicts() == 3);
+  }
+}
+
+TEST_CASE("a set is not made of parts from before and after a change of policy", "[edge][fetcher]") {
+  Fetching fetching;
+  const auto asked =
+      fetching.Play({[](Writer* writer) {
+                       writer->Write(Part(0, 2, {Verdict(1), Verdict(2)}));
+                       return grpc::Status(grpc::StatusCode::ABORTED, "the policy has changed: begin again");
+                     },
+                     [](Writer* writer) {
+                       writer->Write(Part(0, 1, {Verdict(3)}));
+                       return grpc::Status::OK;
+                     }});
+  CHECK(asked == std::vector<std::string>{"0/0", "0/0"});
+  CHECK(fetching.verdicts() == 1);
 }
 
 TEST_CASE("a part that is damaged has the set begun again", "[edge][fetcher]") {

@@ -112,11 +112,11 @@ class BoardPrinter {
     const bool csv = env_.settings.output == "csv";
     const auto ago = [&](absl::Time at) {
       if (at == absl::InfinitePast() || at == absl::InfiniteFuture()) return std::string();
-      return csv ? ForMachines(ToTimestamp(at)) : RoughAge(env_.clock->TimeNow() - at);
+      return csv ? ForMachines(ToTimestamp(at)) : wire::RoughAge(env_.clock->TimeNow() - at);
     };
     const std::string lag = line.lag == absl::ZeroDuration() ? ""
                             : csv                            ? absl::StrFormat("%.3f", absl::ToDoubleSeconds(line.lag))
-                                                             : RoughAge(line.lag);
+                                                             : wire::RoughAge(line.lag);
     return {{line.stakeholder},
             {absl::StrCat(line.open), line.open == 0 ? Tone::kDim : Tone::kPlain},
             {line.streams == 0 ? "" : absl::StrCat(line.behind)},

@@ -436,4 +436,18 @@ TEST_CASE("A profile says who and where, and its mistakes are told", "[hubctl][u
   CHECK(settings.server == "hub.example:7443");
 }
 
+TEST_CASE("An address that is no UNIX socket is never asked in clear text, whatever stands before it",
+          "[hubctl][usage]") {
+  Settings settings;
+  settings.server = "unix:/run/x.sock, hub.example:7446";
+  CHECK_FALSE(ConnectionOf(settings, Serves::kQueries).ok());
+  settings.identity = "pki/bank";
+  const auto mixed = ConnectionOf(settings, Serves::kQueries);
+  REQUIRE(mixed.ok());
+  CHECK(mixed->identity_dir == "pki/bank");
+  settings.identity = "";
+  settings.server = "unix:/run/x.sock,unix:/run/y.sock";
+  CHECK(ConnectionOf(settings, Serves::kQueries).ok());
+}
+
 }  // namespace hub::hubctl

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/client/lookup.h"
+#include "libs/wire/board_line.h"
 #include "services/hubctl/command.h"
 #include "services/hubctl/hub_calls.h"
 #include "services/hubctl/identifier_argument.h"
@@ -119,7 +120,7 @@ class LookupRun {
          {Word(v1::EventKind_descriptor(), indicator.standing())},
          {time(indicator.last_seen())},
          {time(indicator.expires_at())},
-         {result.has_complete_until() ? RoughAge(env_.clock->TimeNow() - ToTime(result.complete_until())) : ""}},
+         {result.has_complete_until() ? wire::RoughAge(env_.clock->TimeNow() - ToTime(result.complete_until())) : ""}},
         result);
   }
 
@@ -310,7 +311,8 @@ absl::StatusOr<ExitCode> PrintExpanded(const HubCalls& calls, const std::vector<
   output.End();
   const auto shown = static_cast<size_t>(known.results_size());
   if (shown < links.size())
-    *env.err << "hubctl: " << links.size() - shown << " more are not looked up; `hubctl links` without --expand lists them\n";
+    *env.err << "hubctl: " << links.size() - shown
+             << " more are not looked up; `hubctl links` without --expand lists them\n";
   return kDone;
 }
 

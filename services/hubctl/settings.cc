@@ -1,5 +1,6 @@
 #include "services/hubctl/settings.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
@@ -104,15 +105,18 @@ const std::string& ServerOf(const Settings& settings, Serves what) {
 }
 
 absl::StatusOr<client::ConnectionOptions> ConnectionOf(const Settings& settings, Serves what) {
-  // The file of a UNIX socket says who may come.
-  const bool clear = settings.insecure || rpc::IsUnixAddress(ServerOf(settings, what));
-  if (settings.identity.empty() && !clear) {
+  // The file of a UNIX socket says who may come; of several addresses, one that is none is asked with an identity.
+  const std::vector<std::string> servers = absl::StrSplit(ServerOf(settings, what), ',');
+  const bool all_unix = std::all_of(servers.begin(), servers.end(), [](absl::string_view server) {
+    return rpc::IsUnixAddress(absl::StripAsciiWhitespace(server));
+  });
+  if (settings.identity.empty() && !settings.insecure && !all_unix) {
     return Usage("identity: want --identity DIR with cert.pem, key.pem and ca.pem (or `identity:` in the profile)");
   }
   client::ConnectionOptions options;
   options.server = ServerOf(settings, what);
   options.server_name = settings.server_name;
-  if (!clear) options.identity_dir = settings.identity;
+  if (!settings.insecure) options.identity_dir = settings.identity;
   return options;
 }
 

@@ -14,6 +14,7 @@
 #include "libs/base/thread.h"
 #include "libs/client/subscriber.h"
 #include "libs/model/refusal.h"
+#include "libs/wire/board_line.h"
 #include "services/hubctl/command.h"
 #include "services/hubctl/interrupts.h"
 #include "services/hubctl/token_file.h"
@@ -141,7 +142,7 @@ class Watch {
       if (told_ && now < *told_ + kToldEvery) return;
       told_ = now;
       *env_.err << "hubctl: " << Describe(why, ServerOf(env_.settings, Serves::kStreams)) << "; trying again in "
-                << RoughAge(pause) << '\n';
+                << wire::RoughAge(pause) << '\n';
       env_.err->flush();
     };
     return handlers;
@@ -304,15 +305,17 @@ void AddWatchCommand(CLI::App* app, Environment* env) {
   watch->add_option("--facet", arguments->facets, "RISK, CONNECTION, TRACE")->delimiter(',');
   watch->add_option("--links", arguments->links_max, "Law enforcement: so many linked identifiers with each event")
       ->check(CLI::Range(0, 16));
-  watch->add_option("--from", arguments->from,
-                    "Without a token, or with a new cursor: now, or earliest (the last state of everything, then the live stream)");
+  watch->add_option(
+      "--from", arguments->from,
+      "Without a token, or with a new cursor: now, or earliest (the last state of everything, then the live stream)");
   watch->add_flag(
       "--snapshot", arguments->snapshot,
       "Without a token, with a new cursor, or when it is too old: everything in view first, then the live stream");
   watch->add_option("--token-file", arguments->token_file,
                     "Goes on where an earlier watch with this file and filter stopped");
-  watch->add_option("--cursor", arguments->cursor,
-                    "Goes on where the last watch with this name was, as the hub keeps it; takes it from another that is open");
+  watch->add_option(
+      "--cursor", arguments->cursor,
+      "Goes on where the last watch with this name was, as the hub keeps it; takes it from another that is open");
   watch->add_option("--until-quiet", arguments->until_quiet, "End when nothing came for so many seconds");
   watch->add_option("--count,--limit", arguments->count, "End after so many events");
   watch->callback([=] { env->action = [=] { return RunWatch(*arguments, *env); }; });

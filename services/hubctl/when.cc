@@ -5,7 +5,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "services/hubctl/failure.h"
 
 namespace hub::hubctl {
@@ -62,14 +61,6 @@ std::string ForPeople(const google::protobuf::Timestamp& timestamp) {
 std::string ForMachines(const google::protobuf::Timestamp& timestamp) {
   if (timestamp.seconds() == 0 && timestamp.nanos() == 0) return "";
   return absl::FormatTime(kRfc3339Utc, ToTime(timestamp), absl::UTCTimeZone());
-}
-
-std::string RoughAge(absl::Duration age) {
-  if (age < absl::ZeroDuration()) age = absl::ZeroDuration();
-  if (age < absl::Minutes(2)) return absl::StrCat(absl::ToInt64Seconds(age), " s");
-  if (age < absl::Hours(2)) return absl::StrCat(absl::ToInt64Minutes(age), " min");
-  if (age < absl::Hours(48)) return absl::StrCat(absl::ToInt64Hours(age), " h");
-  return absl::StrCat(absl::ToInt64Hours(age) / 24, " d");
 }
 
 }  // namespace hub::hubctl

@@ -25,7 +25,5 @@ absl::Time ToTime(const google::protobuf::Timestamp& timestamp);
 std::string ForPeople(const google::protobuf::Timestamp& timestamp);
 // For CSV: RFC 3339, UTC; "" when unset.
 std::string ForMachines(const google::protobuf::Timestamp& timestamp);
-// "3 s", "4 min", "2 h", "5 d".
-std::string RoughAge(absl::Duration age);
 
 }  // namespace hub::hubctl

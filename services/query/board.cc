@@ -1,6 +1,5 @@
 #include "services/query/board.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -18,11 +17,11 @@ using model::RefusalCode;
 using model::Refuse;
 
 constexpr char kExplain[] = "LookupService.Explain";
+constexpr char kStandings[] = "OperationsService.ListStandings";
+constexpr char kDigest[] = "OperationsService.GetStateDigest";
 constexpr char kIndicatorPath[] = "/indicator/";
 constexpr int kCorrectionsMax = 15;
 constexpr int kEventsMax = 200;
-constexpr absl::Duration kCountedFor = absl::Seconds(10);
-constexpr int kCountCost = 20;  // times what a walk took
 
 const std::string& Field(const rpc::HttpRequest& request, const char* name) {
   static const std::string kNone;
@@ -86,14 +85,23 @@ rpc::HttpAnswer Board::Answer(const rpc::HttpRequest& request) {
 }
 
 absl::StatusOr<std::string> Board::Front(const rpc::HttpRequest& request, const PageFrame& frame) {
-  HUB_ASSIGN_OR_RETURN(const access::Principal caller,
-                       parts_.gate->AdmitUri(request.caller, "OperationsService.ListStandings"));
+  HUB_ASSIGN_OR_RETURN(const access::Principal caller, parts_.gate->AdmitUri(request.caller, kStandings));
   const std::shared_ptr<const access::Policy> policy = parts_.gate->policy();
   const auto may = [&](const char* rpc) { return policy->AuthorizeRpc(caller, rpc).ok(); };
 
   Overview overview;
   overview.complete_until = parts_.replica->CompleteUntil();
-  HUB_RETURN_IF_ERROR(parts_.operations->ListStandings(*policy, caller, &overview.standings));
+  const wire::AudienceSet audiences(policy->Fields(caller));
+  HUB_RETURN_IF_ERROR(parts_.operations->NoteShown(*policy, caller, kStandings));
+  const auto count_standings = [&](v1::ListStandingsResponse* standings) {
+    return parts_.operations->CountStandings(*policy, standings);
+  };
+  if (const auto counted = standings_.Get(policy->version(), *parts_.clock, count_standings); counted != nullptr) {
+    overview.standings = counted->answer;
+  } else {  // another tab is the first, and counts
+    HUB_RETURN_IF_ERROR(count_standings(&overview.standings));
+  }
+  wire::Redact(audiences, &overview.standings);
   if (may("OperationsService.ListStreams")) {
     v1::ListStreamsResponse streams;
     const absl::Status listed = parts_.operations->ListStreams(*policy, caller, &streams);
@@ -103,11 +111,14 @@ absl::StatusOr<std::string> Board::Front(const rpc::HttpRequest& request, const 
   if (may("OperationsService.ListReceipts")) {
     HUB_RETURN_IF_ERROR(parts_.operations->ListCorrections(*policy, caller, kCorrectionsMax, &overview.corrections));
   }
-  if (may("OperationsService.GetStateDigest")) {
-    if (const auto count = Counted(); count != nullptr) {
-      overview.numbers = count->numbers;
-      wire::Redact(wire::AudienceSet(policy->Fields(caller)), &*overview.numbers);
-      overview.counted_at = count->at;
+  if (may(kDigest)) {
+    const auto counted = digest_.Get(
+        0, *parts_.clock, [&](v1::GetStateDigestResponse* digest) { return parts_.operations->CountStates(digest); });
+    if (counted != nullptr) {
+      HUB_RETURN_IF_ERROR(parts_.operations->NoteShown(*policy, caller, kDigest));
+      overview.numbers = counted->answer;
+      wire::Redact(audiences, &*overview.numbers);
+      overview.counted_at = counted->at;
     }
   }
   return OverviewPage(frame, overview);
@@ -161,24 +172,6 @@ absl::StatusOr<Found> Board::Find(const access::Policy& policy, const access::Pr
   asking.set_page_size(kEventsMax);
   HUB_RETURN_IF_ERROR(parts_.lookup->ListEvents(policy, caller, asking, &found.events, &retry_after));
   return found;
-}
-
-std::shared_ptr<const Board::Count> Board::Counted() {
-  const absl::Duration begun = parts_.clock->Monotonic();
-  {
-    base::MutexLock lock(&mu_);
-    if (counting_ || (count_ != nullptr && begun < count_again_at_)) return count_;
-    counting_ = true;
-  }
-  auto count = std::make_shared<Count>();
-  const absl::Status counted = parts_.operations->CountStates(&count->numbers);
-  count->at = parts_.clock->TimeNow();
-  const absl::Duration over = parts_.clock->Monotonic();
-  base::MutexLock lock(&mu_);
-  counting_ = false;
-  count_again_at_ = over + std::max(kCountedFor, kCountCost * (over - begun));
-  if (counted.ok()) count_ = std::move(count);
-  return count_;
 }
 
 }  // namespace hub::query

@@ -4,8 +4,6 @@
 #include <google/protobuf/message.h>
 #include <google/protobuf/timestamp.pb.h>
 
-#include <algorithm>
-
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -127,14 +125,6 @@ Html IndianTime(absl::Time time) {
 
 Html IndianTime(const google::protobuf::Timestamp& stamp) {
   return stamp.seconds() == 0 && stamp.nanos() == 0 ? Html() : IndianTime(rpc::FromProto(stamp));
-}
-
-std::string RoughAge(absl::Duration age) {
-  age = std::max(age, absl::ZeroDuration());
-  if (age < absl::Minutes(2)) return absl::StrCat(absl::ToInt64Seconds(age), " s");
-  if (age < absl::Hours(2)) return absl::StrCat(absl::ToInt64Minutes(age), " min");
-  if (age < absl::Hours(48)) return absl::StrCat(absl::ToInt64Hours(age), " h");
-  return absl::StrCat(absl::ToInt64Hours(age) / 24, " d");
 }
 
 Html FieldList(const Message& message) {

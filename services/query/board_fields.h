@@ -20,8 +20,6 @@ std::string EnumWord(const google::protobuf::EnumDescriptor* type, int number);
 // Indian time, "2026-03-08 14:30:05", as <time>; empty when infinite or unset.
 Html IndianTime(absl::Time time);
 Html IndianTime(const google::protobuf::Timestamp& stamp);
-// "3 s", "4 min", "2 h", "5 d".
-std::string RoughAge(absl::Duration age);
 
 // A list of names and values.
 Html FieldList(const google::protobuf::Message& message);

@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "fraudhub/v1/vocabulary.pb.h"
-#include "libs/model/token.h"
 #include "libs/rpc/proto_time.h"
 #include "libs/wire/board_line.h"
 #include "services/query/board_fields.h"
@@ -39,7 +38,7 @@ $4</main>
 </body>
 </html>
 )");
-constexpr Pattern kRefresh("<meta http-equiv=\"refresh\" content=\"15\">\n");  // nothing is asked of who only looks
+constexpr Pattern kRefresh("<meta http-equiv=\"refresh\" content=\"60\">\n");  // nothing is asked of who only looks
 
 constexpr Pattern kPurposeFields(
     R"(<label>Why you look, a short code <input name="purpose" maxlength="64" required></label>
@@ -54,11 +53,11 @@ Html Tile(const Html& name, const Html& value, const Html& tone = {}) {
   return Markup("<div class=\"tile $2\"><span>$0</span><b>$1</b></div>\n", {name, value, tone});
 }
 
-Html Ago(absl::Time now, absl::Time then) { return rpc::IsFinite(then) ? Html(RoughAge(now - then)) : Html(); }
+Html Ago(absl::Time now, absl::Time then) { return rpc::IsFinite(then) ? Html(wire::RoughAge(now - then)) : Html(); }
 
 Html Tiles(const PageFrame& frame, const Overview& overview, const std::vector<wire::BoardLine>& lines) {
   const absl::Duration age = frame.now - overview.complete_until;
-  Html tiles = Tile("Data age", rpc::IsFinite(overview.complete_until) ? RoughAge(age) : "never complete yet",
+  Html tiles = Tile("Data age", rpc::IsFinite(overview.complete_until) ? wire::RoughAge(age) : "never complete yet",
                     age > kOld ? "warn" : "");
   if (overview.numbers) {
     const v1::GetStateDigestResponse& numbers = *overview.numbers;
@@ -107,7 +106,7 @@ Html StreamCells(absl::Time now, const wire::BoardLine& line) {
   return Markup(
       "<td class=\"$0\">$1</td><td>$2</td><td class=\"$3\">$4</td><td class=\"$3\">$5</td><td>$6</td>",
       {line.open == 0 ? "dim" : "", absl::StrCat(line.open), absl::StrCat(line.behind), line.lag > kLate ? "warn" : "",
-       lags ? RoughAge(line.lag) : "", lags ? IndianTime(now - line.lag) : Html(), Ago(now, line.acked_at)});
+       lags ? wire::RoughAge(line.lag) : "", lags ? IndianTime(now - line.lag) : Html(), Ago(now, line.acked_at)});
 }
 
 Html StakeholderTable(absl::Time now, const Overview& overview, const std::vector<wire::BoardLine>& lines) {
@@ -153,8 +152,8 @@ Html Unconfirmed(const v1::ListReceiptsResponse& receipts) {
   return absl::StrCat(absl::StrJoin(names, ", "), more == 0 ? "" : absl::StrCat(" and ", more, " more"));
 }
 
-Html Level(model::Level level) {
-  const std::string word = EnumWord(v1::Level_descriptor(), static_cast<int>(level));
+Html Level(v1::Level level) {
+  const std::string word = EnumWord(v1::Level_descriptor(), level);
   return Markup("<b class=\"level $0\">$0</b>", {word});
 }
 
@@ -162,18 +161,19 @@ Html CorrectionTable(const std::vector<CorrectionReceipts>& corrections) {
   if (corrections.empty()) return Markup("<p>None in the last 30 days.</p>\n");
   Html rows;
   for (const CorrectionReceipts& correction : corrections) {
-    const model::Event& event = correction.event;
+    const v1::Event& event = correction.event;
     const v1::ListReceiptsResponse& receipts = correction.receipts;
-    const std::string id = model::IndicatorIdText(event.state.key);
-    Html levels = Level(event.state.attributes.level);
-    if (event.previous) levels = Markup("$0 to $1", {Level(event.previous->level), levels});
+    Html levels = Level(event.indicator().level());
+    if (correction.before.level() != v1::LEVEL_UNSPECIFIED) {
+      levels = Markup("$0 to $1", {Level(correction.before.level()), levels});
+    }
     rows += Markup(
         "<tr><td>$0</td><td>$1</td><td>$2</td><td>$3</td><td><a href=\"/indicator/$4\">$4</a> v$5</td>"
         "<td>$6 of $7</td><td>$8</td><td class=\"alarm names\">$9</td></tr>\n",
-        {IndianTime(event.decided_at), EnumWord(v1::EventKind_descriptor(), static_cast<int>(event.kind)),
-         EnumWord(v1::IdentifierType_descriptor(), static_cast<int>(event.state.attributes.type)), levels, id,
-         absl::StrCat(event.state.version), absl::StrCat(receipts.told()), absl::StrCat(receipts.receipts_size()),
-         absl::StrCat(receipts.confirmed()), Unconfirmed(receipts)});
+        {IndianTime(event.decided_at()), EnumWord(v1::EventKind_descriptor(), event.kind()),
+         EnumWord(v1::IdentifierType_descriptor(), event.indicator().identifier().type()), levels,
+         event.indicator().indicator_id(), absl::StrCat(event.version().version()), absl::StrCat(receipts.told()),
+         absl::StrCat(receipts.receipts_size()), absl::StrCat(receipts.confirmed()), Unconfirmed(receipts)});
   }
   return Markup(
       "<table>\n<thead><tr><th>Decided</th><th>What</th><th>Type</th><th>Level</th><th>Indicator</th><th>Told</th>"
@@ -197,7 +197,7 @@ std::string OverviewPage(const PageFrame& frame, const Overview& overview) {
   Html content = Markup("<section class=\"tiles\">\n$0</section>\n", {Tiles(frame, overview, lines)});
   if (overview.numbers) {
     content +=
-        Markup("<p>Reports and indicators as counted $0 ago.</p>\n", {RoughAge(frame.now - overview.counted_at)});
+        Markup("<p>Reports and indicators as counted $0 ago.</p>\n", {wire::RoughAge(frame.now - overview.counted_at)});
   }
   content += Markup("<h2>Newest corrections</h2>\n$0<h2>Stakeholders</h2>\n<p>$1, worst first. ",
                     {CorrectionTable(overview.corrections), absl::StrCat(lines.size())});

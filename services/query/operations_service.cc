@@ -25,9 +25,9 @@ constexpr size_t kPolicyBytesMax = size_t{800} << 10;
 absl::Status Elsewhere(absl::string_view rpc, absl::string_view process) {
   return absl::UnimplementedError(absl::StrCat("OperationsService.", rpc, " is not served here: ask ", process));
 }
-// What ListStandings looks at: about half a second of work at the most.
+// What ListStandings looks at, and ListCorrections passes in search of those that are seen: about half a second of work at the most.
 constexpr absl::Duration kStandingsReach = absl::Hours(24 * 30);
-constexpr int kStandingsCorrectionsMax = 1000;
+constexpr int kCorrectionsPassedMax = 1000;
 constexpr char kQuery[] = "hub-query";
 constexpr char kFanout[] = "hub-fanout";
 
@@ -205,7 +205,8 @@ absl::Status OperationsService::ListReceipts(const access::Policy& policy, const
     wire::Redact(wire::AudienceSet(policy.Fields(caller)), response);
     return absl::OkStatus();
   }
-  return absl::NotFoundError("version: no urgent event of this indicator is on record; receipts are kept of those only");
+  return absl::NotFoundError(
+      "version: no urgent event of this indicator is on record; receipts are kept of those only");
 }
 
 absl::Status OperationsService::ListCorrections(const access::Policy& policy, const access::Principal& caller,
@@ -213,15 +214,22 @@ absl::Status OperationsService::ListCorrections(const access::Policy& policy, co
   if (parts_.receipts == nullptr) return Elsewhere("ListReceipts", kQuery);
   HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.ListReceipts", "the newest corrections"));
   const model::Filter visible = policy.Entitlement(caller);
+  const wire::AudienceSet audiences(policy.Fields(caller));
   absl::Time since = parts_.clock->TimeNow() - kStandingsReach;
   return parts_.receipts->VisitCorrections(
-      &since, count_max,
+      &since, kCorrectionsPassedMax,
       [&](const model::Event& event, const std::map<std::string, model::ReceiptUpdate::Receipt>& receipts) {
-        if (!MaySee(visible, event)) return;
+        if (!MaySee(visible, event)) return true;
         CorrectionReceipts& correction = corrections->emplace_back();
-        correction.event = event;
+        wire::ToProto(event, &correction.event);
+        const model::Attributes& now = event.state.attributes;
+        correction.event.mutable_indicator()->mutable_identifier()->set_type(static_cast<v1::IdentifierType>(now.type));
+        if (event.previous) correction.before.set_level(static_cast<v1::Level>(event.previous->level));
         query::ListReceipts(policy, event, receipts, &correction.receipts);
-        wire::Redact(wire::AudienceSet(policy.Fields(caller)), &correction.receipts);
+        wire::Redact(audiences, &correction.event);
+        wire::Redact(audiences, &correction.before);
+        wire::Redact(audiences, &correction.receipts);
+        return static_cast<int>(corrections->size()) < count_max;
       });
 }
 
@@ -229,18 +237,31 @@ absl::Status OperationsService::ListStandings(const access::Policy& policy, cons
                                               v1::ListStandingsResponse* response) {
   if (parts_.receipts == nullptr || parts_.actions == nullptr) return Elsewhere("ListStandings", kQuery);
   HUB_RETURN_IF_ERROR(Audit(policy, caller, "OperationsService.ListStandings", ""));
+  HUB_RETURN_IF_ERROR(CountStandings(policy, response));
+  wire::Redact(wire::AudienceSet(policy.Fields(caller)), response);
+  return absl::OkStatus();
+}
+
+absl::Status OperationsService::NoteShown(const access::Policy& policy, const access::Principal& caller,
+                                          absl::string_view rpc) {
+  return Audit(policy, caller, rpc, "");
+}
+
+absl::Status OperationsService::CountStandings(const access::Policy& policy,
+                                               v1::ListStandingsResponse* response) const {
+  if (parts_.receipts == nullptr || parts_.actions == nullptr) return Elsewhere("ListStandings", kQuery);
   Standings standings(policy);
   absl::Time since = parts_.clock->TimeNow() - kStandingsReach;
   HUB_RETURN_IF_ERROR(parts_.receipts->VisitCorrections(
-      &since, kStandingsCorrectionsMax,
+      &since, kCorrectionsPassedMax,
       [&](const model::Event& event, const std::map<std::string, model::ReceiptUpdate::Receipt>& receipts) {
         standings.AddCorrection(event, receipts);
+        return true;
       }));
   HUB_ASSIGN_OR_RETURN(const auto actions, parts_.actions->Totals());
   for (const auto& [stakeholder, total] : actions) standings.AddActions(stakeholder, total);
   standings.Finish(response);
   rpc::ToProto(since, response->mutable_since());
-  wire::Redact(wire::AudienceSet(policy.Fields(caller)), response);
   return absl::OkStatus();
 }
 

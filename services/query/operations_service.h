@@ -92,11 +92,14 @@ class OperationsService {
 
   // --- for the board, which nobody calls by gRPC ---
 
-  // The newest corrections of rows that the caller may see, each with what ListReceipts answers about it.
+  // The newest corrections of rows that the caller may see, each with what ListReceipts answers about it; those among the newest thousand.
   absl::Status ListCorrections(const access::Policy& policy, const access::Principal& caller, int count_max,
                                std::vector<CorrectionReceipts>* corrections);
-  // What GetStateDigest answers, neither audited nor redacted.
+  // What GetStateDigest and ListStandings answer, neither audited nor redacted.
   absl::Status CountStates(fraudhub::v1::GetStateDigestResponse* response) const;
+  absl::Status CountStandings(const access::Policy& policy, fraudhub::v1::ListStandingsResponse* response) const;
+  // Their audit record, before the caller is shown what was counted for another; an error: it must not be shown.
+  absl::Status NoteShown(const access::Policy& policy, const access::Principal& caller, absl::string_view rpc);
 
  private:
   absl::Status Audit(const access::Policy& policy, const access::Principal& caller, absl::string_view rpc,

@@ -32,7 +32,8 @@ std::string EventId(char row, const model::IndicatorKey& key, uint64_t version) 
 }
 
 uint64_t Micros(absl::Time time) {
-  return time == absl::InfiniteFuture() ? UINT64_MAX : static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixMicros(time)));
+  return time == absl::InfiniteFuture() ? UINT64_MAX
+                                        : static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixMicros(time)));
 }
 absl::Time TimeOf(uint64_t micros) {
   return micros == UINT64_MAX ? absl::InfiniteFuture() : absl::FromUnixMicros(static_cast<int64_t>(micros));
@@ -169,8 +170,7 @@ absl::Status ReceiptBook::VisitCorrections(absl::Time* since, int count_max, con
     HUB_ASSIGN_OR_RETURN(const std::optional<model::Event> event, Find(key, version));
     if (!event || !model::IsCorrection(event->kind)) continue;
     HUB_ASSIGN_OR_RETURN(const auto receipts, ReceiptsOf(key, version));
-    visit(*event, receipts);
-    if (++visited == count_max) break;
+    if (!visit(*event, receipts) || ++visited == count_max) break;
   }
   *since = TimeOf(store::DecodeKey64(end, 1));
   return absl::OkStatus();

@@ -42,9 +42,9 @@ class ReceiptBook {
   // Takes away a bounded number of events that are older than kKept; true when there may be more.
   absl::StatusOr<bool> Prune(absl::Time now);
 
-  // Corrections, newest first, each with its receipts by stakeholder: those decided at or after `*since`, `count_max` at most; when there are
-  // more, `*since` becomes the decision of the last that was visited.
-  using Visitor = std::function<void(const model::Event&, const std::map<std::string, model::ReceiptUpdate::Receipt>&)>;
+  // Corrections, newest first, each with its receipts by stakeholder: those decided at or after `*since`, `count_max` at most, until the visitor
+  // answers false; when there are more, `*since` becomes the decision of the last that was visited.
+  using Visitor = std::function<bool(const model::Event&, const std::map<std::string, model::ReceiptUpdate::Receipt>&)>;
   absl::Status VisitCorrections(absl::Time* since, int count_max, const Visitor& visit) const;
   // The event of this version, or the newest at version 0. nullopt: none on record.
   absl::StatusOr<std::optional<model::Event>> Find(const model::IndicatorKey& key, uint64_t version) const;

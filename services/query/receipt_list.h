@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "fraudhub/v1/indicator.pb.h"
 #include "fraudhub/v1/operations.pb.h"
 #include "libs/access/policy.h"
 #include "libs/model/event.h"
@@ -11,9 +12,11 @@
 
 namespace hub::query {
 
-// A correction and who has it.
+// A correction and who has it, redacted.
 struct CorrectionReceipts {
-  model::Event event;  // key, version, rows and decision: the book keeps no more of it, no identifier above all
+  fraudhub::v1::Event
+      event;  // key, version, row and decision: the book keeps no more of it, of an identifier its type alone
+  fraudhub::v1::Indicator before;  // its level; unspecified: there was none
   fraudhub::v1::ListReceiptsResponse receipts;
 };
 

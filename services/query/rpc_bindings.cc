@@ -60,6 +60,14 @@ class SetStream final : public grpc::ServerWriteReactor<v1::GetVerdictSetRespons
     }
     caller_ = *std::move(caller);
     policy_ = gate_->policy();
+    absl::Duration retry_after;
+    absl::StatusOr<std::unique_ptr<VerdictSets::Turn>> turn = sets_->Enter(
+        caller_, [this] { context_->TryCancel(); }, &retry_after);
+    if (!turn.ok()) {
+      Finish(rpc::ToGrpc(turn.status(), retry_after));
+      return;
+    }
+    turn_ = *std::move(turn);
     Work();
   }
 
@@ -72,13 +80,12 @@ class SetStream final : public grpc::ServerWriteReactor<v1::GetVerdictSetRespons
   void MakeNext() {
     if (cancelled_) return Finish(grpc::Status::CANCELLED);
     if (gate_->policy() != policy_) {
-      return Finish(rpc::ToGrpc(absl::UnavailableError("the policy has changed: begin again")));
+      // Not "unavailable", which is gone on with: a set of two policies would be of none.
+      return Finish(rpc::ToGrpc(absl::AbortedError("the policy has changed: begin again")));
     }
     if (walk_ == nullptr) {
-      absl::Duration retry_after;
-      auto walk = sets_->Begin(
-          *policy_, caller_, *request_, [this] { context_->TryCancel(); }, &retry_after);
-      if (!walk.ok()) return Finish(rpc::ToGrpc(walk.status(), retry_after));
+      auto walk = sets_->Begin(*policy_, caller_, *request_, std::move(turn_));
+      if (!walk.ok()) return Finish(rpc::ToGrpc(walk.status()));
       walk_ = *std::move(walk);
     }
     const absl::StatusOr<bool> more = walk_->Next(&response_);
@@ -97,6 +104,7 @@ class SetStream final : public grpc::ServerWriteReactor<v1::GetVerdictSetRespons
   const v1::GetVerdictSetRequest* const request_;
   access::Principal caller_;
   std::shared_ptr<const access::Policy> policy_;  // as of the beginning: nothing is sent under another
+  std::unique_ptr<VerdictSets::Turn> turn_;       // until the walk has it
   std::unique_ptr<VerdictSets::Walk> walk_;
   v1::GetVerdictSetResponse response_;  // gRPC's while a write is under way
   std::atomic<bool> cancelled_{false};  // sequentially consistent, it never falls

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -20,9 +19,9 @@ using model::RefusalCode;
 using model::Refuse;
 
 constexpr char kRpc[] = "LookupService.GetVerdictSet";
-constexpr size_t kQueueMax = 64;  // messages to be made; calls beyond are refused, to come again
+constexpr size_t kQueueMax = 4;  // messages to be made; there is one turn, and who has it waits for one at a time
 constexpr uint32_t kPartsMax = 1 << 12;
-constexpr absl::Duration kComeAgain = absl::Seconds(10);
+constexpr absl::Duration kComeAgain = absl::Seconds(5);
 // Of one stakeholder: an edge renews its set each half of its age bound (half a minute) while its snapshot runs.
 constexpr access::Rate kRate = {.per_second = 0.5, .burst = 6};
 
@@ -47,12 +46,48 @@ VerdictSets::VerdictSets(const LookupParts& parts, uint64_t part_states)
   bytes_ = parts.metrics->AddCounter("fraudhub_query_verdict_set_bytes_total", "Bytes of their blocks");
 }
 
+absl::StatusOr<std::unique_ptr<VerdictSets::Turn>> VerdictSets::Enter(const access::Principal& caller,
+                                                                      std::function<void()> cut,
+                                                                      absl::Duration* retry_after) {
+  *retry_after = parts_.quota->Take(caller.stakeholder, "verdict_sets", 1, kRate);
+  if (*retry_after > absl::ZeroDuration()) {
+    refused_.Increment();
+    return Refuse(RefusalCode::kQuotaExceeded, "", "too many sets; wait and try again");
+  }
+  base::MutexLock lock(&mu_);
+  const absl::Duration now = parts_.clock->Monotonic();
+  const bool others_next = now < next_until_ && next_ != caller.stakeholder;
+  if (turn_ == nullptr && !others_next) {
+    next_until_ = absl::ZeroDuration();
+    std::unique_ptr<Turn> turn(new Turn(this, now, std::move(cut)));
+    turn_ = turn.get();
+    return turn;
+  }
+  if (!others_next) {
+    next_ = caller.stakeholder;
+    next_until_ = now + kTurnKept;
+  }
+  // Cut under the lock: a turn can't go meanwhile, and what it cuts with does not block. Its place is free when its call has ended.
+  if (turn_ != nullptr && (now - turn_->waits_since_ > kStalledMax || now - turn_->began_ > kWalkMax)) turn_->cut_();
+  refused_.Increment();
+  *retry_after = kComeAgain;
+  return Refuse(RefusalCode::kOverloaded, "", "another set is being read; come again later");
+}
+
+VerdictSets::Turn::~Turn() {
+  base::MutexLock lock(&sets_->mu_);
+  sets_->turn_ = nullptr;
+}
+
+void VerdictSets::Turn::WaitsSince(absl::Duration monotonic) {
+  base::MutexLock lock(&sets_->mu_);
+  waits_since_ = monotonic;
+}
+
 absl::StatusOr<std::unique_ptr<VerdictSets::Walk>> VerdictSets::Begin(const access::Policy& policy,
                                                                       const access::Principal& caller,
                                                                       const v1::GetVerdictSetRequest& request,
-                                                                      std::function<void()> cut,
-                                                                      absl::Duration* retry_after) {
-  *retry_after = absl::ZeroDuration();
+                                                                      std::unique_ptr<Turn> turn) {
   model::Filter filter = policy.Entitlement(caller);
   if (request.has_filter()) {
     HUB_ASSIGN_OR_RETURN(const model::Filter wanted, wire::FromProto(request.filter()));
@@ -60,7 +95,6 @@ absl::StatusOr<std::unique_ptr<VerdictSets::Walk>> VerdictSets::Begin(const acce
   }
   const bool told = ToldOnStreams(policy, caller);
   HUB_ASSIGN_OR_RETURN(const uint32_t parts, CountParts(request));
-  if (told) HUB_RETURN_IF_ERROR(Admit(caller.stakeholder, retry_after));
   audit::Entry entry;
   entry.principal = caller.uri;
   entry.action = kRpc;
@@ -71,21 +105,8 @@ absl::StatusOr<std::unique_ptr<VerdictSets::Walk>> VerdictSets::Begin(const acce
     return absl::UnavailableError("the audit record can't be written, so nothing is answered");
   }
   if (!told) return Refuse(RefusalCode::kNotEntitled, "", "your stream does not tell of numbers and levels");
-  base::MutexLock lock(&mu_);
-  const auto mine = std::count_if(walks_.begin(), walks_.end(),
-                                  [&](const Walk::Entry& walk) { return walk.stakeholder == caller.stakeholder; });
-  if (walks_.size() >= kWalksMax || mine >= kWalksOfOneStakeholder) {
-    // Cut under the lock: a walk can't go meanwhile, and what it cuts with does not block. Its place is free when its call has ended.
-    for (const Walk::Entry& walk : walks_) {
-      if (parts_.clock->Monotonic() - walk.moved > kStalledMax) walk.cut();
-    }
-    refused_.Increment();
-    *retry_after = kComeAgain;
-    return Refuse(RefusalCode::kOverloaded, "", "too many sets are being read; come again later");
-  }
   begun_.Increment();
-  walks_.push_back({caller.stakeholder, parts_.clock->Monotonic(), std::move(cut)});
-  return std::unique_ptr<Walk>(new Walk(this, std::move(filter), parts, request.first_part(), std::prev(walks_.end())));
+  return std::unique_ptr<Walk>(new Walk(this, std::move(turn), std::move(filter), parts, request.first_part()));
 }
 
 // As many as keep a part about as large as wanted. Who goes on says how many there were; the states may have become more since.
@@ -102,18 +123,6 @@ absl::StatusOr<uint32_t> VerdictSets::CountParts(const v1::GetVerdictSetRequest&
   }
   if (request.first_part() < request.parts()) return request.parts();
   return Refuse(RefusalCode::kOutOfRange, "first_part", "want less than parts");
-}
-
-absl::Status VerdictSets::Admit(const std::string& stakeholder, absl::Duration* retry_after) {
-  *retry_after = parts_.quota->Take(stakeholder, "verdict_sets", 1, kRate);
-  if (*retry_after == absl::ZeroDuration()) return absl::OkStatus();
-  refused_.Increment();
-  return Refuse(RefusalCode::kQuotaExceeded, "", "too many sets; wait and try again");
-}
-
-VerdictSets::Walk::~Walk() {
-  base::MutexLock lock(&sets_->mu_);
-  sets_->walks_.erase(entry_);
 }
 
 absl::Status VerdictSets::Walk::ReadPart() {
@@ -152,10 +161,7 @@ absl::Status VerdictSets::Walk::ReadPart() {
 }
 
 absl::StatusOr<bool> VerdictSets::Walk::Next(v1::GetVerdictSetResponse* response) {
-  {
-    base::MutexLock lock(&sets_->mu_);
-    entry_->moved = sets_->parts_.clock->Monotonic();
-  }
+  turn_->WaitsSince(absl::InfiniteDuration());  // a part takes seconds to read
   response->Clear();
   if (part_ == parts_) return false;
   if (!read_) HUB_RETURN_IF_ERROR(ReadPart());
@@ -178,8 +184,7 @@ absl::StatusOr<bool> VerdictSets::Walk::Next(v1::GetVerdictSetResponse* response
     read_ = false;
     ++part_;
   }
-  base::MutexLock lock(&sets_->mu_);  // a part takes seconds to read
-  entry_->moved = sets_->parts_.clock->Monotonic();
+  turn_->WaitsSince(sets_->parts_.clock->Monotonic());
   return true;
 }
 

@@ -91,8 +91,10 @@ struct Hub {
     v1::GetVerdictSetRequest request;
     request.set_parts(parts);
     request.set_first_part(first);
-    return sets->Begin(
-        *policy, *caller, request, [this] { ++cut; }, &retry_after);
+    auto turn = sets->Enter(
+        *caller, [this] { ++cut; }, &retry_after);
+    if (!turn.ok()) return turn.status();
+    return sets->Begin(*policy, *caller, request, *std::move(turn));
   }
   // All that a walk tells, checked against its hashes.
   std::map<uint64_t, Level> Walk(const std::string& who, uint32_t parts = 0, uint32_t first = 0) {
@@ -168,6 +170,7 @@ TEST_CASE("A set of many states comes in parts, and can be gone on with from any
   CHECK(rest > 500);
   for (const auto& [asked, first] :
        std::map<uint32_t, uint32_t>{{parts, parts}, {3, 0}, {1, 0}, {0, 1}, {1u << 13, 0}}) {
+    hub.clock.Advance(absl::Seconds(2));  // for its quota
     const auto refusal = model::RefusalOf(hub.Begin("bank", asked, first).status());
     REQUIRE(refusal.has_value());
     CHECK(refusal->code == RefusalCode::kOutOfRange);
@@ -184,26 +187,66 @@ TEST_CASE("No set is made of states that are too old", "[query][verdict_sets]") 
   CHECK(absl::IsUnavailable((*walk)->Next(&response).status()));
 }
 
-TEST_CASE("A few walks at once, and who stalls gives way to who comes", "[query][verdict_sets]") {
+TEST_CASE("One walk at a time: the next is refused before anything is done for it, and not audited",
+          "[query][verdict_sets]") {
   Hub hub;
   hub.Feed({hub.Flag(1, Level::kHigh)});
-  auto one = hub.Begin("bank"), other = hub.Begin("bank"), third = hub.Begin("bank-2");
-  REQUIRE((one.ok() && other.ok() && third.ok()));
-  const auto of_one = model::RefusalOf(hub.Begin("bank").status());
-  REQUIRE(of_one.has_value());
-  CHECK(of_one->code == RefusalCode::kOverloaded);
+  auto one = hub.Begin("bank");
+  REQUIRE(one.ok());
+  const uint64_t audited = hub.audit->head().next_sequence;
+  const auto refusal = model::RefusalOf(hub.Begin("bank-2").status());
+  REQUIRE(refusal.has_value());
+  CHECK(refusal->code == RefusalCode::kOverloaded);
   CHECK(hub.retry_after > absl::ZeroDuration());
-  auto fourth = hub.Begin("bank-2");
-  REQUIRE(fourth.ok());
+  CHECK(hub.audit->head().next_sequence == audited);
+  *one = nullptr;
+  CHECK(hub.Begin("bank-2").ok());
+}
+
+TEST_CASE("Who was refused first has the next turn, if it comes for it", "[query][verdict_sets]") {
+  Hub hub;
+  hub.Feed({hub.Flag(1, Level::kHigh)});
+  auto one = hub.Begin("bank");
+  REQUIRE(one.ok());
+  CHECK_FALSE(hub.Begin("bank-2").ok());
   CHECK_FALSE(hub.Begin("bank-3").ok());
-  CHECK(hub.cut == 0);
-  hub.clock.Advance(absl::Seconds(31));
-  v1::GetVerdictSetResponse response;
-  (*third)->Next(&response).IgnoreError();
+  *one = nullptr;
+  CHECK_FALSE(hub.Begin("bank").ok());
   CHECK_FALSE(hub.Begin("bank-3").ok());
-  CHECK(hub.cut == 3);
-  *one = nullptr;  // its call has ended
+  CHECK(hub.Begin("bank-2").ok());
+  CHECK(hub.Begin("bank").ok());
+  one = hub.Begin("bank-3");
+  CHECK_FALSE(hub.Begin("bank-2").ok());
+  *one = nullptr;
+  hub.clock.Advance(VerdictSets::kTurnKept);  // it did not come
   CHECK(hub.Begin("bank-3").ok());
+}
+
+TEST_CASE("Who stalls, or takes a set too slowly, gives way to who comes", "[query][verdict_sets]") {
+  Hub hub;
+  hub.Feed({hub.Flag(1, Level::kHigh)});
+  auto one = hub.Begin("bank");
+  REQUIRE(one.ok());
+  hub.clock.Advance(absl::Seconds(9));
+  CHECK_FALSE(hub.Begin("bank-2").ok());
+  CHECK(hub.cut == 0);
+  hub.clock.Advance(absl::Seconds(2));
+  CHECK_FALSE(hub.Begin("bank-2").ok());
+  CHECK(hub.cut == 1);
+  v1::GetVerdictSetResponse response;
+  (*one)->Next(&response).IgnoreError();
+  CHECK_FALSE(hub.Begin("bank-2").ok());
+  CHECK(hub.cut == 1);
+  for (int i = 0; i < 12; ++i) {
+    hub.clock.Advance(absl::Seconds(9));
+    (*one)->Next(&response).IgnoreError();
+  }
+  CHECK_FALSE(hub.Begin("bank-2").ok());
+  CHECK(hub.cut == 1);
+  hub.clock.Advance(absl::Seconds(9));
+  (*one)->Next(&response).IgnoreError();
+  CHECK_FALSE(hub.Begin("bank-2").ok());
+  CHECK(hub.cut == 2);
 }
 
 TEST_CASE("Sets have a quota of their own", "[query][verdict_sets]") {

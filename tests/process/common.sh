@@ -51,14 +51,19 @@ end_checks() {
   ((failures == 0))
 }
 
+# Who was waited for is gone, and the number somebody else's perhaps.
+common_ours() { [[ $(sed 's/.*) . //;s/ .*//' "/proc/$1/stat" 2>/dev/null) == "$$" ]]; }
 common_close() {
-  local status=$? pid
+  local status=$? pid ours=()
   trap - EXIT
   for pid in "${kept_pids[@]}" $hub_pid; do
+    ! common_ours "$pid" || ours+=("$pid")
+  done
+  for pid in "${ours[@]}"; do
     kill -CONT "$pid" 2>/dev/null || true
     kill -TERM "$pid" 2>/dev/null || true
   done
-  for pid in "${kept_pids[@]}" $hub_pid; do
+  for pid in "${ours[@]}"; do
     common_gone_within "$pid" 15 || kill -KILL "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
   done
