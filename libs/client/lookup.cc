@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/status_macros.h"
 #include "libs/rpc/status.h"
+#include "libs/wire/utf8.h"
 
 namespace hub::client {
 namespace {
@@ -23,11 +25,25 @@ int64_t Unknown(const v1::LookupResponse& response) {
                        [](const v1::LookupResult& result) { return result.verdict() == v1::LOOKUP_VERDICT_UNKNOWN; });
 }
 
+// C++ lets any bytes into a text, and nobody can read a message with one that is not UTF-8. Instead of such an identifier a control character is
+// asked about, which is INVALID for the same reason; so the others are answered. Null: all are UTF-8.
+absl::StatusOr<std::unique_ptr<v1::LookupRequest>> MadeReadable(const v1::LookupRequest& request) {
+  if (wire::CheckUtf8(request).ok()) return nullptr;
+  auto readable = std::make_unique<v1::LookupRequest>(request);
+  for (v1::RawIdentifier& identifier : *readable->mutable_identifiers()) {
+    if (!wire::IsUtf8(identifier.value())) identifier.set_value("\x01");
+  }
+  HUB_RETURN_IF_ERROR(wire::CheckUtf8(*readable));
+  return readable;
+}
+
 class RemoteLookup final : public Lookup {
  public:
   explicit RemoteLookup(Channels channels) : channels_(std::move(channels)) {}
 
-  absl::StatusOr<v1::LookupResponse> Get(const v1::LookupRequest& request, absl::Duration timeout) override {
+  absl::StatusOr<v1::LookupResponse> Get(const v1::LookupRequest& asked, absl::Duration timeout) override {
+    HUB_ASSIGN_OR_RETURN(const std::unique_ptr<v1::LookupRequest> readable, MadeReadable(asked));
+    const v1::LookupRequest& request = readable == nullptr ? asked : *readable;
     const absl::Duration until = clock_.Monotonic() + timeout;
     // Relaxed: an old value costs a try, nothing else.
     const size_t start = first_.load(std::memory_order_relaxed);

@@ -27,6 +27,7 @@ class Lookup {
   // Asks the address that served last, then the others, each at most once, until one knows everything; the next call begins with that one.
   // An address that can't be reached costs next to nothing, one that is silent half of the time that is left, and one whose data is too old
   // (UNKNOWN) a call: where all of them are so, the answer with the fewest UNKNOWN counts. As many results as identifiers, in their order.
+  // An identifier that is not UTF-8 is INVALID, as each of another wrong form; a purpose or case that is not: InvalidArgument.
   // Unavailable: no address can be reached; DeadlineExceeded: none of those that were asked within `timeout`, all in all, answered; a refusal
   // of the hub as model::Refuse made it, which is an answer: nobody else is asked.
   virtual absl::StatusOr<fraudhub::v1::LookupResponse> Get(const fraudhub::v1::LookupRequest& request,

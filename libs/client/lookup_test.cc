@@ -130,6 +130,30 @@ TEST_CASE("Lookup prefers an address that knows to one whose data is too old", "
   CHECK((*lookup)->Get(two, absl::Seconds(10))->results(1).verdict() == v1::LOOKUP_VERDICT_INDICATOR);
 }
 
+TEST_CASE("Lookup has an identifier that is not UTF-8 answered as INVALID, and the others as ever",
+          "[client][lookup]") {
+  FakeHubHooks hooks;
+  hooks.lookup = [](const v1::LookupRequest& request, v1::LookupResponse* response) {
+    for (const v1::RawIdentifier& identifier : request.identifiers()) {
+      const bool plain = identifier.value().find_first_of("\x01") == std::string::npos;
+      response->add_results()->set_verdict(plain ? v1::LOOKUP_VERDICT_NO_INDICATOR : v1::LOOKUP_VERDICT_INVALID);
+    }
+    return absl::OkStatus();
+  };
+  FakeHub hub(hooks);
+  const auto lookup = Lookup::Create({.server = hub.address()});
+  REQUIRE(lookup.ok());
+  v1::LookupRequest request = OneNumber();
+  request.add_identifiers()->set_value("caf\xE9@testpsp");
+  const auto answer = (*lookup)->Get(request, absl::Seconds(10));
+  INFO(answer.status().ToString());
+  REQUIRE(answer.ok());
+  CHECK(answer->results(0).verdict() == v1::LOOKUP_VERDICT_NO_INDICATOR);
+  CHECK(answer->results(1).verdict() == v1::LOOKUP_VERDICT_INVALID);
+  request.set_case_ref("\xFF");
+  CHECK(absl::IsInvalidArgument((*lookup)->Get(request, absl::Seconds(10)).status()));
+}
+
 TEST_CASE("Lookup takes a refusal for an answer, and says when nobody can be reached", "[client][lookup]") {
   std::atomic<int> one{0}, two{0};
   FakeHub first(Answering(&one, absl::PermissionDeniedError("no"))),

@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "fraudhub/v1/report.pb.h"
 #include "libs/base/check.h"
 #include "libs/base/log.h"
 #include "libs/base/mutex.h"
 #include "libs/base/status_macros.h"
 #include "libs/base/thread.h"
+#include "libs/model/refusal.h"
 #include "libs/store/database.h"
+#include "libs/wire/utf8.h"
 
 namespace hub::client {
 namespace {
@@ -56,9 +59,10 @@ class DiskOutbox final : public Outbox {
   }
 
   absl::Status Add(const std::vector<v1::Report>& reports) override {
-    for (const v1::Report& report : reports) {
-      if (report.report_id().empty())
+    for (size_t i = 0; i < reports.size(); ++i) {
+      if (reports[i].report_id().empty())
         return absl::InvalidArgumentError("report_id: want the caller's own, kept on every retry");
+      HUB_RETURN_IF_ERROR(model::WithFieldPrefix(wire::CheckUtf8(reports[i]), absl::StrCat("reports[", i, "]")));
     }
     base::MutexLock lock(&mu_);
     if (waiting_ + reports.size() > reports_max_) return absl::ResourceExhaustedError("the outbox is full");
@@ -144,6 +148,7 @@ class DiskOutbox final : public Outbox {
       Numbered& one = reports->emplace_back();
       one.number = store::DecodeKey64(cursor->key());
       const absl::string_view bytes = cursor->value();
+      // Add took none that could not be read again.
       HUB_CHECK(one.report.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
     }
     return cursor->status();

@@ -38,7 +38,8 @@ class Outbox {
                                                       OnVerdict on_verdict);
   // What has no verdict stays in the folder.
   virtual ~Outbox() = default;
-  // All or none; they survive a power cut when it returns OK, whatever the hub does. InvalidArgument: a report without an id.
+  // All or none; they survive a power cut when it returns OK, whatever the hub does. InvalidArgument: a report without an id,
+  // or with a text that is not UTF-8.
   // ResourceExhausted: full, or the disk is.
   virtual absl::Status Add(const std::vector<fraudhub::v1::Report>& reports) = 0;
   // Waits until every report has its verdict. REQUIRES: sending. An error of the hub that no retry cures (Unauthenticated, PermissionDenied, ...) ends the

@@ -151,6 +151,24 @@ TEST_CASE("An outbox is bounded, refuses what it can't keep, and is one process'
   CHECK(absl::IsInvalidArgument(Outbox::Open(other.path(), options, nullptr).status()));
 }
 
+TEST_CASE("A text that is not UTF-8 does not get into an outbox: nobody could read it again", "[client][outbox]") {
+  const store::TempDir dir;
+  OutboxOptions options = OptionsFor(kNobody);
+  options.sending = false;
+  const auto outbox = Outbox::Open(dir.path(), options, nullptr);
+  REQUIRE(outbox.ok());
+  std::vector<v1::Report> reports = Reports(0, 3);
+  reports[1].set_case_ref("S\xE3o 12");
+  const absl::Status refused = (*outbox)->Add(reports);
+  REQUIRE(absl::IsInvalidArgument(refused));
+  REQUIRE(model::RefusalOf(refused).has_value());
+  CHECK(model::RefusalOf(refused)->code == model::RefusalCode::kBadCharacter);
+  CHECK(model::RefusalOf(refused)->field == "reports[1].case_ref");
+  CHECK((*outbox)->waiting() == 0);
+  reports[1].set_case_ref("S\u00e3o 12");
+  CHECK((*outbox)->Add(reports).ok());
+}
+
 TEST_CASE("What no retry cures ends the sending, and the reports stay", "[client][outbox]") {
   const store::TempDir dir;
   FakeHubHooks hooks;

@@ -20,6 +20,7 @@
 #include "libs/client/retry_rule.h"
 #include "libs/model/report_id.h"
 #include "libs/rpc/status.h"
+#include "libs/wire/utf8.h"
 
 namespace hub::client {
 namespace {
@@ -50,6 +51,7 @@ class StreamReporter final : public Reporter {
   ~StreamReporter() override { thread_.Stop(); }
 
   absl::Status Submit(uint64_t tag, v1::Report report) override {
+    HUB_RETURN_IF_ERROR(wire::CheckUtf8(report));  // with one the hub could read nothing of its batch
     base::MutexLock lock(&mu_);
     while (failed_.ok() && without_verdict_ >= static_cast<size_t>(options_.in_flight_max)) room_.Wait(&mu_);
     HUB_RETURN_IF_ERROR(failed_);
@@ -76,6 +78,7 @@ class StreamReporter final : public Reporter {
       v1::GetReportStatusRequest request;
       const size_t to = std::min(report_ids.size(), from + kItemsMax);
       for (size_t i = from; i < to; ++i) request.add_report_ids(report_ids[i]);
+      HUB_RETURN_IF_ERROR(wire::CheckUtf8(request));
       HUB_ASSIGN_OR_RETURN(v1::GetReportStatusResponse response, StatusOnce(request));
       if (response.statuses_size() != request.report_ids_size()) {
         return absl::InternalError("the hub answered about another number of reports than were asked about");

@@ -54,8 +54,8 @@ class Reporter {
   // InvalidArgument: bad address, identity or numbers.
   static absl::StatusOr<std::unique_ptr<Reporter>> Create(const ReporterOptions& options, OnVerdict on_verdict);
   virtual ~Reporter() = default;
-  // Queues. Unavailable: nothing got through for `give_up_after`. Other errors are the hub's, and no retry cures them
-  // (Unauthenticated, PermissionDenied, Unimplemented, ...). After an error every later call fails with it.
+  // Queues. InvalidArgument: a text that is not UTF-8, by its field; later calls are not affected. Unavailable: nothing got through for `give_up_after`. Other errors are the hub's, and no retry cures them
+  // (Unauthenticated, PermissionDenied, Unimplemented, ...). After such an error every later call fails with it.
   virtual absl::Status Submit(uint64_t tag, fraudhub::v1::Report report) = 0;
   // Waits until every report has its verdict.
   virtual absl::Status Flush() = 0;

@@ -111,6 +111,23 @@ TEST_CASE("Reporter gets each report exactly one verdict, whatever breaks on the
   }
 }
 
+TEST_CASE("Reporter refuses a text that is not UTF-8, and goes on with the others", "[client][reporter]") {
+  FakeHub hub({});
+  Verdicts verdicts;
+  auto reporter = Reporter::Create(OptionsFor(hub.address()), verdicts.handler());
+  REQUIRE(reporter.ok());
+  v1::Report broken = ReportOf(1);
+  broken.mutable_identifier()->set_value("caf\xE9@testpsp");
+  REQUIRE((*reporter)->Submit(0, ReportOf(0)).ok());
+  const absl::Status refused = (*reporter)->Submit(1, broken);
+  REQUIRE(absl::IsInvalidArgument(refused));
+  CHECK(model::RefusalOf(refused)->field == "identifier.value");
+  REQUIRE((*reporter)->Submit(2, ReportOf(2)).ok());
+  REQUIRE((*reporter)->Flush().ok());
+  CHECK(EachOnce(verdicts.times(), 2));
+  CHECK(absl::IsInvalidArgument((*reporter)->Status({IdOf(0), "\xFF"}).status()));
+}
+
 TEST_CASE("Reporter sends what a dying hub left unanswered to the next address, with the same ids", "[client][reporter]") {
   Verdicts verdicts;
   FakeHub other({});

@@ -52,8 +52,9 @@ struct Probe {
         handed(metrics->AddCounter("fraudhub_connections_handed_over_total", "Connections that began a handshake")),
         no_descriptor(metrics->AddCounter("fraudhub_connections_refused_total", "Connections reset at once",
                                           {{"why", "no descriptor left"}})),
-        reopened(metrics->AddCounter("fraudhub_listener_reopened_total", "Times the listening socket was opened again")) {}
-  base::Counter accepted, handed, no_descriptor, reopened;
+        reopened(metrics->AddCounter("fraudhub_listener_reopened_total", "Times the listening socket was opened again")),
+        not_reopened(metrics->AddCounter("fraudhub_listener_reopen_failed_total", "Attempts at that which failed")) {}
+  base::Counter accepted, handed, no_descriptor, reopened, not_reopened;
 };
 
 void SetOptions(int fd) {
@@ -196,6 +197,7 @@ class EpollAcceptor final : public Acceptor {
   void HandOver(Connections::Id id, int fd);
   void Forget(Connections::Id id);
   bool RefuseWithoutDescriptor(int listener);
+  void Break(const char* why);
   void Mend();
   void CloseListeners();
   void WatchListeners();
@@ -280,6 +282,8 @@ absl::Duration EpollAcceptor::Work() {
   if ((broken_ || paused_) && now_ >= mend_at_) Mend();
   if (now_ >= sweep_at_) {
     connections_->EndOverdue(now_);
+    // Who cleans a folder takes its sockets along, and nobody would come any more, without an error here.
+    if (!broken_ && !listening_.file.path.empty() && !IsThere(listening_.file)) Break("its file is gone");
     sweep_at_ = now_ + kSweepInterval;
   }
   absl::Duration next = sweep_at_;
@@ -309,9 +313,7 @@ void EpollAcceptor::AcceptSome(int listener) {
       mend_at_ = now_ + kPause;
       for (const int fd_of_all : listening_.descriptors) Unwatch(fd_of_all);
     } else if (!IsPassing(errno)) {
-      HUB_LOG(ERROR, "listener_broke", {{"address", address_}, {"why", std::strerror(errno)}});
-      broken_ = true;
-      mend_at_ = now_;
+      Break(std::strerror(errno));
     }
   }
 }
@@ -378,12 +380,19 @@ void EpollAcceptor::Forget(Connections::Id id) {
   close(fd);
 }
 
+void EpollAcceptor::Break(const char* why) {
+  HUB_LOG(ERROR, "listener_broke", {{"address", address_}, {"why", why}});
+  broken_ = true;
+  mend_at_ = now_;
+}
+
 void EpollAcceptor::Mend() {
   if (broken_) {
     CloseListeners();
     absl::StatusOr<ListenSockets> sockets =
         rpc::Listen(IsUnixAddress(address_) ? address_ : absl::StrCat(HostOf(address_), ":", port_), kBacklog);
     if (!sockets.ok()) {
+      probe_.not_reopened.Increment();
       HUB_LOG_EVERY(5, ERROR, "listener_not_reopened", {{"status", sockets.status().ToString()}});
       mend_at_ = now_ + kReopenInterval;
       return;

@@ -132,6 +132,15 @@ ConnectionLimits OfAtMost(int connections) {
 
 }  // namespace
 
+TEST_CASE("What other listeners of the process may take is taken off, beyond the reserve", "[rpc][acceptor]") {
+  ConnectionLimits limits;
+  limits.descriptors_reserved = 100;
+  base::Metrics metrics, others;
+  const int alone = Connections(limits, &metrics).max();
+  limits.descriptors_elsewhere = 64;
+  CHECK(Connections(limits, &others).max() == alone - 32);
+}
+
 TEST_CASE("A connection is handed over when its first bytes are there, and forgotten when it ends", "[rpc][acceptor]") {
   Listener listener;
   listener.Start();

@@ -25,7 +25,7 @@ int ConnectionsMax(const ConnectionLimits& limits) {
   const int descriptors = static_cast<int>(std::min<rlim_t>(files.rlim_cur, 1 << 20));
   const int reserved =
       limits.descriptors_reserved > 0 ? limits.descriptors_reserved : std::clamp(descriptors / 4, 100, 3000);
-  return std::max((descriptors - reserved) / kDescriptorsEach, 1);
+  return std::max((descriptors - reserved - limits.descriptors_elsewhere) / kDescriptorsEach, 1);
 }
 
 base::Gauge StageGauge(base::Metrics* metrics, const char* stage) {

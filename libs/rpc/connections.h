@@ -30,6 +30,7 @@ struct ConnectionLimits {
   // that has not called yet, or is reset.
   int connections_max = 0;
   int descriptors_reserved = 0;  // for all else: files, the log, our own clients. 0: a quarter of the limit, 100 to 3,000
+  int descriptors_elsewhere = 0;  // beyond the reserve: what this process's other listeners may take
   int per_source_max = 512;      // from one IPv4 address or IPv6 /64; one more is reset
   bool loopback_is_exempt = true;  // from per_source_max: proxies and benches
   double handshakes_per_second = 250;  // more wait for a turn, sources taken in turn

@@ -16,6 +16,7 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
 #include <chrono>
+#include <list>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/log.h"
+#include "libs/base/mutex.h"
 #include "libs/base/status_macros.h"
 #include "libs/base/thread.h"
 #include "libs/rpc/tls.h"
@@ -37,7 +39,9 @@ namespace ssl = boost::asio::ssl;
 using asio::ip::tcp;
 
 constexpr int kThreads = 4;
-constexpr int kConnectionsMax = 64;
+constexpr int kConnectionsMax = HttpsServer::kConnectionsMax;
+// When all are taken, a newcomer takes the place of the one that has been without a handshake longest, for so long at least.
+constexpr absl::Duration kStrangerUndisturbed = absl::Milliseconds(500);
 constexpr std::chrono::seconds kStepMax(10);  // for handshake, request and answer each; then the connection is closed
 constexpr uint32_t kHeaderBytesMax = 8 << 10;
 constexpr uint64_t kFormBytesMax = 4 << 10;
@@ -117,11 +121,17 @@ class Identity {
   absl::Duration read_at_;
 };
 
+class Connection;
+
 // What connections share; outlives them.
 struct Shared {
   HttpsServer::Handler handler;
+  const base::Clock* clock = nullptr;
   std::atomic<int> open{0};  // relaxed: a bound, not an order
   base::Counter answered, refused, failed, handshakes_failed, turned_away;
+  base::Mutex mu;
+  std::list<Connection*> strangers
+      ABSL_GUARDED_BY(mu);  // whose handshake has not ended, oldest first; each takes itself out
 };
 
 // One connection: handshake, request, answer, end. Kept by the handler of whatever it waits for; its strand is its lock.
@@ -135,20 +145,54 @@ class Connection : public std::enable_shared_from_this<Connection> {
     shared_->open.fetch_add(1, std::memory_order_relaxed);
     parser_.header_limit(kHeaderBytesMax);
     parser_.body_limit(kFormBytesMax);
+    base::MutexLock lock(&shared_->mu);
+    stranger_ = shared_->strangers.insert(shared_->strangers.end(), this);
   }
-  ~Connection() { shared_->open.fetch_sub(1, std::memory_order_relaxed); }
+  ~Connection() {
+    NoStranger();
+    shared_->open.fetch_sub(1, std::memory_order_relaxed);
+  }
+
+  // Ends the connection whose handshake takes longest. False: there is none that had its time.
+  static bool EndOldestStranger(Shared* shared) {
+    std::shared_ptr<Connection> oldest;
+    {
+      base::MutexLock lock(&shared->mu);
+      if (shared->strangers.empty()) return false;
+      Connection* const first = shared->strangers.front();
+      if (shared->clock->Monotonic() - first->since_ < kStrangerUndisturbed) return false;
+      first->stranger_.reset();
+      shared->strangers.pop_front();
+      oldest = first->weak_from_this().lock();
+    }
+    // Null: it is going by itself.
+    if (oldest != nullptr) asio::post(oldest->stream_.get_executor(), [oldest] { oldest->EndIfStranger(); });
+    return true;
+  }
 
   void Start() {
     asio::dispatch(stream_.get_executor(), [self = shared_from_this()] { self->Handshake(); });
   }
 
  private:
+  void NoStranger() {
+    base::MutexLock lock(&shared_->mu);
+    if (stranger_) shared_->strangers.erase(*stranger_);
+    stranger_.reset();
+  }
+
+  void EndIfStranger() {
+    if (!known_) beast::get_lowest_layer(stream_).close();
+  }
+
   void LimitTime() { beast::get_lowest_layer(stream_).expires_after(kStepMax); }
 
   void Handshake() {
     LimitTime();
     stream_.async_handshake(ssl::stream_base::server, [self = shared_from_this()](beast::error_code error) {
       if (error) return self->shared_->handshakes_failed.Increment();
+      self->known_ = true;
+      self->NoStranger();
       self->Read();
     });
   }
@@ -191,6 +235,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     response_.keep_alive(false);
     response_.set(http::field::content_type, absl::StrCat(answer.type, "; charset=utf-8"));
     for (const auto& [name, value] : kStrictHeaders) response_.set(name, value);
+    if (answer.code == 405) response_.set(http::field::allow, "GET, POST");
     response_.body() = std::move(answer.body);
     response_.prepare_payload();
     LimitTime();
@@ -202,7 +247,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   Shared* const shared_;
-  const std::shared_ptr<ssl::context> context_;  // stream_ refers to it
+  const absl::Duration since_ = shared_->clock->Monotonic();
+  std::optional<std::list<Connection*>::iterator> stranger_;  // its place among them; under the mutex of Shared
+  bool known_ = false;                                        // the strand's
+  const std::shared_ptr<ssl::context> context_;               // stream_ refers to it
   beast::ssl_stream<beast::tcp_stream> stream_;
   beast::flat_buffer buffer_;
   http::request_parser<http::string_body> parser_;
@@ -211,12 +259,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
 class Impl final : public HttpsServer {
  public:
-  Impl(Identity identity, base::Metrics* metrics, Handler handler) : identity_(std::move(identity)) {
+  Impl(Identity identity, const base::Clock* clock, base::Metrics* metrics, Handler handler)
+      : identity_(std::move(identity)) {
     const auto counter = [metrics](const char* result) {
       return metrics->AddCounter("fraudhub_board_requests_total", "Requests of browsers, by what came of them",
                                  {{"result", result}});
     };
     shared_.handler = std::move(handler);
+    shared_.clock = clock;
     shared_.answered = counter("answered");
     shared_.refused = counter("refused");
     shared_.failed = counter("failed");
@@ -252,7 +302,7 @@ class Impl final : public HttpsServer {
   void Accept() {
     acceptor_.async_accept(asio::make_strand(io_), [this](beast::error_code error, tcp::socket socket) {
       if (error) return AcceptLater(error);
-      if (shared_.open.load(std::memory_order_relaxed) < kConnectionsMax) {
+      if (shared_.open.load(std::memory_order_relaxed) < kConnectionsMax || Connection::EndOldestStranger(&shared_)) {
         std::make_shared<Connection>(&shared_, std::move(socket), identity_.Newest())->Start();
       } else {
         shared_.turned_away.Increment();
@@ -282,12 +332,13 @@ absl::StatusOr<tcp::endpoint> ParseEndpoint(const std::string& address) {
   const size_t colon = address.rfind(':');
   std::string host = address.substr(0, colon);
   if (host == "localhost") host = "127.0.0.1";
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
   int port = 0;
   beast::error_code error;
   const asio::ip::address ip = asio::ip::make_address(host, error);
-  if (colon == std::string::npos || error || !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 ||
-      port > 65535) {
+  if (colon == std::string::npos || error || ip.is_v6() != bracketed ||
+      !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 || port > 65535) {
     return absl::InvalidArgumentError("want an IP address and a port, such as 127.0.0.1:7450");
   }
   return tcp::endpoint(ip, static_cast<uint16_t>(port));
@@ -295,12 +346,16 @@ absl::StatusOr<tcp::endpoint> ParseEndpoint(const std::string& address) {
 
 }  // namespace
 
+std::string HttpsServer::AddressProblem(const std::string& address) {
+  return std::string(ParseEndpoint(address).status().message());
+}
+
 absl::StatusOr<std::unique_ptr<HttpsServer>> HttpsServer::Start(const std::string& address,
                                                                 const std::string& identity_dir,
                                                                 const base::Clock* clock, base::Metrics* metrics,
                                                                 Handler handler) {
   HUB_ASSIGN_OR_RETURN(const tcp::endpoint at, ParseEndpoint(address));
-  auto server = std::make_unique<Impl>(Identity(identity_dir, clock), metrics, std::move(handler));
+  auto server = std::make_unique<Impl>(Identity(identity_dir, clock), clock, metrics, std::move(handler));
   HUB_RETURN_IF_ERROR(server->Listen(at));
   return server;
 }

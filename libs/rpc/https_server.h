@@ -1,7 +1,8 @@
 // A small HTTPS server for browsers: who has no client certificate of the private CA gets no further than the handshake.
 //
 // Every answer goes out with headers that forbid scripts, frames, foreign content and caching. One request per connection. Bounds: 64
-// connections (one more is closed at once), 10 s for each of handshake, request and answer, 8 KiB of headers, 4 KiB of form, 1 MiB of answer.
+// connections (one more takes the place of one that is slow to shake hands, or is closed at once), 10 s for each of handshake, request and
+// answer, 8 KiB of headers, 4 KiB of form, 1 MiB of answer.
 // Certificate, key and CA are read again when their files change, as the gRPC server does (libs/rpc/tls.h).
 //
 // Thread safety: the handler is called on any of the server's four threads, several at a time, and may block.
@@ -35,7 +36,10 @@ struct HttpAnswer {
 
 class HttpsServer {
  public:
+  static constexpr int kConnectionsMax = 64;  // a descriptor each
   using Handler = std::function<HttpAnswer(const HttpRequest&)>;
+  // What is wrong with an address, empty: nothing.
+  static std::string AddressProblem(const std::string& address);
   // `address`: an IP address or localhost and a port, 0 = a free one. Borrowed: clock, metrics. InvalidArgument: address or identity;
   // Unavailable: the port is taken.
   static absl::StatusOr<std::unique_ptr<HttpsServer>> Start(const std::string& address, const std::string& identity_dir,

@@ -132,6 +132,7 @@ TEST_CASE("a form comes through, what is too large or no request does not", "[rp
   CHECK(world.Curl("good", "/", "-H 'X: " + std::string(9000, 'x') + "'").Has("HTTP/1.1 400"));
   CHECK(world.Curl("good", "/lookup", "-d value=%zz").Has("HTTP/1.1 400"));
   CHECK(world.Curl("good", "/", "-X PUT").Has("HTTP/1.1 405"));
+  CHECK(world.Curl("good", "/", "-X PUT").Has("Allow: GET, POST"));
   CHECK(world.Curl("good", "/", "-X 'NO METHOD'").Has("HTTP/1.1 400"));
   CHECK(world.asked() == asked);
   world.answer.body = std::string((size_t{1} << 20) + 1, 'x');
@@ -167,6 +168,19 @@ TEST_CASE("beyond 64 connections the next one is closed at once, and one that en
   while (world.Curl("good", "/").exit_code != 0 && ++tries < 100) {
   }
   CHECK(tries < 100);
+}
+
+TEST_CASE("who holds all connections without a handshake gives way to who comes with a certificate", "[rpc][https]") {
+  World world;
+  std::vector<pollfd> silent;
+  for (int i = 0; i < 64; ++i) silent.push_back({Connect(world.server->port()), POLLIN, 0});
+  CHECK(world.Curl("good", "/").exit_code != 0);
+  world.clock.Advance(absl::Seconds(1));
+  for (int i = 0; i < 3; ++i) CHECK(world.Curl("good", "/").Has("200 OK"));
+  const int closed = poll(silent.data(), silent.size(), 0);
+  CHECK(closed >= 1);
+  CHECK(closed <= 3);
+  for (const pollfd& one : silent) close(one.fd);
 }
 
 TEST_CASE("a new certificate in the folder is shown to the next browser", "[rpc][https]") {

@@ -33,6 +33,8 @@ absl::StatusOr<ListenSockets> Listen(const std::string& address, int backlog);
 bool IsUnixAddress(absl::string_view address);
 // What is wrong with such an address, empty: nothing.
 std::string UnixAddressProblem(absl::string_view address);
+// False as well when another file has come in its place; true when it can't be told.
+bool IsThere(const SocketFile& file);
 // Nothing happens when another file has come in its place. While the socket still listens, none can.
 void RemoveSocketFile(const SocketFile& file);
 

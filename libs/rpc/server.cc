@@ -1,5 +1,6 @@
 #include "libs/rpc/server.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
@@ -19,6 +20,7 @@
 #include "libs/rpc/canary.h"
 #include "libs/rpc/egress.h"
 #include "libs/rpc/listen_sockets.h"
+#include "libs/rpc/status.h"
 #include "libs/rpc/tls.h"
 
 namespace hub::rpc {
@@ -32,6 +34,11 @@ void LogForGrpc(gpr_log_func_args* args) {
   } else {
     HUB_LOG_EVERY(5, DEBUG, "grpc_says", {{"message", message.substr(0, 300)}});
   }
+}
+
+// Of texts that aren't UTF-8 protobuf writes a line each, with the field's name, as often as anybody sends one.
+void LogForProtobuf(google::protobuf::LogLevel, const char*, int, const std::string& message) {
+  HUB_LOG_EVERY(5, WARN, "protobuf_says", {{"message", message.substr(0, 300)}});
 }
 
 // Each limit says what a peer beyond it gets.
@@ -76,14 +83,32 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Credentials(const Serve
   return grpc::InsecureServerCredentials();
 }
 
-// Health checks and reflection are gRPC's own and don't pass the gate; who makes them has called as well. With `all`, there is no gate.
-// Intercepts nothing.
-class NotesOwnCalls final : public grpc::experimental::ServerInterceptorFactoryInterface {
+// A request that can't be read reaches no handler. gRPC answers it with UNIMPLEMENTED and no word, as if there were no such method.
+class RefusesUnreadable final : public grpc::experimental::Interceptor {
  public:
-  NotesOwnCalls(Connections* connections, bool all) : connections_(connections), all_(all) {}
+  void Intercept(grpc::experimental::InterceptorBatchMethods* batch) override {
+    using Point = grpc::experimental::InterceptionHookPoints;
+    if (batch->QueryInterceptionHookPoint(Point::POST_RECV_MESSAGE)) unreadable_ = batch->GetRecvMessage() == nullptr;
+    if (unreadable_ && batch->QueryInterceptionHookPoint(Point::PRE_SEND_STATUS)) {
+      batch->ModifySendStatus(ToGrpc(Unreadable()));
+    }
+    batch->Proceed();
+  }
+
+ private:
+  bool unreadable_ = false;
+};
+
+// Health checks and reflection are gRPC's own and don't pass the gate; who makes them has called as well. With `all`, there is no gate.
+class Interceptors final : public grpc::experimental::ServerInterceptorFactoryInterface {
+ public:
+  Interceptors(Connections* connections, bool all) : connections_(connections), all_(all) {}
   grpc::experimental::Interceptor* CreateServerInterceptor(grpc::experimental::ServerRpcInfo* info) override {
+    using Type = grpc::experimental::ServerRpcInfo::Type;
     if (all_ || absl::StartsWith(info->method(), "/grpc.")) connections_->NoteCall(info->server_context()->peer());
-    return nullptr;
+    // What a client streams is read by its handler, message by message.
+    const bool one_request = info->type() == Type::UNARY || info->type() == Type::SERVER_STREAMING;
+    return one_request ? new RefusesUnreadable() : nullptr;
   }
 
  private:
@@ -117,7 +142,7 @@ class GrpcServer final : public Server {
     entrance_ = builder.experimental().AddExternalConnectionAcceptor(Kind::FROM_FD, credentials);
     SetLimits(options, &builder);
     std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> factories;
-    factories.push_back(std::make_unique<NotesOwnCalls>(connections_, /*all=*/own_connections_.has_value()));
+    factories.push_back(std::make_unique<Interceptors>(connections_, /*all=*/own_connections_.has_value()));
     builder.experimental().SetInterceptorCreators(std::move(factories));
     for (grpc::Service* service : services) builder.RegisterService(service);
     if (egress_ != nullptr) egress_->AddQueues(&builder);
@@ -207,6 +232,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
                                                       EgressLoop* egress) {
   static const bool once_per_process = [] {
     gpr_set_log_function(LogForGrpc);
+    google::protobuf::SetLogHandler(LogForProtobuf);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     return true;

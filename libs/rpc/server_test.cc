@@ -100,6 +100,39 @@ TEST_CASE("A server is called over IPv4 and IPv6, and cuts each caller by gRPC's
   }
 }
 
+TEST_CASE("A request that can't be read is refused in words, not as an unknown method", "[rpc][server]") {
+  class Answers final : public v1::SubscriptionService::CallbackService {
+    grpc::ServerUnaryReactor* GetCursor(grpc::CallbackServerContext* context, const v1::GetCursorRequest*,
+                                        v1::GetCursorResponse*) override {
+      grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+      reactor->Finish(grpc::Status::OK);
+      return reactor;
+    }
+  };
+  base::Metrics metrics;
+  Answers service;
+  ServerOptions options;
+  options.address = "127.0.0.1:0";
+  options.clear_for_this_machine = true;
+  options.metrics = &metrics;
+  auto server = Server::Start(options, {&service});
+  REQUIRE(server.ok());
+  const auto stub = v1::SubscriptionService::NewStub(ChannelTo(absl::StrCat("127.0.0.1:", (*server)->port())));
+  const auto ask = [&](const std::string& cursor) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));  // tidy:clock-ok gRPC's deadline
+    v1::GetCursorRequest request;
+    request.set_cursor(cursor);
+    v1::GetCursorResponse response;
+    return stub->GetCursor(&context, request, &response);
+  };
+  CHECK(ask("core").ok());
+  const grpc::Status broken = ask("caf\xE9");
+  CHECK(broken.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+  CHECK(absl::StrContains(broken.error_message(), "UTF-8"));
+  CHECK(ask("core").ok());
+}
+
 TEST_CASE("A server with a table of its own keeps the connections of all who call", "[rpc][server]") {
   class Answers final : public v1::SubscriptionService::CallbackService {
     grpc::ServerUnaryReactor* GetCursor(grpc::CallbackServerContext* context, const v1::GetCursorRequest*,

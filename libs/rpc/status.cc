@@ -101,4 +101,9 @@ absl::Status FromGrpc(const grpc::Status& status, absl::Duration* retry_after) {
   return model::Refuse(code, field, status.error_message());
 }
 
+absl::Status Unreadable() {
+  return model::Refuse(model::RefusalCode::kBadFormat, "",
+                       "the request can't be read: it is no message of this method, or a text in it is not UTF-8");
+}
+
 }  // namespace hub::rpc

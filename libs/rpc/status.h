@@ -17,5 +17,7 @@ namespace hub::rpc {
 grpc::Status ToGrpc(const absl::Status& status, absl::Duration retry_after = absl::ZeroDuration());
 // Restores the refusal (code, field) when there is one. `retry_after`, if not null, receives RetryInfo or zero.
 absl::Status FromGrpc(const grpc::Status& status, absl::Duration* retry_after = nullptr);
+// Refuse(kBadFormat): a request that never became a message.
+absl::Status Unreadable();
 
 }  // namespace hub::rpc

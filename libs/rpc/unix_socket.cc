@@ -101,6 +101,12 @@ absl::StatusOr<ListenSockets> ListenUnix(const std::string& address, int backlog
   return sockets;
 }
 
+bool IsThere(const SocketFile& file) {
+  struct stat there = {};
+  if (lstat(file.path.c_str(), &there) != 0) return errno != ENOENT && errno != ENOTDIR;
+  return there.st_dev == file.device && there.st_ino == file.inode;
+}
+
 void RemoveSocketFile(const SocketFile& file) {
   struct stat there = {};
   if (file.path.empty() || lstat(file.path.c_str(), &there) != 0) return;

@@ -138,6 +138,25 @@ TEST_CASE("A socket file that a dead process left is replaced, that of a living 
   CHECK(second.Start(address).ok());
 }
 
+TEST_CASE("A socket file that somebody removed is made again, once its folder is there", "[rpc][unix]") {
+  const Folder folder;
+  fs::create_directory(folder.File("run"));
+  const std::string path = folder.File("run/lookup.sock");
+  Stage stage;
+  REQUIRE(stage.Start(absl::StrCat("unix:", path)).ok());
+  const auto before = ChannelTo(absl::StrCat("unix:", path));
+  REQUIRE(Answers(before));
+  fs::remove(path);
+  CHECK(Eventually([&] { return fs::exists(path); }));
+  CHECK(Answers(ChannelTo(absl::StrCat("unix:", path))));
+  CHECK(Answers(before));  // it lived through that
+  fs::remove_all(folder.File("run"));
+  CHECK(Eventually([&] { return stage.metrics.AddCounter("fraudhub_listener_reopen_failed_total", "").Value() > 0; }));
+  fs::create_directory(folder.File("run"));
+  CHECK(Eventually([&] { return fs::exists(path); }));
+  CHECK(Answers(ChannelTo(absl::StrCat("unix:", path))));
+}
+
 TEST_CASE("At its end a server leaves what came in the place of its socket file", "[rpc][unix]") {
   const Folder folder;
   Stage stage;

@@ -5,7 +5,7 @@
 
 namespace hub::wire {
 
-// "host:port", port 0 to 65535.
+// "host:port", IPv6 in brackets, port 0 to 65535.
 bool IsHostPort(const std::string& address);
 // Empty for a folder that is there and may be written to, or that can be made; else what is wrong with it.
 std::string FolderProblem(const std::string& folder);

@@ -1,4 +1,4 @@
-// Inside libs/wire: what a text that somebody sent must be before anything looks at its meaning.
+// What a text that somebody sent must be before anything looks at its meaning. Plain functions.
 #pragma once
 
 #include <cstddef>

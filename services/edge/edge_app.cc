@@ -85,6 +85,7 @@ class Impl final : public EdgeApp {
     rpc::ServerOptions server = config_.server;
     server.metrics = &metrics_;
     HUB_ASSIGN_OR_RETURN(server_, rpc::Server::Start(server, {service_.get()}));
+    serving_ = true;
     keeper_ = base::Thread("keeper", [this](std::stop_token stop) { Keep(stop); });
     housekeeper_ = base::Thread("housekeeper", [this](std::stop_token stop) { KeepHouse(stop); });
     HUB_LOG(
@@ -237,6 +238,11 @@ class Impl final : public EdgeApp {
 
   std::string NotReady() const {
     if (draining_) return "draining\n";
+    return absl::StrCat(serving_ ? server_->ListenerProblem() : "listener: not open\n", StaleReplica());
+  }
+
+  // Empty: there are answers.
+  std::string StaleReplica() const {
     const std::shared_ptr<const EdgeView> view = View();
     if (view == nullptr) return "replica: not open\n";
     const absl::Duration age = AnswersAge(*view);
@@ -264,7 +270,9 @@ class Impl final : public EdgeApp {
 
   const EdgeConfig config_;
   const base::Clock* const clock_;
-  std::atomic<bool> draining_{false};  // sequentially consistent: it is asked once in a while
+  // Sequentially consistent: they are asked once in a while.
+  std::atomic<bool> serving_{false};  // server_ is there
+  std::atomic<bool> draining_{false};
   base::Metrics metrics_;
   base::Gauge age_, answers_age_, behind_, indicators_, index_bytes_, skew_, disk_free_;
   base::Counter damages_;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -16,6 +17,7 @@
 #include "libs/rpc/listen_sockets.h"
 #include "libs/rpc/tls.h"
 #include "libs/wire/config_checks.h"
+#include "libs/wire/text_check.h"
 #include "libs/wire/wire.h"
 
 namespace hub::edge {
@@ -95,7 +97,10 @@ absl::StatusOr<EdgeConfig> LoadConfig(const std::string& path, const std::vector
   std::ifstream file(path, std::ios::binary);
   std::stringstream text;
   text << file.rdbuf();
-  if (!file) return absl::InvalidArgumentError(absl::StrCat(path, ": can't be read"));
+  std::error_code error;
+  if (!file || std::filesystem::is_directory(path, error)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": can't be read"));
+  }
   config::EdgeConfig c;
   Problems problems = wire::ParseTextConfig(text.str(), overrides, &c);
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
@@ -124,7 +129,9 @@ absl::StatusOr<EdgeConfig> LoadConfig(const std::string& path, const std::vector
   if (c.lookup_max_age_seconds() < 1 || c.lookup_max_age_seconds() > 86'400) {
     problems.push_back(absl::StrCat("lookup_max_age_seconds: ", c.lookup_max_age_seconds(), ", want 1 to 86400"));
   }
-  if (c.node_name().size() > 64) problems.push_back("node_name: want at most 64 bytes");
+  if (c.node_name().size() > 64 || !wire::IsPlainText(c.node_name())) {
+    problems.push_back("node_name: want at most 64 bytes of UTF-8 without control characters");
+  }
   if (!base::SetLogLevel(c.log_level())) problems.push_back("log_level: want debug, info, warn or error");
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
   return result;

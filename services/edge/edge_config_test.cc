@@ -63,6 +63,22 @@ TEST_CASE("an edge has an identity of its own, and serves without TLS on loopbac
   CHECK(absl::StrContains(file.Load(file.Good(), {"no_such_key=1"}).status().message(), "no_such_key"));
 }
 
+TEST_CASE("what is no configuration is said to be none", "[edge][config]") {
+  File file;
+  CHECK(absl::StrContains(LoadConfig(file.dir.path(), {}).status().message(), "can't be read"));
+  CHECK(absl::StrContains(file.Load(file.Good(), {"node_name=edge\xFF"}).status().message(), "node_name: "));
+  CHECK(absl::StrContains(file.Load(file.Good(), {"node_name=a\nb"}).status().message(), "node_name: "));
+  for (const char* address : {"dns:///somewhere:7443", "::1:7443", "a b:7443", "[::1:7443", "a:1,:2", "a:1,,b:1"}) {
+    INFO(address);
+    CHECK(absl::StrContains(file.Load(file.Good(), {absl::StrCat("hub.address=", address)}).status().message(),
+                            "hub.address: want host:port"));
+  }
+  for (const char* address : {"[::1]:7443", "hub-1.example:7443,10.0.0.1:7443"}) {
+    INFO(address);
+    CHECK(file.Load(file.Good(), {absl::StrCat("hub.address=", address)}).ok());
+  }
+}
+
 TEST_CASE("an edge may be asked over a socket file, whose path the kernel must take", "[edge][config][unix]") {
   File file;
   const auto config = file.Load(file.Good(), {"listen.address=unix:/run/edge/lookup.sock"});

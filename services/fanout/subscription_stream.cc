@@ -9,6 +9,7 @@
 #include "libs/fanout/cursor_place.h"
 #include "libs/model/refusal.h"
 #include "libs/rpc/proto_time.h"
+#include "libs/wire/text_check.h"
 #include "libs/wire/wire.h"
 
 namespace hub::fanout_service {
@@ -21,7 +22,6 @@ using model::Refuse;
 constexpr char kRpc[] = "SubscriptionService.Subscribe";
 constexpr absl::Duration kOpenWithin = absl::Seconds(10);  // from the call to its first message
 constexpr absl::Duration kReportInterval = absl::Milliseconds(500);
-constexpr size_t kClientIdBytesMax = 64;
 constexpr size_t kUnackedMin = size_t{16} << 10;
 constexpr size_t kUnackedDefault = size_t{4} << 20;
 constexpr size_t kUnackedMax = size_t{16} << 20;
@@ -128,8 +128,7 @@ absl::Status SubscriptionStream::OnHalfClose() {
 }
 
 absl::Status SubscriptionStream::Open(const v1::SubscribeOpen& open) {
-  if (open.client_id().size() > kClientIdBytesMax)
-    return Refuse(RefusalCode::kTooLong, "open.client_id", "want at most 64 bytes");
+  HUB_RETURN_IF_ERROR(wire::CheckText(open.client_id(), "open.client_id"));  // analysts' terminals show it
   HUB_RETURN_IF_ERROR(CheckStart(open));
   HUB_ASSIGN_OR_RETURN(const size_t unacked_max, UnackedMax(open));
   HUB_ASSIGN_OR_RETURN(wanted_, ParseFilter(open));

@@ -62,6 +62,7 @@ class Impl final : public HubApp {
         policy_text_(config_.policy.text),
         server_options_(config_.server) {
     server_options_.metrics = &metrics_;
+    if (HasBoard()) server_options_.limits.descriptors_elsewhere = rpc::HttpsServer::kConnectionsMax;
   }
 
   ~Impl() override {
@@ -80,7 +81,7 @@ class Impl final : public HubApp {
     HUB_RETURN_IF_ERROR(StartOps());
     HUB_RETURN_IF_ERROR(AwaitLog());
     if (kind_.registry) HUB_RETURN_IF_ERROR(StartRegistry());
-    if (kind_.Serves()) server_options_.connections = &connections_.emplace(config_.server.limits, &metrics_);
+    if (kind_.Serves()) server_options_.connections = &connections_.emplace(server_options_.limits, &metrics_);
     gate_.emplace(&policy_, &metrics_, server_options_);
     eventlog::Log* const copied = mirror_ != nullptr ? mirror_.get() : stores_.log.get();
     if (stores_.replica_database != nullptr) {
@@ -109,7 +110,7 @@ class Impl final : public HubApp {
     if (kind_.Answers()) MakeOperations();
     control_->Start([this](const control::ControlState& state) { Follow(state); });
     if (kind_.Serves()) HUB_RETURN_IF_ERROR(Serve());
-    if (kind_.query && !config_.board_address.empty()) HUB_RETURN_IF_ERROR(StartBoard());
+    if (HasBoard()) HUB_RETURN_IF_ERROR(StartBoard());
     stage_ = Stage::kServing;
     HUB_LOG(INFO, "hub_serves",
             {{"port", port()},
@@ -406,6 +407,8 @@ class Impl final : public HubApp {
     server_ = *std::move(server);
     return absl::OkStatus();
   }
+
+  bool HasBoard() const { return kind_.query && !config_.board_address.empty(); }
 
   absl::Status StartBoard() {
     board_.emplace(query::BoardParts{clock_, &*gate_, replica_.get(), &*lookup_, &*operations_});

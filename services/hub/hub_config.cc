@@ -14,6 +14,7 @@
 #include "fraudhub/config/v1/hub.pb.h"
 #include "libs/base/status_macros.h"
 #include "libs/eventlog/kafka_security.h"
+#include "libs/rpc/https_server.h"
 #include "libs/rpc/tls.h"
 #include "libs/wire/config_checks.h"
 #include "libs/wire/wire.h"
@@ -159,7 +160,8 @@ void CheckListen(const ServerKind& kind, const config::ListenConfig& listen, Pro
   CheckRange("listen.descriptors_reserved", listen.descriptors_reserved(), 0, 1'000'000, problems);
   if (!wire::IsHostPort(listen.address())) problems->push_back("listen.address: want host:port");
   if (kind.query && !listen.board_address().empty()) {
-    if (!wire::IsHostPort(listen.board_address())) problems->push_back("listen.board_address: want host:port");
+    const std::string problem = rpc::HttpsServer::AddressProblem(listen.board_address());
+    if (!problem.empty()) problems->push_back(absl::StrCat("listen.board_address: ", problem));
     if (listen.insecure_for_benches()) {
       problems->push_back(
           "listen.board_address: browsers get in by their certificates alone: not with insecure_for_benches");

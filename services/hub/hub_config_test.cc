@@ -151,7 +151,12 @@ TEST_CASE("The board wants an address and certificates, and is nothing to a proc
   REQUIRE(problems.size() == 1);
   CHECK(absl::StartsWith(problems[0], "listen.board_address: browsers get in by their certificates alone"));
   CHECK(
-      Names(Problems(LoadConfig(files.Good(), {"listen.board_address=nonsense"})), "listen.board_address: want host"));
+      Names(Problems(LoadConfig(files.Good(), {"listen.board_address=nonsense"})), "listen.board_address: want an IP"));
+  for (const char* address : {"256.1.1.1:7450", "127.0.0.1:7450,127.0.0.1:7451", "::1:7450", "board.example:7450"}) {
+    INFO(address);
+    CHECK(Names(Problems(LoadConfig(files.Good(), {absl::StrCat("listen.board_address=", address)})),
+                "listen.board_address: want an IP address"));
+  }
   const auto fanout = LoadConfig(
       files.Good(), {"listen.board_address=nonsense", "log.kind=kafka", "log.kafka_bootstrap=a:1"}, kHubFanout);
   INFO(fanout.status().ToString());

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "fraudhub/v1/report.grpc.pb.h"
+#include "libs/base/check.h"
 #include "libs/base/mutex.h"
 #include "libs/base/status_macros.h"
 #include "libs/rpc/proto_time.h"
@@ -30,14 +31,16 @@ absl::Status Stopping() { return absl::UnavailableError("the hub is shutting dow
 
 // One StreamReports call. Callbacks of gRPC and of the log meet under `mu_`. gRPC's never run inside Start... or Finish (it puts them on
 // its executor), so starting an operation with the lock held is safe; Finish is called last and without it, as OnDone deletes.
-class ReportStream final : public grpc::ServerBidiReactor<v1::StreamReportsRequest, v1::StreamReportsResponse> {
+// Requests are read as bytes: gRPC tells one that is no message from the end of the stream to nobody, and the client would be told that all
+// is well.
+class ReportStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   ReportStream(const rpc::Gate* gate, ReportIntake* intake, access::Principal caller,
                std::function<void(ReportStream*)> on_done)
       : gate_(gate), intake_(intake), caller_(std::move(caller)), on_done_(std::move(on_done)) {
     base::MutexLock lock(&mu_);
     reading_ = true;
-    StartRead(&request_);
+    StartRead(&incoming_);
   }
 
   // Reads no more; ends once all is answered.
@@ -46,16 +49,19 @@ class ReportStream final : public grpc::ServerBidiReactor<v1::StreamReportsReque
   }
 
   void OnReadDone(bool ok) override {
-    if (ok) {
+    const bool unreadable =
+        ok && !grpc::SerializationTraits<v1::StreamReportsRequest>::Deserialize(&incoming_, &request_).ok();
+    if (ok && !unreadable) {
       {
         base::MutexLock lock(&mu_);
         ++outstanding_;
       }
       TakeBatch();
     }
-    Change([this, ok]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    Change([this, ok, unreadable]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
       reading_ = false;  // only now is request_ free for the next
       if (!ok) EndLocked(absl::OkStatus());
+      if (unreadable) EndLocked(rpc::Unreadable());
     });
   }
 
@@ -123,15 +129,19 @@ class ReportStream final : public grpc::ServerBidiReactor<v1::StreamReportsReque
       if (cancelled_) answers_.clear();
       if (!writing_ && !answers_.empty()) {
         writing_ = true;
-        response_ = std::move(answers_.front());
+        outgoing_.Clear();  // gRPC wants to fill an empty one
+        bool own_buffer = false;
+        HUB_CHECK(
+            grpc::SerializationTraits<v1::StreamReportsResponse>::Serialize(answers_.front(), &outgoing_, &own_buffer)
+                .ok());
         answers_.pop_front();
-        StartWrite(&response_);
+        StartWrite(&outgoing_);
       }
       const bool ending = cancelled_ || end_.has_value();
       // A client that doesn't read its answers is not read from, either.
       if (!reading_ && !ending && outstanding_ + static_cast<int>(answers_.size()) < kBatchesOutstandingMax) {
         reading_ = true;
-        StartRead(&request_);
+        StartRead(&incoming_);
       }
       // `request_` is in use while a batch is being taken, which counts as outstanding.
       if (ending && outstanding_ == 0 && !writing_ && answers_.empty()) {
@@ -147,8 +157,9 @@ class ReportStream final : public grpc::ServerBidiReactor<v1::StreamReportsReque
   const access::Principal caller_;
   const std::function<void(ReportStream*)> on_done_;
 
-  v1::StreamReportsRequest request_;    // gRPC's while reading_, but for TakeBatch
-  v1::StreamReportsResponse response_;  // gRPC's while writing_
+  grpc::ByteBuffer incoming_;         // gRPC's while a read is under way
+  v1::StreamReportsRequest request_;  // while reading_; TakeBatch takes from it
+  grpc::ByteBuffer outgoing_;         // gRPC's while writing_
   base::Mutex mu_;
   bool reading_ ABSL_GUARDED_BY(mu_) = false;  // an open read, or a batch being taken from it
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
@@ -188,7 +199,11 @@ class CallMessagesAllocator final : public grpc::MessageAllocator<v1::SubmitRepo
   }
 };
 
-class Impl final : public IngestService, public v1::ReportService::CallbackService {
+using CallbackService =
+    v1::ReportService::WithCallbackMethod_SubmitReports<v1::ReportService::WithRawCallbackMethod_StreamReports<
+        v1::ReportService::WithCallbackMethod_GetReportStatus<v1::ReportService::Service>>>;
+
+class Impl final : public IngestService, public CallbackService {
  public:
   Impl(const rpc::Gate* gate, ReportIntake* intake, const replica::Replica* replica, rpc::WorkerPool* workers)
       : gate_(gate), intake_(intake), replica_(replica), workers_(workers) {
@@ -221,7 +236,7 @@ class Impl final : public IngestService, public v1::ReportService::CallbackServi
     return reactor;
   }
 
-  grpc::ServerBidiReactor<v1::StreamReportsRequest, v1::StreamReportsResponse>* StreamReports(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* StreamReports(
       grpc::CallbackServerContext* context) override {
     absl::StatusOr<access::Principal> caller = Admit(*context, "ReportService.StreamReports");
     if (!caller.ok()) return new RefusedStream(rpc::ToGrpc(caller.status()));
@@ -256,7 +271,7 @@ class Impl final : public IngestService, public v1::ReportService::CallbackServi
   }
 
  private:
-  class RefusedStream final : public grpc::ServerBidiReactor<v1::StreamReportsRequest, v1::StreamReportsResponse> {
+  class RefusedStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
    public:
     explicit RefusedStream(const grpc::Status& status) { Finish(status); }
     void OnDone() override { delete this; }

@@ -340,6 +340,19 @@ TEST_CASE("A lookup by form is answered, and audited with its purpose, by token"
   CHECK(world.Get(kAnalyst, "/").code == 503);
 }
 
+TEST_CASE("A purpose or a case is plain text, or nothing is answered and nothing put on record", "[query][board]") {
+  World world;
+  const std::string bad = GENERATE(std::string("\xFF\xFE"), std::string("a\0b", 3), std::string("a\nb"),
+                                   std::string("\xE2\x80\xAE"
+                                               "DESK"),
+                                   std::string(65, 'x'));
+  CHECK(world.Get(kAnalyst, "/indicator/" + world.id, {{"purpose", bad}}).code == 400);
+  CHECK(world.Post(kAnalyst, {{"type", "MOBILE"}, {"value", kNumber}, {"purpose", bad}}).code == 400);
+  CHECK(world.Post(kAnalyst, {{"type", "MOBILE"}, {"value", kNumber}, {"purpose", "DESK"}, {"case_ref", bad}}).code ==
+        400);
+  CHECK(world.audit.entries.empty());
+}
+
 TEST_CASE("Without a purpose the page asks for one and says nothing yet", "[query][board]") {
   World world;
   const rpc::HttpAnswer asks = world.Get(kAnalyst, "/indicator/" + world.id);

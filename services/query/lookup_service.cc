@@ -13,6 +13,7 @@
 #include "libs/model/refusal.h"
 #include "libs/rpc/proto_time.h"
 #include "libs/wire/lookup_items.h"
+#include "libs/wire/text_check.h"
 #include "libs/wire/wire.h"
 #include "services/query/explanation.h"
 
@@ -23,7 +24,6 @@ namespace v1 = ::fraudhub::v1;
 using model::RefusalCode;
 using model::Refuse;
 
-constexpr size_t kTextBytesMax = 64;
 constexpr int kPageDefault = 100;
 constexpr int kPageMax = 1000;
 constexpr double kBurstFactor = 10;
@@ -285,9 +285,9 @@ absl::StatusOr<v1::RawIdentifier> LookupService::Named(const access::Policy& pol
 }
 
 absl::Status LookupService::Begin(const Question& question, int cost, absl::Duration* retry_after) const {
-  if (question.purpose.size() > kTextBytesMax) return Refuse(RefusalCode::kTooLong, "purpose", "want at most 64 bytes");
-  if (question.case_ref.size() > kTextBytesMax)
-    return Refuse(RefusalCode::kTooLong, "case_ref", "want at most 64 bytes");
+  // They go on record, where they are read for years.
+  HUB_RETURN_IF_ERROR(wire::CheckText(question.purpose, "purpose"));
+  HUB_RETURN_IF_ERROR(wire::CheckText(question.case_ref, "case_ref"));
   if (question.purpose.empty() && question.policy.MustGivePurpose(question.caller)) {
     return Refuse(RefusalCode::kMissing, "purpose", "your role must say why it looks: a short code");
   }

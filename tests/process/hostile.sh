@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A hub with few descriptors and a crowd that takes up connections: half of them silent, half stopping in the midst of TLS, all coming back
-# when they are sent away. Who behaves must be served meanwhile, keep its stream, and be served as ever when the crowd has gone.
+# when they are sent away; and another crowd that wants all that the board for browsers has. Who behaves must be served meanwhile, keep its
+# stream, and be served as ever when the crowds have gone.
 #
 #   tests/process/hostile.sh [BIN] [--seconds 30] [--connections 1000] [--away 5] [--descriptors 256]
 #
@@ -33,6 +34,7 @@ crowd=$bin/hub_hostile_crowd
 mapfile -t members < <(swarm_principals | head -n 5)
 make_identities "${members[@]}" dot-diu/analyst-1 dot-diu/analyst-2
 hub_descriptors=$descriptors
+hub_settings=(listen.board_address=127.0.0.1:0)
 start_hub
 until_true 60 "a hub that is ready" hub_ready
 metric() { # NAME{LABELS}: from the ops port
@@ -63,11 +65,18 @@ all_connected() { [[ $(in_file "$work/swarm.json" connected) == 5 ]]; }
 until_true 30 "connected subscribers" all_connected
 for _ in {1..5}; do ask before; done
 files_before=$(hub_files)
-say "$files_before descriptors of $descriptors in use, room for $(metric fraudhub_connections_max) connections"
+room=$(metric fraudhub_connections_max)
+say "$files_before descriptors of $descriptors in use, room for $room connections"
+# Two of each, and the board's 64.
+((files_before + 2 * room + 64 <= descriptors)) || fail "more connections are let in than there are descriptors for"
 
 "$crowd" "${server##*:}" "$connections" "$seconds" "$away" >"$work/crowd.json" &
 crowd_pid=$!
 keep_pid "$crowd_pid"
+# And one that takes all that the board for browsers has.
+board=$(sed -n 's/.* hub_serves .*board_port=\([0-9]*\).*/\1/p' "$work/hub.log")
+"$crowd" "$board" 100 "$seconds" 1 >"$work/crowd-board.json" &
+keep_pid $!
 files_most=0 not_ready=0
 while kill -0 "$crowd_pid" 2>/dev/null; do
   ask during

@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "fraudhub/v1/lookup.pb.h"
 #include "fraudhub/v1/operations.grpc.pb.h"
-#include "fraudhub/v1/report.pb.h"
+#include "fraudhub/v1/report.grpc.pb.h"
 #include "fraudhub/v1/subscription.grpc.pb.h"
 #include "libs/base/clock.h"
 #include "libs/client/lookup.h"
@@ -389,6 +389,31 @@ TEST_CASE("What is asked wrongly gets a code, and nobody without the right an an
   v1::CorrectResponse corrected;
   CHECK(v1::OperationsService::NewStub(*bank)->Correct(&denied_context, {}, &corrected).error_code() ==
         grpc::StatusCode::PERMISSION_DENIED);
+
+  // A message that can't be read: in a call, and in the middle of a stream, whose earlier batches keep their answers.
+  v1::SubmitReportsRequest broken;
+  *broken.add_reports() = Fraud(kNumber, "broken");
+  broken.mutable_reports(0)->set_list_id("S\xE3o");
+  grpc::ClientContext broken_context;
+  v1::SubmitReportsResponse verdicts;
+  const auto stub = v1::ReportService::NewStub(*bank);
+  CHECK(stub->SubmitReports(&broken_context, broken, &verdicts).error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+  grpc::ClientContext stream_context;
+  const auto stream = stub->StreamReports(&stream_context);
+  v1::StreamReportsRequest batch;
+  batch.set_batch_id(1);
+  *batch.add_reports() = Fraud(kNumber, "good");
+  REQUIRE(stream->Write(batch));
+  batch.set_batch_id(2);
+  *batch.mutable_reports() = broken.reports();
+  REQUIRE(stream->Write(batch));
+  v1::StreamReportsResponse answer;
+  REQUIRE(stream->Read(&answer));
+  CHECK(answer.batch_id() == 1);
+  CHECK(answer.accepted() == 1);
+  CHECK_FALSE(stream->Read(&answer));
+  CHECK(stream->Finish().error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+  CHECK_FALSE(absl::StrContains(hub.output(), "libprotobuf"));
 }
 
 }  // namespace

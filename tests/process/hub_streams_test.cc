@@ -152,6 +152,8 @@ TEST_CASE("Whatever a client does wrong on a stream has a typed answer, and the 
        std::nullopt, ""},
       {"a long client id", {Open([](auto* open) { open->set_client_id(std::string(65, 'c')); })}, kInvalid,
        RefusalCode::kTooLong, "open.client_id"},
+      {"a client id of controls", {Open([](auto* open) { open->set_client_id("\x1b[2J"); })}, kInvalid,
+       RefusalCode::kBadCharacter, "open.client_id"},
       {"too small a window", {Open([](auto* open) { open->set_unacked_bytes_max(1); })}, kInvalid,
        RefusalCode::kOutOfRange, "open.unacked_bytes_max"},
       {"too large a window", {Open([](auto* open) { open->set_unacked_bytes_max(1u << 30); })}, kInvalid,

@@ -55,6 +55,11 @@ soon "both edges have everything" eval 'has_all 0 && has_all 1'
 check "the socket file is for the owner and its group" test "$(stat -c %a "$socket")" == 660
 check "hubctl asks over it" eval '[[ $("$bin/hubctl" --server "${edge_at[1]}" --output json lookup MOBILE:5551000000) == *VERDICT_INDICATOR* ]]'
 check "a second edge on it is refused" eval '! timeout 20 "$bin/hub-edge" --config deploy/config/edge.textproto --set data_dir="$work/edge-2" --set hub.address="$stream_server" --set hub.identity_dir="$work/pki/$bank" --set listen.address="${edge_at[1]}" --set listen.ops_address=127.0.0.1:0 2>"$work/refused.log"'
+# A third one, whose folder is cleaned away under it: by the end of the rounds it has noticed.
+mkdir "$work/run"
+edge_at[3]=unix:$work/run/third.sock
+start_edge 3
+rm -r "$work/run"
 check "in words" grep -q 'another process listens there' "$work/refused.log"
 
 "$bin/bench_lookup_load" --server "${edge_at[0]},${edge_at[1]}" --numbers "$((known * 2))" --batch 20 --in-flight 8 --rate "$lookups" --timeout "$patience" \
@@ -78,6 +83,10 @@ for ((n = 1; n <= rounds; ++n)); do
 done
 kill -TERM "$load_pid"
 wait "$load_pid" || true
+told() { [[ $(ops_page "${edge_ops[3]}" /readyz) == *" 503 "*"$1"* ]]; }
+soon "an edge whose socket was cleaned away says that nobody reaches it" told listener:
+mkdir "$work/run"
+soon "and has it back with its folder" test -S "$work/run/third.sock"
 load() { sed -n "s/.*\"$1\":\([-0-9.]*\).*/\1/p" "$work/load.json"; }
 row "calls, failed; worst ms" "$(load calls), $(load failed); $(load call_ms_max)"
 row "flagged, not flagged, unknown" "$(load indicator), $(load no_indicator), $(load unknown)"
