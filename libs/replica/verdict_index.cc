@@ -144,7 +144,7 @@ void VerdictIndex::Remove(const model::Identifier& identifier) {
 void VerdictIndex::BeginLoad(absl::Time now) {
   impl_->mobiles.BeginLoad();
   impl_->others.BeginLoad();
-  impl_->first_day.store(MinuteOf(now) / kMinutesPerDay, std::memory_order_relaxed);
+  impl_->first_day.store(MinuteOf(now) / kMinutesPerDay, std::memory_order_release);  // after the change of era
   impl_->loaded_others.clear();
 }
 
@@ -173,8 +173,8 @@ bool VerdictIndex::WantsLoad(absl::Time now) const {
 }
 
 std::unique_ptr<VerdictIndex::Reader> VerdictIndex::NewReader() {
-  const size_t slot = impl_->readers.Claim();
-  if (slot == Readers::kNone) return nullptr;
+  ReaderSlot* const slot = impl_->readers.Claim();
+  if (slot == nullptr) return nullptr;
   return std::unique_ptr<Reader>(new Reader(impl_.get(), slot));
 }
 
@@ -199,21 +199,40 @@ void VerdictIndex::Reader::Idle() {
 }
 
 IndexVerdict VerdictIndex::Reader::GetMobile(uint64_t ten_digits, int64_t now_seconds) {
+  const uint64_t number = ten_digits - kBegin + kTestCount;
+  if (ten_digits - kBegin >= kEnd - kBegin || !looking_) [[unlikely]]
+    return GetMobileSlowly(ten_digits, now_seconds);
+  Impl* const index = index_;
+  index->readers.Next(slot_);
+  const uint64_t era = index->mobiles.era();
+  Mobiles::Found found;
+  if (!index->mobiles.FindQuickly(number, &found)) [[unlikely]]
+    return GetMobileSlowly(ten_digits, now_seconds);
+  if (found.where == Mobiles::Found::Where::kNowhere) return {IndexVerdict::Kind::kAbsent, Level::kNone};
+  return FromTable(era, found.byte, now_seconds);
+}
+
+IndexVerdict VerdictIndex::Reader::GetMobileSlowly(uint64_t ten_digits, int64_t now_seconds) {
   uint64_t number = 0;
   if (!NumberOf(ten_digits, &number)) return {IndexVerdict::Kind::kAbsent, Level::kNone};
   looking_ ? index_->readers.Next(slot_) : Enter();
   const uint64_t era = index_->mobiles.era();
-  if (era % 2 != 0) return {};
-  const int64_t first_day = index_->first_day.load(std::memory_order_acquire);
   const Mobiles::Found found = index_->mobiles.Find(number);
+  if (found.where == Mobiles::Found::Where::kTable) return FromTable(era, found.byte, now_seconds);
   IndexVerdict verdict{IndexVerdict::Kind::kAbsent, Level::kNone};
-  if (found.where == Mobiles::Found::Where::kTable) {
-    verdict = FromByte(found.byte, now_seconds / 60 / kMinutesPerDay - first_day);
-  } else if (found.where == Mobiles::Found::Where::kFresh) {
+  if (found.where == Mobiles::Found::Where::kFresh)
     verdict = FromMinute(static_cast<Level>(found.payload >> kLevelShift), found.payload & kNever, now_seconds / 60);
-  }
-  // A load that began meanwhile has taken things away.
-  return index_->mobiles.era() == era ? verdict : IndexVerdict{};
+  return InEra(era, verdict);
+}
+
+IndexVerdict VerdictIndex::Reader::FromTable(uint64_t era, uint8_t byte, int64_t now_seconds) const {
+  const int64_t first_day = index_->first_day.load(std::memory_order_acquire);
+  return InEra(era, FromByte(byte, now_seconds / 60 / kMinutesPerDay - first_day));
+}
+
+// A load that began meanwhile has taken things away, and counts days from another one.
+IndexVerdict VerdictIndex::Reader::InEra(uint64_t era, IndexVerdict verdict) const {
+  return era % 2 == 0 && index_->mobiles.era() == era ? verdict : IndexVerdict{};
 }
 
 IndexVerdict VerdictIndex::Reader::Get(const model::Identifier& identifier, absl::Time now) {

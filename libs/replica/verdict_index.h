@@ -30,6 +30,8 @@ inline model::Level LevelAt(model::Level level, absl::Time lapses_at, absl::Time
   return lapses_at <= now ? model::Level::kNone : level;
 }
 
+class ReaderSlot;
+
 struct IndexVerdict {
   enum class Kind : uint8_t {
     kAbsent,    // not in the store
@@ -90,11 +92,15 @@ class VerdictIndex::Reader {
 
  private:
   friend class VerdictIndex;
-  Reader(Impl* index, size_t slot) : index_(index), slot_(slot) {}
+  Reader(Impl* index, ReaderSlot* slot) : index_(index), slot_(slot) {}
   void Enter();
+  IndexVerdict GetMobileSlowly(uint64_t ten_digits, int64_t now_seconds);
+  // Not inlined: its registers would have to be saved for those that are absent, too.
+  [[gnu::noinline]] IndexVerdict FromTable(uint64_t era, uint8_t byte, int64_t now_seconds) const;
+  IndexVerdict InEra(uint64_t era, IndexVerdict verdict) const;
 
   Impl* const index_;
-  const size_t slot_;
+  ReaderSlot* const slot_;
   bool looking_ = false;
 };
 
