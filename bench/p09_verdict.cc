@@ -180,8 +180,7 @@ Figures Measure(const std::vector<uint64_t>& numbers, const Asked& asked, int pa
       if (map != nullptr) measure(peer, asked.absent, &figures.map_absent);
       reader->Idle();
     }
-    figures.updates_per_second =
-        static_cast<double>(updates.load()) / absl::ToDoubleSeconds(clock.Monotonic() - began);
+    figures.updates_per_second = static_cast<double>(updates.load()) / absl::ToDoubleSeconds(clock.Monotonic() - began);
   }
   figures.mobiles = index.mobiles();
   figures.bytes = static_cast<double>(index.mobile_bytes()) / static_cast<double>(index.mobiles());
@@ -195,8 +194,7 @@ int main(int argc, char** argv) {
   const size_t count = argc > 2 ? static_cast<size_t>(std::atoll(argv[2])) : 10'000'000;
   std::mt19937_64 random(9);
   const auto any = [&] { return kBegin + random() % kCount; };
-  const std::vector<uint64_t> numbers =
-      Numbers(count, [&](std::vector<uint64_t>* drawn) { drawn->push_back(any()); });
+  const std::vector<uint64_t> numbers = Numbers(count, [&](std::vector<uint64_t>* drawn) { drawn->push_back(any()); });
   Figures ours;
   {
     absl::flat_hash_map<uint64_t, uint64_t> map;
@@ -204,14 +202,14 @@ int main(int argc, char** argv) {
     for (const uint64_t number : numbers) map[number] = number % 5;
     ours = Measure(numbers, Ask(numbers, any), pairs, &map);
   }
-  // A third of the series are in use, the first of them the most; every other number begins a run.
+  // A third of the series are in use, the first of them the most; one number in ten begins a run.
   const auto in_series = [&] {
     const double where = static_cast<double>(random() % kCount) / kCount;
     return kBegin + static_cast<uint64_t>(where * where * kCount / kSeries / 3) * 3 * kSeries + random() % kSeries;
   };
   const std::vector<uint64_t> in_runs = Numbers(count, [&](std::vector<uint64_t>* drawn) {
     const uint64_t first = in_series();
-    for (uint64_t i = 0, end = random() % 2 == 0 ? 1 : 1 + random() % 20; i < end; ++i) drawn->push_back(first + i);
+    for (uint64_t i = 0, end = random() % 10 == 0 ? 1 + random() % 20 : 1; i < end; ++i) drawn->push_back(first + i);
   });
   const Figures series = Measure(in_runs, Ask(in_runs, in_series), pairs, nullptr);
 

@@ -1,9 +1,9 @@
 // Sorted suffixes of 64 prefixes, each suffix with a byte (or with none), in one block of memory; and for each prefix a word that says all a lookup
 // must know before it looks at the suffixes themselves. Private to this library.
 //
-//   even    where the window of suffix 0 is (48) | suffixes (10) | places by which the window begins before the even one (5) | 1
-//   plain   where the suffixes are (48) | suffixes (10) | kPlain
-//   node    where the words of its four quarters are (48) | kNode
+//   even    suffixes (10) | where the window of suffix 0 is (48) | places by which the window begins before the even one (5) | 1
+//   plain   suffixes (10) | where they are (48) | kPlain
+//   node    0 (10) | where the words of its four quarters are (48) | kNode
 //   0       nothing
 //
 // Suffixes are even when each lies at most a window from where it would be if they were spread evenly (random ones are, up to some 200 of a
@@ -67,32 +67,36 @@ class EvenBlock {
 
   static bool IsEven(uint64_t word) { return (word & 1) != 0; }
 
-  // Is it there? Its byte, too. REQUIRES: IsEven(word); `bits`: as many lower ones tell the word's suffixes apart.
-  static bool FindEven(uint64_t word, Suffix wanted, int bits, uint8_t* byte) {
-    const uint32_t count = CountOf(word);
-    const uint32_t even = EvenPlace(wanted, count, bits);
-    const uintptr_t window = AddressOf(word) + even * sizeof(Suffix);
-    // The byte of the first that the window shows, but for `low`, some third of a window. Fetched along with the suffixes instead of after them.
-    const uintptr_t bytes = AddressOf(word) + even + count * sizeof(Suffix);
-    if constexpr (kHasByte) __builtin_prefetch(reinterpret_cast<const void*>(bytes + kWindow / 3 * sizeof(Suffix)));
-    for (uint32_t equal = Equal(window, wanted); equal != 0; equal &= equal - 1) {
+  // Looks for it in the window, a bit for each place that is equal; 0: it is not there. REQUIRES: IsEven(word); `bits`: as many lower ones tell the
+  // word's suffixes apart.
+  static uint32_t Look(uint64_t word, Suffix wanted, int bits) {
+    const uint32_t even = EvenPlace(wanted, CountOf(word), bits);
+    // Its byte is fetched along with the suffixes instead of after them: a window begins some third of its width too early.
+    if constexpr (kHasByte)
+      __builtin_prefetch(reinterpret_cast<const void*>(ShownBytes(word, even) + kWindow / 3 * sizeof(Suffix)));
+    return Equal(AddressOf(word) + even * sizeof(Suffix), wanted);
+  }
+  // What Look has seen: is it there? Its byte, too.
+  static bool Take(uint64_t word, Suffix wanted, int bits, uint32_t equal, uint8_t* byte) {
+    const uint32_t even = EvenPlace(wanted, CountOf(word), bits);
+    for (; equal != 0; equal &= equal - 1) {
       const auto shown = static_cast<uint32_t>(std::countr_zero(equal));
       // What a window shows beyond the ends of its suffixes can be equal by chance.
-      if (even - LowOf(word) + shown >= count) continue;
+      if (even - LowOf(word) + shown >= CountOf(word)) continue;
       if constexpr (kHasByte)
-        *byte = *reinterpret_cast<const uint8_t*>(bytes + LowOf(word) * (sizeof(Suffix) - 1) + shown);
+        *byte = *reinterpret_cast<const uint8_t*>(ShownBytes(word, even) + LowOf(word) * (sizeof(Suffix) - 1) + shown);
       return true;
     }
     return false;
   }
-  // The same for any word of a whole prefix.
+  // Both, for any word of a whole prefix.
   static bool Find(uint64_t word, Suffix wanted, uint8_t* byte) {
     int bits = kSuffixBits;
     while (KindOf(word) == kNode) {
       bits -= 2;
       word = reinterpret_cast<const uint64_t*>(AddressOf(word))[wanted >> bits & 3];
     }
-    if (IsEven(word)) return FindEven(word, wanted, bits, byte);
+    if (IsEven(word)) return Take(word, wanted, bits, Look(word, wanted, bits), byte);
     return word != 0 && FindPlain(SuffixesOf(word), CountOf(word), wanted, byte);
   }
 
@@ -110,14 +114,15 @@ class EvenBlock {
   }
 
  private:
-  static constexpr uint64_t kPlain = 2, kNode = 4, kKindMask = 63;
-  static constexpr uint32_t kCountMax = 1023;
+  static constexpr int kCountBits = 10, kKindBits = 6;
+  static constexpr uint64_t kPlain = 2, kNode = 4;
+  static constexpr uint32_t kCountMax = (1u << kCountBits) - 1;
 
   explicit EvenBlock(size_t memory) : memory_(memory) {}
 
-  static uint64_t KindOf(uint64_t word) { return word & kKindMask; }
-  static uintptr_t AddressOf(uint64_t word) { return word >> 16; }
-  static uint32_t CountOf(uint64_t word) { return static_cast<uint32_t>((word & 0xFFFF) >> 6); }
+  static uint64_t KindOf(uint64_t word) { return word & ((1u << kKindBits) - 1); }
+  static uintptr_t AddressOf(uint64_t word) { return word << kCountBits >> (kCountBits + kKindBits); }
+  static uint32_t CountOf(uint64_t word) { return static_cast<uint32_t>(word >> (64 - kCountBits)); }
   static uint32_t LowOf(uint64_t word) { return IsEven(word) ? word >> 1 & 31 : 0; }
   static const Suffix* SuffixesOf(uint64_t word) {
     return reinterpret_cast<const Suffix*>(AddressOf(word) + LowOf(word) * sizeof(Suffix));
@@ -127,6 +132,11 @@ class EvenBlock {
   }
   static uint32_t EvenPlace(Suffix suffix, uint32_t count, int bits) {
     return static_cast<uint32_t>((suffix & ((uint64_t{1} << bits) - 1)) * count >> bits);
+  }
+
+  // Where the byte of the first suffix in the window is, but for `low`.
+  static uintptr_t ShownBytes(uint64_t word, uint32_t even) {
+    return AddressOf(word) + CountOf(word) * sizeof(Suffix) + even;
   }
 
   // A bit for each suffix of the window that is the wanted one.
@@ -196,11 +206,11 @@ class EvenBlock {
         if constexpr (kHasByte) std::memcpy(memory + at, draft.bytes.data() + first, count);
       }
       if constexpr (kHasByte) at += count;
-      if (low == kUneven) return Word(leaf) | uint64_t{count} << 6 | kPlain;
+      if (low == kUneven) return Word(leaf, count) | kPlain;
       const size_t low_bytes = static_cast<size_t>(low) * sizeof(Suffix);
       if (low_bytes > leaf) before = std::max(before, RoundUp(low_bytes - leaf, sizeof(uint64_t)));
       reach = std::max(reach, leaf + (count + kWindow) * sizeof(Suffix));
-      return Word(leaf - low_bytes) | uint64_t{count} << 6 | static_cast<uint64_t>(low) << 1 | 1;
+      return Word(leaf - low_bytes, count) | static_cast<uint64_t>(low) << 1 | 1;
     }
 
     uint64_t LayNode(uint32_t first, uint32_t end, int bits) {
@@ -216,7 +226,7 @@ class EvenBlock {
         first = next_first;
       }
       if (memory != nullptr) std::memcpy(memory + node, words.data(), sizeof(words));
-      return Word(node) | kNode;
+      return Word(node, 0) | kNode;
     }
 
     // By how many places the window must begin before the even place, so that it shows each of them; kUneven: there is no such window.
@@ -231,7 +241,9 @@ class EvenBlock {
       return low + high < static_cast<int>(kWindow) ? low : kUneven;
     }
 
-    uint64_t Word(size_t place) const { return (reinterpret_cast<uintptr_t>(memory) + place) << 16; }
+    uint64_t Word(size_t place, uint32_t count) const {
+      return uint64_t{count} << (64 - kCountBits) | (reinterpret_cast<uintptr_t>(memory) + place) << kKindBits;
+    }
     static size_t RoundUp(size_t size, size_t to) { return (size + to - 1) / to * to; }
 
     static constexpr int kUneven = -1;

@@ -105,7 +105,8 @@ class Filled {
     if (!right(Block::Find(words_[prefix], suffix, &byte))) return false;
     byte = 0;
     return !Block::IsEven(words_[prefix]) ||
-           right(Block::FindEven(words_[prefix], suffix, Block::kSuffixBits, &byte));
+           right(Block::Take(words_[prefix], suffix, Block::kSuffixBits,
+                             Block::Look(words_[prefix], suffix, Block::kSuffixBits), &byte));
   }
   bool HoldsAll(size_t prefix) {
     std::vector<Suffix> held;
@@ -118,9 +119,7 @@ class Filled {
     });
     return right && std::equal(held.begin(), held.end(), shapes_[prefix].begin(), shapes_[prefix].end());
   }
-  size_t even() const {
-    return static_cast<size_t>(std::count_if(words_.begin(), words_.end(), Block::IsEven));
-  }
+  size_t even() const { return static_cast<size_t>(std::count_if(words_.begin(), words_.end(), Block::IsEven)); }
   const Block& block() const { return *block_; }
   const std::vector<std::set<Suffix>>& shapes() const { return shapes_; }
 
@@ -142,7 +141,8 @@ TEST_CASE("a block finds what it holds and nothing else, however its suffixes li
     for (size_t prefix = 0; prefix < filled.shapes().size(); ++prefix) {
       CAPTURE(prefix, filled.shapes()[prefix].size());
       size_t wrong = 0;
-      for (uint32_t suffix = 0; suffix < 65'536; ++suffix) wrong += !filled.Right(prefix, static_cast<uint16_t>(suffix));
+      for (uint32_t suffix = 0; suffix < 65'536; ++suffix)
+        wrong += !filled.Right(prefix, static_cast<uint16_t>(suffix));
       CHECK(wrong == 0);
       CHECK(filled.HoldsAll(prefix));
     }

@@ -15,14 +15,12 @@ namespace hub::replica {
 class FreshFilter {
  public:
   bool MayHold(uint64_t key) const {
-    const uint64_t bit = BitOf(key);
-    return (words_.data()[bit / 64].load(std::memory_order_acquire) >> bit % 64 & 1) != 0;
+    return (words_.data()[WordOf(key)].load(std::memory_order_acquire) & BitOf(key)) != 0;
   }
 
   void Add(uint64_t key) {
-    const uint64_t bit = BitOf(key);
-    std::atomic<uint64_t>& word = words_[bit / 64];  // we alone write
-    word.store(word.load(std::memory_order_relaxed) | uint64_t{1} << bit % 64, std::memory_order_release);
+    std::atomic<uint64_t>& word = words_[WordOf(key)];  // we alone write
+    word.store(word.load(std::memory_order_relaxed) | BitOf(key), std::memory_order_release);
   }
   // From here on it may hold anything.
   void AddAll() {
@@ -31,14 +29,17 @@ class FreshFilter {
   // These and nothing else.
   void Reset(const std::vector<uint64_t>& keys) {
     std::array<uint64_t, kWords> words{};
-    for (const uint64_t key : keys) words[BitOf(key) / 64] |= uint64_t{1} << BitOf(key) % 64;
+    for (const uint64_t key : keys) words[WordOf(key)] |= BitOf(key);
     for (size_t i = 0; i < kWords; ++i) words_[i].store(words[i], std::memory_order_release);
   }
 
  private:
-  static constexpr int kBits = 17;  // 16 KB: half a cache of the first level; one key in 32 when 4,096 are fresh
-  static constexpr size_t kWords = (size_t{1} << kBits) / 64;
-  static uint64_t BitOf(uint64_t key) { return (key * 0xC2B2AE3D27D4EB4Fu) >> (64 - kBits); }
+  static constexpr size_t kWords =
+      2048;  // 16 KB: half a cache of the first level; 1 in 32 are set when 4,096 keys are fresh
+
+  // Numbers and hashes differ in their lower bits as much as in any function of them.
+  static size_t WordOf(uint64_t key) { return key / 64 % kWords; }
+  static uint64_t BitOf(uint64_t key) { return uint64_t{1} << key % 64; }
 
   std::array<std::atomic<uint64_t>, kWords> words_{};
 };

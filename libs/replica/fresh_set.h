@@ -1,7 +1,7 @@
 // What has changed since the table behind it was built: key and payload in one word, so that a reader sees both or neither. Private to this
 // library.
 //
-// Bound: three quarters of the slots; Put then refuses new keys. Nothing is ever taken out.
+// Bound: seven eighths of the slots; Put then refuses new keys. Nothing is ever taken out.
 // Thread safety: Put by one writer; Find beside it, wait-free.
 #pragma once
 
@@ -35,7 +35,7 @@ class FreshSet {
       slots_[at].store(word, std::memory_order_release);
       return true;
     }
-    if (size_ >= (mask_ + 1) / 4 * 3) return false;
+    if (size_ >= (mask_ + 1) / 8 * 7) return false;
     slots_[at].store(word, std::memory_order_release);
     ++size_;
     return true;

@@ -1,7 +1,7 @@
 // Keys of 16 + 8 * sizeof(Suffix) bits, each with a byte (or with none): under each 16-bit prefix sorted suffixes (EvenBlock), 1,024 blocks of 64
 // prefixes, with a FreshSet of newer words in front, and a FreshFilter in front of that. Private to this library.
 //
-// A word is key << kPayloadBits | payload. When the fresh set is half full it is frozen, another takes its place, and the blocks are built
+// A word is key << kPayloadBits | payload. When the fresh set is three quarters full it is frozen, another takes its place, and the blocks are built
 // anew one by one, a block every kPutsPerStep puts: no step is longer than a block (some 10,000 keys of ten million, 100 us).
 // Memory: the table, 8 bytes a prefix, one block twice, two fresh sets, and what readers may still look at: an eighth of the table and 4 MB. Past that no
 // block is built until the fresh set is full; then as much as the table once more; then the table is not complete any more and says so: load it again.
@@ -31,6 +31,8 @@ class LayeredTable {
   using Suffix = typename Traits::Suffix;
   static constexpr int kSuffixBits = 8 * sizeof(Suffix);
   static constexpr int kPayloadBits = 64 - 16 - kSuffixBits;
+  using Block = EvenBlock<Suffix, Traits::kHasByte>;
+  static constexpr uint64_t kBlockKeys = uint64_t{Block::kPrefixes} << kSuffixBits;
 
   struct Found {
     enum class Where : uint8_t { kNowhere, kFresh, kTable };
@@ -51,15 +53,24 @@ class LayeredTable {
   bool complete() const { return era() % 2 == 0; }
 
   // Nearly every lookup, in as few instructions as will do: a processor has so many in flight, and the fewer a lookup has, the more lookups wait for
-  // memory at the same time. kNowhere needs no look at the era: whoever found no bit for the key looked at the table before anything was taken
-  // away. False: ask Find.
-  bool FindQuickly(uint64_t key, Found* found) const {
+  // memory at the same time. False: ask Find. Nothing equal: it is nowhere, whatever the era: whoever found no bit for the key looked at the table
+  // before anything was taken away.
+  struct Glimpse {
+    uint64_t word = 0;
+    uint32_t equal = 0;
+  };
+  bool Glance(uint64_t key, Glimpse* glimpse) const {
     if (filter_.MayHold(key)) return false;
-    const uint64_t word = WordOf(key);
-    if (!Block::IsEven(word)) return false;
-    const bool there = Block::FindEven(word, static_cast<Suffix>(key), Block::kSuffixBits, &found->byte);
-    found->where = there ? Found::Where::kTable : Found::Where::kNowhere;
+    glimpse->word = WordOf(key);
+    if (!Block::IsEven(glimpse->word)) return false;
+    glimpse->equal = Block::Look(glimpse->word, static_cast<Suffix>(key), kSuffixBits);
     return true;
+  }
+  static Found Resolve(uint64_t key, const Glimpse& glimpse) {
+    Found found;
+    if (Block::Take(glimpse.word, static_cast<Suffix>(key), kSuffixBits, glimpse.equal, &found.byte))
+      found.where = Found::Where::kTable;
+    return found;
   }
 
   // Order matters: a word moves from active to frozen to its block, and is put in the next place before it leaves the one before.
@@ -100,12 +111,12 @@ class LayeredTable {
       }
       Freeze();
       PutFresh(word);
-    } else if (!merging_ && active_.load(std::memory_order_relaxed)->size() >= fresh_slots_ / 2) {
+    } else if (!merging_ && active_.load(std::memory_order_relaxed)->size() >= fresh_slots_ / 4 * 3) {
       Freeze();
     }
   }
 
-  // Everything from the store, in ascending order of keys: readers are told that it is not complete until FinishLoad. A store that is read
+  // Everything from the store: readers are told that it is not complete until FinishLoad. A store that is read
   // as of a moment after BeginLoad, with every change after that moment Put here, comes out whole.
   void BeginLoad() {
     SetComplete(false);
@@ -122,7 +133,7 @@ class LayeredTable {
     for (size_t at = 0; at < kBlocks; ++at) Publish(at, nullptr, {});
     readers_->Collect();
   }
-  // REQUIRES: greater than every key before. Equal ones are taken once.
+  // REQUIRES: the keys of a block (kBlockKeys from a multiple of it) follow each other, in ascending order. Equal ones are taken once.
   void Load(uint64_t word, int64_t context) {
     if (const size_t at = BlockOf(word); at != building_at_) {
       PublishDraft(building_at_);
@@ -159,7 +170,6 @@ class LayeredTable {
   }
 
  private:
-  using Block = EvenBlock<Suffix, Traits::kHasByte>;
   static constexpr size_t kPrefixes = 65536;
   static constexpr size_t kBlocks = kPrefixes / Block::kPrefixes;
   static constexpr int kPutsPerStep = 4;
@@ -263,24 +273,22 @@ class LayeredTable {
           if (!Traits::Gone(PayloadOf(word))) Append(word, context);
         }
       };
-      Block::ForEach(words_[prefix].load(std::memory_order_relaxed),
-                     [&](const Suffix* suffixes, const uint8_t* bytes, uint32_t count) {
-                       size_ -= count;
-                       uint32_t from = 0;
-                       const auto keep_until = [&](uint32_t until) {
-                         draft_.suffixes.insert(draft_.suffixes.end(), suffixes + from, suffixes + until);
-                         if constexpr (Traits::kHasByte)
-                           draft_.bytes.insert(draft_.bytes.end(), bytes + from, bytes + until);
-                         draft_.counts[prefix % Block::kPrefixes] += until - from;
-                         from = until;
-                       };
-                       take_until(suffixes[count - 1], [&](Suffix suffix) {
-                         keep_until(static_cast<uint32_t>(
-                             std::lower_bound(suffixes + from, suffixes + count, suffix) - suffixes));
-                         if (suffixes[from] == suffix) ++from;
-                       });
-                       keep_until(count);
-                     });
+      Block::ForEach(words_[prefix].load(std::memory_order_relaxed), [&](const Suffix* suffixes, const uint8_t* bytes,
+                                                                         uint32_t count) {
+        size_ -= count;
+        uint32_t from = 0;
+        const auto keep_until = [&](uint32_t until) {
+          draft_.suffixes.insert(draft_.suffixes.end(), suffixes + from, suffixes + until);
+          if constexpr (Traits::kHasByte) draft_.bytes.insert(draft_.bytes.end(), bytes + from, bytes + until);
+          draft_.counts[prefix % Block::kPrefixes] += until - from;
+          from = until;
+        };
+        take_until(suffixes[count - 1], [&](Suffix suffix) {
+          keep_until(static_cast<uint32_t>(std::lower_bound(suffixes + from, suffixes + count, suffix) - suffixes));
+          if (suffixes[from] == suffix) ++from;
+        });
+        keep_until(count);
+      });
       take_until(static_cast<Suffix>(~Suffix{0}), [](Suffix) {});
     }
     PublishDraft(at);
@@ -295,7 +303,7 @@ class LayeredTable {
   std::atomic<FreshSet*> active_;
   std::atomic<FreshSet*> frozen_{nullptr};
   std::array<std::atomic<uint64_t>, kPrefixes> words_{};  // of blocks_
-  FreshFilter filter_;                                    // of both sets; a key's bit is taken away after it is in its block
+  FreshFilter filter_;  // of both sets; a key's bit is taken away after it is in its block
   // The writer's.
   bool merging_ = false, loading_ = false, overflowed_ = false;
   uint32_t puts_ = 0;

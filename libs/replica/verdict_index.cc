@@ -12,10 +12,9 @@ namespace {
 
 using model::Level;
 
-// Mobiles are numbered through, the test range first, so that they sort as their texts do.
-constexpr uint64_t kTestBegin = 5'550'000'000, kTestCount = 10'000'000;
+// Mobiles are numbered through. Those of the test range come last, in blocks of the table of their own (kTestNumber), since their texts come first.
 constexpr uint64_t kBegin = 6'000'000'000, kEnd = 10'000'000'000;
-static_assert(kTestCount + (kEnd - kBegin) <= uint64_t{1} << 32);
+constexpr uint64_t kTestBegin = 5'550'000'000, kTestCount = 10'000'000, kTestNumber = (uint64_t{1} << 32) - (1 << 24);
 
 // The lower 32 bits of a mobile's word, never 0: level (3) | gone (1) | minute of the lapse (28).
 constexpr int kMinuteBits = 28;
@@ -32,12 +31,9 @@ constexpr int64_t kDaysMax = 25;  // then it is time to count from another day
 int64_t MinuteOf(absl::Time time) { return absl::ToUnixSeconds(time) / 60; }
 
 bool NumberOf(uint64_t ten_digits, uint64_t* number) {
-  if (ten_digits >= kBegin && ten_digits < kEnd) {
-    *number = ten_digits - kBegin + kTestCount;
-    return true;
-  }
-  *number = ten_digits - kTestBegin;
-  return ten_digits >= kTestBegin && *number < kTestCount;
+  const bool test = ten_digits < kBegin;
+  *number = test ? ten_digits - kTestBegin + kTestNumber : ten_digits - kBegin;
+  return test ? ten_digits >= kTestBegin && ten_digits - kTestBegin < kTestCount : ten_digits < kEnd;
 }
 
 // Canonical mobiles are "+91" and ten digits; anything else goes with the other kinds.
@@ -85,6 +81,7 @@ struct OtherTraits {
 };
 
 using Mobiles = LayeredTable<MobileTraits>;
+static_assert(kEnd - kBegin <= kTestNumber && kTestNumber % Mobiles::kBlockKeys == 0);
 using Others = LayeredTable<OtherTraits>;
 constexpr uint64_t kThere = 1;
 
@@ -112,11 +109,25 @@ struct VerdictIndex::Impl {
     return base::Mix64(identifier.canonical, options.hash_key ^ static_cast<uint64_t>(identifier.type)) >> 16;
   }
 
+  // `era`: as it was before the look.
+  IndexVerdict VerdictOf(const Mobiles::Found& found, uint64_t era, int64_t now_seconds) const {
+    IndexVerdict verdict{IndexVerdict::Kind::kAbsent, Level::kNone};
+    if (found.where == Mobiles::Found::Where::kTable) {
+      const int64_t day = now_seconds / 60 / kMinutesPerDay - first_day.load(std::memory_order_acquire);
+      verdict = FromByte(found.byte, day);
+    } else if (found.where == Mobiles::Found::Where::kFresh) {
+      verdict = FromMinute(static_cast<Level>(found.payload >> kLevelShift), found.payload & kNever, now_seconds / 60);
+    }
+    // A load that began meanwhile has taken things away, and counts days from another one.
+    return era % 2 == 0 && mobiles.era() == era ? verdict : IndexVerdict{};
+  }
+
   const VerdictIndexOptions options;
   Readers readers;
   Mobiles mobiles;
   Others others;
-  std::atomic<int64_t> first_day{0};  // changes only while neither table is complete; a reader wants it before its second look at the era
+  std::atomic<int64_t> first_day{
+      0};  // changes only while neither table is complete; a reader wants it before its second look at the era
   std::vector<uint64_t> loaded_others;
 };
 
@@ -190,58 +201,48 @@ VerdictIndex::Reader::~Reader() { index_->readers.Release(slot_); }
 
 void VerdictIndex::Reader::Enter() {
   index_->readers.Enter(slot_);
-  looking_ = true;
+  looking_ = slot_;
 }
 
 void VerdictIndex::Reader::Idle() {
   index_->readers.Idle(slot_);
-  looking_ = false;
+  looking_ = nullptr;
 }
 
 IndexVerdict VerdictIndex::Reader::GetMobile(uint64_t ten_digits, int64_t now_seconds) {
-  const uint64_t number = ten_digits - kBegin + kTestCount;
-  if (ten_digits - kBegin >= kEnd - kBegin || !looking_) [[unlikely]]
+  const uint64_t number = ten_digits - kBegin;
+  if (number >= kEnd - kBegin || looking_ == nullptr) [[unlikely]]
     return GetMobileSlowly(ten_digits, now_seconds);
   Impl* const index = index_;
-  index->readers.Next(slot_);
+  index->readers.Next(looking_);
   const uint64_t era = index->mobiles.era();
-  Mobiles::Found found;
-  if (!index->mobiles.FindQuickly(number, &found)) [[unlikely]]
+  Mobiles::Glimpse glimpse;
+  if (!index->mobiles.Glance(number, &glimpse)) [[unlikely]]
     return GetMobileSlowly(ten_digits, now_seconds);
-  if (found.where == Mobiles::Found::Where::kNowhere) return {IndexVerdict::Kind::kAbsent, Level::kNone};
-  return FromTable(era, found.byte, now_seconds);
+  if (glimpse.equal == 0) return {IndexVerdict::Kind::kAbsent, Level::kNone};
+  return FromGlimpse(number, glimpse.word, glimpse.equal, era, now_seconds);
+}
+
+IndexVerdict VerdictIndex::Reader::FromGlimpse(uint64_t number, uint64_t word, uint32_t equal, uint64_t era,
+                                               int64_t now_seconds) const {
+  return index_->VerdictOf(Mobiles::Resolve(number, {word, equal}), era, now_seconds);
 }
 
 IndexVerdict VerdictIndex::Reader::GetMobileSlowly(uint64_t ten_digits, int64_t now_seconds) {
   uint64_t number = 0;
   if (!NumberOf(ten_digits, &number)) return {IndexVerdict::Kind::kAbsent, Level::kNone};
-  looking_ ? index_->readers.Next(slot_) : Enter();
+  looking_ != nullptr ? index_->readers.Next(looking_) : Enter();
   const uint64_t era = index_->mobiles.era();
-  const Mobiles::Found found = index_->mobiles.Find(number);
-  if (found.where == Mobiles::Found::Where::kTable) return FromTable(era, found.byte, now_seconds);
-  IndexVerdict verdict{IndexVerdict::Kind::kAbsent, Level::kNone};
-  if (found.where == Mobiles::Found::Where::kFresh)
-    verdict = FromMinute(static_cast<Level>(found.payload >> kLevelShift), found.payload & kNever, now_seconds / 60);
-  return InEra(era, verdict);
-}
-
-IndexVerdict VerdictIndex::Reader::FromTable(uint64_t era, uint8_t byte, int64_t now_seconds) const {
-  const int64_t first_day = index_->first_day.load(std::memory_order_acquire);
-  return InEra(era, FromByte(byte, now_seconds / 60 / kMinutesPerDay - first_day));
-}
-
-// A load that began meanwhile has taken things away, and counts days from another one.
-IndexVerdict VerdictIndex::Reader::InEra(uint64_t era, IndexVerdict verdict) const {
-  return era % 2 == 0 && index_->mobiles.era() == era ? verdict : IndexVerdict{};
+  return index_->VerdictOf(index_->mobiles.Find(number), era, now_seconds);
 }
 
 IndexVerdict VerdictIndex::Reader::Get(const model::Identifier& identifier, absl::Time now) {
   uint64_t number = 0;
   if (MobileOf(identifier, &number)) {
-    return GetMobile(number < kTestCount ? kTestBegin + number : kBegin + number - kTestCount,
+    return GetMobile(number >= kTestNumber ? number - kTestNumber + kTestBegin : number + kBegin,
                      absl::ToUnixSeconds(now));
   }
-  looking_ ? index_->readers.Next(slot_) : Enter();
+  looking_ != nullptr ? index_->readers.Next(looking_) : Enter();
   const uint64_t era = index_->others.era();
   if (era % 2 != 0) return {};
   const Others::Found found = index_->others.Find(index_->OtherOf(identifier));

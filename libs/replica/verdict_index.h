@@ -3,7 +3,7 @@
 // Indian mobiles lie in an exact table, about 3 bytes each (number, level, day on which the flag lapses); of all other kinds 48 bits of a keyed hash
 // are kept (4 bytes), which can say for certain only that something is not there. Both have a small set of fresh changes in front. What the index can't
 // tell exactly it leaves to the store: other kinds that may be there, and the one day (of a fresh change the minute) in which a flag lapses.
-// Memory: 3 or 4 bytes per identifier, 0.7 MB of fresh sets (at the default), while changes are built in an eighth and 8 MB more (twice the table if
+// Memory: 3 or 4 bytes per identifier, 1.4 MB for prefixes and what is fresh (at the default), while changes are built in an eighth and 8 MB more (twice the table if
 // readers sit on what they see);
 // while it is loaded 8 bytes per identifier of other kinds, and per change.
 //
@@ -43,7 +43,7 @@ struct IndexVerdict {
 
 struct VerdictIndexOptions {
   uint64_t hash_key = 0;          // secret, or somebody could choose identifiers that collide and cost a read each
-  size_t fresh_slots = 1u << 14;  // a power of two; half of them are filled before they are built in
+  size_t fresh_slots = 1u << 13;  // a power of two; three quarters are filled before they are built in
   size_t noted_max = 2'000'000;   // changes while it is loaded; more: it is to be loaded once more
 };
 
@@ -95,13 +95,13 @@ class VerdictIndex::Reader {
   Reader(Impl* index, ReaderSlot* slot) : index_(index), slot_(slot) {}
   void Enter();
   IndexVerdict GetMobileSlowly(uint64_t ten_digits, int64_t now_seconds);
-  // Not inlined: its registers would have to be saved for those that are absent, too.
-  [[gnu::noinline]] IndexVerdict FromTable(uint64_t era, uint8_t byte, int64_t now_seconds) const;
-  IndexVerdict InEra(uint64_t era, IndexVerdict verdict) const;
+  // Not inlined: the registers it wants would have to be saved for numbers that are absent, too.
+  [[gnu::noinline]] IndexVerdict FromGlimpse(uint64_t number, uint64_t word, uint32_t equal, uint64_t era,
+                                             int64_t now_seconds) const;
 
   Impl* const index_;
   ReaderSlot* const slot_;
-  bool looking_ = false;
+  ReaderSlot* looking_ = nullptr;  // slot_ while we look
 };
 
 }  // namespace hub::replica
