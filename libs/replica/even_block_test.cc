@@ -103,10 +103,11 @@ class Filled {
       return found == there && (!found || !kHasByte || byte == bytes_[{prefix, suffix}]);
     };
     if (!right(Block::Find(words_[prefix], suffix, &byte))) return false;
+    if (!Block::IsEven(words_[prefix])) return true;
+    const uint32_t equal = Block::Look(words_[prefix], suffix, Block::kSuffixBits);
+    if (equal == 0) return !there;
     byte = 0;
-    return !Block::IsEven(words_[prefix]) ||
-           right(Block::Take(words_[prefix], suffix, Block::kSuffixBits,
-                             Block::Look(words_[prefix], suffix, Block::kSuffixBits), &byte));
+    return !Block::Take(words_[prefix], suffix, Block::kSuffixBits, equal, &byte) || right(true);
   }
   bool HoldsAll(size_t prefix) {
     std::vector<Suffix> held;

@@ -28,14 +28,14 @@ class FreshFilter {
   }
   // These and nothing else.
   void Reset(const std::vector<uint64_t>& keys) {
-    std::array<uint64_t, kWords> words{};
+    std::vector<uint64_t> words(kWords);
     for (const uint64_t key : keys) words[WordOf(key)] |= BitOf(key);
     for (size_t i = 0; i < kWords; ++i) words_[i].store(words[i], std::memory_order_release);
   }
 
  private:
-  static constexpr size_t kWords =
-      2048;  // 16 KB: half a cache of the first level; 1 in 32 are set when 4,096 keys are fresh
+  // 64 KB, in the cache of the second level; one bit in 128 is set when 4,096 keys are fresh.
+  static constexpr size_t kWords = 8192;
 
   // Numbers and hashes differ in their lower bits as much as in any function of them.
   static size_t WordOf(uint64_t key) { return key / 64 % kWords; }

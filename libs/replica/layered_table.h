@@ -66,12 +66,12 @@ class LayeredTable {
     glimpse->equal = Block::Look(glimpse->word, static_cast<Suffix>(key), kSuffixBits);
     return true;
   }
-  static Found Resolve(uint64_t key, const Glimpse& glimpse) {
-    Found found;
-    if (Block::Take(glimpse.word, static_cast<Suffix>(key), kSuffixBits, glimpse.equal, &found.byte))
-      found.where = Found::Where::kTable;
-    return found;
+  // What is at the first place that was equal. False: not what was wanted; ask Find.
+  static bool Resolve(uint64_t key, const Glimpse& glimpse, uint8_t* byte) {
+    return Block::Take(glimpse.word, static_cast<Suffix>(key), kSuffixBits, glimpse.equal, byte);
   }
+  // Since the glimpse nothing has come into its place: in particular no load has begun.
+  bool Stands(uint64_t key, const Glimpse& glimpse) const { return WordOf(key) == glimpse.word; }
 
   // Order matters: a word moves from active to frozen to its block, and is put in the next place before it leaves the one before.
   Found Find(uint64_t key) const {

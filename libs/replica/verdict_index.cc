@@ -30,10 +30,14 @@ constexpr int64_t kDaysMax = 25;  // then it is time to count from another day
 
 int64_t MinuteOf(absl::Time time) { return absl::ToUnixSeconds(time) / 60; }
 
+bool TestNumber(uint64_t ten_digits, uint64_t* number) {
+  *number = ten_digits - kTestBegin + kTestNumber;
+  return ten_digits >= kTestBegin && ten_digits - kTestBegin < kTestCount;
+}
+
 bool NumberOf(uint64_t ten_digits, uint64_t* number) {
-  const bool test = ten_digits < kBegin;
-  *number = test ? ten_digits - kTestBegin + kTestNumber : ten_digits - kBegin;
-  return test ? ten_digits >= kTestBegin && ten_digits - kTestBegin < kTestCount : ten_digits < kEnd;
+  *number = ten_digits - kBegin;
+  return *number < kEnd - kBegin || TestNumber(ten_digits, number);
 }
 
 // Canonical mobiles are "+91" and ten digits; anything else goes with the other kinds.
@@ -109,17 +113,8 @@ struct VerdictIndex::Impl {
     return base::Mix64(identifier.canonical, options.hash_key ^ static_cast<uint64_t>(identifier.type)) >> 16;
   }
 
-  // `era`: as it was before the look.
-  IndexVerdict VerdictOf(const Mobiles::Found& found, uint64_t era, int64_t now_seconds) const {
-    IndexVerdict verdict{IndexVerdict::Kind::kAbsent, Level::kNone};
-    if (found.where == Mobiles::Found::Where::kTable) {
-      const int64_t day = now_seconds / 60 / kMinutesPerDay - first_day.load(std::memory_order_acquire);
-      verdict = FromByte(found.byte, day);
-    } else if (found.where == Mobiles::Found::Where::kFresh) {
-      verdict = FromMinute(static_cast<Level>(found.payload >> kLevelShift), found.payload & kNever, now_seconds / 60);
-    }
-    // A load that began meanwhile has taken things away, and counts days from another one.
-    return era % 2 == 0 && mobiles.era() == era ? verdict : IndexVerdict{};
+  IndexVerdict FromTable(uint8_t byte, int64_t now_seconds) const {
+    return FromByte(byte, now_seconds / 60 / kMinutesPerDay - first_day.load(std::memory_order_acquire));
   }
 
   const VerdictIndexOptions options;
@@ -212,28 +207,41 @@ void VerdictIndex::Reader::Idle() {
 IndexVerdict VerdictIndex::Reader::GetMobile(uint64_t ten_digits, int64_t now_seconds) {
   const uint64_t number = ten_digits - kBegin;
   if (number >= kEnd - kBegin || looking_ == nullptr) [[unlikely]]
-    return GetMobileSlowly(ten_digits, now_seconds);
+    return GetNumberSlowly(number, now_seconds);
   Impl* const index = index_;
   index->readers.Next(looking_);
-  const uint64_t era = index->mobiles.era();
   Mobiles::Glimpse glimpse;
   if (!index->mobiles.Glance(number, &glimpse)) [[unlikely]]
-    return GetMobileSlowly(ten_digits, now_seconds);
+    return GetNumberSlowly(number, now_seconds);
   if (glimpse.equal == 0) return {IndexVerdict::Kind::kAbsent, Level::kNone};
-  return FromGlimpse(number, glimpse.word, glimpse.equal, era, now_seconds);
+  return FromGlimpse(number, now_seconds, glimpse.word, glimpse.equal);
 }
 
-IndexVerdict VerdictIndex::Reader::FromGlimpse(uint64_t number, uint64_t word, uint32_t equal, uint64_t era,
-                                               int64_t now_seconds) const {
-  return index_->VerdictOf(Mobiles::Resolve(number, {word, equal}), era, now_seconds);
+IndexVerdict VerdictIndex::Reader::FromGlimpse(uint64_t number, int64_t now_seconds, uint64_t word, uint32_t equal) {
+  const Mobiles::Glimpse glimpse{word, equal};
+  uint8_t byte = 0;
+  if (!Mobiles::Resolve(number, glimpse, &byte)) [[unlikely]]
+    return GetNumberSlowly(number, now_seconds);
+  const IndexVerdict verdict = index_->FromTable(byte, now_seconds);
+  // A load that began meanwhile counts days from another one.
+  return index_->mobiles.Stands(number, glimpse) ? verdict : GetNumberSlowly(number, now_seconds);
 }
 
-IndexVerdict VerdictIndex::Reader::GetMobileSlowly(uint64_t ten_digits, int64_t now_seconds) {
-  uint64_t number = 0;
-  if (!NumberOf(ten_digits, &number)) return {IndexVerdict::Kind::kAbsent, Level::kNone};
+IndexVerdict VerdictIndex::Reader::GetNumberSlowly(uint64_t number, int64_t now_seconds) {
+  if (number >= kEnd - kBegin && !TestNumber(number + kBegin, &number))
+    return {IndexVerdict::Kind::kAbsent, Level::kNone};
   looking_ != nullptr ? index_->readers.Next(looking_) : Enter();
   const uint64_t era = index_->mobiles.era();
-  return index_->VerdictOf(index_->mobiles.Find(number), era, now_seconds);
+  if (era % 2 != 0) return {};
+  const Mobiles::Found found = index_->mobiles.Find(number);
+  IndexVerdict verdict{IndexVerdict::Kind::kAbsent, Level::kNone};
+  if (found.where == Mobiles::Found::Where::kTable) {
+    verdict = index_->FromTable(found.byte, now_seconds);
+  } else if (found.where == Mobiles::Found::Where::kFresh) {
+    verdict = FromMinute(static_cast<Level>(found.payload >> kLevelShift), found.payload & kNever, now_seconds / 60);
+  }
+  // A load that began meanwhile has taken things away.
+  return index_->mobiles.era() == era ? verdict : IndexVerdict{};
 }
 
 IndexVerdict VerdictIndex::Reader::Get(const model::Identifier& identifier, absl::Time now) {

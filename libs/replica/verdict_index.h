@@ -94,10 +94,9 @@ class VerdictIndex::Reader {
   friend class VerdictIndex;
   Reader(Impl* index, ReaderSlot* slot) : index_(index), slot_(slot) {}
   void Enter();
-  IndexVerdict GetMobileSlowly(uint64_t ten_digits, int64_t now_seconds);
+  IndexVerdict GetNumberSlowly(uint64_t number, int64_t now_seconds);
   // Not inlined: the registers it wants would have to be saved for numbers that are absent, too.
-  [[gnu::noinline]] IndexVerdict FromGlimpse(uint64_t number, uint64_t word, uint32_t equal, uint64_t era,
-                                             int64_t now_seconds) const;
+  [[gnu::noinline]] IndexVerdict FromGlimpse(uint64_t number, int64_t now_seconds, uint64_t word, uint32_t equal);
 
   Impl* const index_;
   ReaderSlot* const slot_;
