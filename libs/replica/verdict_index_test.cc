@@ -306,5 +306,34 @@ TEST_CASE("readers beside the writer never see what was before", "[replica][inde
   CHECK(certain > 0);
 }
 
+// Each load counts days from another one; who takes a byte of the one by the day of the other sees a flag lapse too early.
+TEST_CASE("readers beside loads see all of the one, all of the other, or ask", "[replica][index][threads]") {
+  VerdictIndex index;
+  Store store;
+  for (uint64_t i = 0; i < 300; ++i) store[Mobile(6'000'000'000 + i * 99'999)] = {Level::kHigh, kStart + kDay * 10};
+  LoadAll(store, kStart, &index);
+  std::atomic<int> wrong{0}, certain{0};
+  std::atomic<bool> done{false};
+  const auto read = [&](std::stop_token) {
+    auto reader = index.NewReader();
+    const int64_t now = absl::ToUnixSeconds(kStart + kDay * 9);
+    while (!done) {
+      for (uint64_t i = 0; i < 300; i += 37) {
+        const IndexVerdict there = reader->GetMobile(6'000'000'000 + i * 99'999, now);
+        wrong += there.kind == Kind::kAbsent || (there.kind == Kind::kPresent && there.level != Level::kHigh);
+        wrong += reader->GetMobile(6'000'000'001 + i * 99'999, now).kind == Kind::kPresent;
+        certain += there.kind == Kind::kPresent;
+      }
+    }
+  };
+  base::Thread first("reader-1", read), second("reader-2", read);
+  for (int n = 0; n < 2'000 || (certain == 0 && n < 20'000); ++n) LoadAll(store, kStart + kDay * (n % 2 * 8), &index);
+  done = true;
+  first.Stop();
+  second.Stop();
+  CHECK(wrong == 0);
+  CHECK(certain > 0);
+}
+
 }  // namespace
 }  // namespace hub::replica
