@@ -130,7 +130,9 @@ class LayeredTable {
     Replace(&active_, NewSet());
     size_ = 0;
     bytes_ = 0;
-    for (size_t at = 0; at < kBlocks; ++at) Publish(at, nullptr, {});
+    for (size_t at = 0; at < kBlocks; ++at) {
+      if (blocks_[at] != nullptr) Publish(at, nullptr, {});
+    }
     readers_->Collect();
   }
   // REQUIRES: the keys of a block (kBlockKeys from a multiple of it) follow each other, in ascending order. Equal ones are taken once.
