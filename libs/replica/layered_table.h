@@ -53,8 +53,8 @@ class LayeredTable {
   bool complete() const { return era() % 2 == 0; }
 
   // Nearly every lookup, in as few instructions as will do: a processor has so many in flight, and the fewer a lookup has, the more lookups wait for
-  // memory at the same time. False: ask Find. Nothing equal: it is nowhere, whatever the era: whoever found no bit for the key looked at the table
-  // before anything was taken away.
+  // memory at the same time. True, and nothing equal: it is nowhere, whatever the era: whoever found no bit for the key looked at the table before
+  // anything was taken away. False: ask FindIn if there is a word, else Find.
   struct Glimpse {
     uint64_t word = 0;
     uint32_t equal = 0;
@@ -65,6 +65,10 @@ class LayeredTable {
     if (!Block::IsEven(glimpse->word)) return false;
     glimpse->equal = Block::Look(glimpse->word, static_cast<Suffix>(key), kSuffixBits);
     return true;
+  }
+  // The same for words that aren't even.
+  static bool FindIn(uint64_t key, uint64_t word, uint8_t* byte) {
+    return Block::Find(word, static_cast<Suffix>(key), byte);
   }
   // What is at the first place that was equal. False: not what was wanted; ask Find.
   static bool Resolve(uint64_t key, const Glimpse& glimpse, uint8_t* byte) {

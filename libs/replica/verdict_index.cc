@@ -212,7 +212,7 @@ IndexVerdict VerdictIndex::Reader::GetMobile(uint64_t ten_digits, int64_t now_se
   index->readers.Next(looking_);
   Mobiles::Glimpse glimpse;
   if (!index->mobiles.Glance(number, &glimpse)) [[unlikely]]
-    return GetNumberSlowly(number, now_seconds);
+    return glimpse.word != 0 ? FromUneven(number, now_seconds, glimpse.word) : GetNumberSlowly(number, now_seconds);
   if (glimpse.equal == 0) return {IndexVerdict::Kind::kAbsent, Level::kNone};
   return FromGlimpse(number, now_seconds, glimpse.word, glimpse.equal);
 }
@@ -225,6 +225,13 @@ IndexVerdict VerdictIndex::Reader::FromGlimpse(uint64_t number, int64_t now_seco
   const IndexVerdict verdict = index_->FromTable(byte, now_seconds);
   // A load that began meanwhile counts days from another one.
   return index_->mobiles.Stands(number, glimpse) ? verdict : GetNumberSlowly(number, now_seconds);
+}
+
+IndexVerdict VerdictIndex::Reader::FromUneven(uint64_t number, int64_t now_seconds, uint64_t word) {
+  uint8_t byte = 0;
+  if (!Mobiles::FindIn(number, word, &byte)) return {IndexVerdict::Kind::kAbsent, Level::kNone};
+  const IndexVerdict verdict = index_->FromTable(byte, now_seconds);
+  return index_->mobiles.Stands(number, {word, 0}) ? verdict : GetNumberSlowly(number, now_seconds);
 }
 
 IndexVerdict VerdictIndex::Reader::GetNumberSlowly(uint64_t number, int64_t now_seconds) {

@@ -97,6 +97,7 @@ class VerdictIndex::Reader {
   IndexVerdict GetNumberSlowly(uint64_t number, int64_t now_seconds);
   // Not inlined: the registers it wants would have to be saved for numbers that are absent, too.
   [[gnu::noinline]] IndexVerdict FromGlimpse(uint64_t number, int64_t now_seconds, uint64_t word, uint32_t equal);
+  [[gnu::noinline]] IndexVerdict FromUneven(uint64_t number, int64_t now_seconds, uint64_t word);
 
   Impl* const index_;
   ReaderSlot* const slot_;
