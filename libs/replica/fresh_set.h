@@ -1,7 +1,7 @@
 // What has changed since the table behind it was built: key and payload in one word, so that a reader sees both or neither. Private to this
 // library.
 //
-// Bound: three quarters of the slots; Put then refuses new keys. Nothing is ever taken out.
+// Bound: seven eighths of the slots; Put then refuses new keys. Nothing is ever taken out.
 // Thread safety: Put by one writer; Find beside it, wait-free.
 #pragma once
 
@@ -22,8 +22,7 @@ class FreshSet {
       : payload_bits_(payload_bits),
         shift_(64 - std::countr_zero(slots)),
         mask_(slots - 1),
-        slots_(std::make_unique<std::atomic<uint64_t>[]>(slots)),
-        filter_(std::make_unique<std::atomic<uint64_t>[]>(slots * kFilterBits / 64)) {}
+        slots_(std::make_unique<std::atomic<uint64_t>[]>(slots)) {}
 
   // False: full. REQUIRES: the payload is not 0.
   bool Put(uint64_t word) {
@@ -36,20 +35,12 @@ class FreshSet {
       slots_[at].store(word, std::memory_order_release);
       return true;
     }
-    if (size_ >= (mask_ + 1) / 4 * 3) return false;
+    if (size_ >= (mask_ + 1) / 8 * 7) return false;
     slots_[at].store(word, std::memory_order_release);
-    const size_t bit = FilterBit(key);
-    std::atomic<uint64_t>& bits = filter_[bit / 64];
-    bits.store(bits.load(std::memory_order_relaxed) | uint64_t{1} << bit % 64, std::memory_order_release);
     ++size_;
     return true;
   }
 
-  // Nearly always false for a key that is not here: a branch that the processor foresees, which it can't in a table that is half full.
-  bool MayHold(uint64_t key) const {
-    const size_t bit = FilterBit(key);
-    return (filter_.get()[bit / 64].load(std::memory_order_acquire) >> bit % 64 & 1) != 0;
-  }
   // The payload; 0: not here.
   uint64_t Find(uint64_t key) const {
     for (size_t at = Home(key);; at = (at + 1) & mask_) {
@@ -59,29 +50,26 @@ class FreshSet {
     }
   }
 
-  std::vector<uint64_t> Sorted() const {
+  // In no order.
+  std::vector<uint64_t> Words() const {
     std::vector<uint64_t> words;
     words.reserve(size_);
     for (size_t i = 0; i <= mask_; ++i) {
       if (const uint64_t word = slots_[i].load(std::memory_order_relaxed); word != 0) words.push_back(word);
     }
-    std::sort(words.begin(), words.end());
     return words;
   }
   size_t size() const { return size_; }
-  size_t bytes() const { return (mask_ + 1) * sizeof(uint64_t) + (mask_ + 1) * kFilterBits / 8; }
+  size_t bytes() const { return (mask_ + 1) * sizeof(uint64_t); }
 
  private:
-  static constexpr size_t kFilterBits = 8;  // per slot
   size_t Home(uint64_t key) const { return (key * 0x9E3779B97F4A7C15u) >> shift_; }
-  size_t FilterBit(uint64_t key) const { return (key * 0xC2B2AE3D27D4EB4Fu) >> (shift_ - 3); }
 
   const int payload_bits_;
   const int shift_;
   const size_t mask_;
   size_t size_ = 0;
   const std::unique_ptr<std::atomic<uint64_t>[]> slots_;
-  const std::unique_ptr<std::atomic<uint64_t>[]> filter_;
 };
 
 }  // namespace hub::replica

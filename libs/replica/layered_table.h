@@ -1,10 +1,10 @@
-// Keys of 16 + 8 * sizeof(Suffix) bits, each with a byte (or with none): sorted suffixes under their 16-bit prefix, in 1,024 pieces, with a
-// FreshSet of newer words in front. Private to this library.
+// Keys of 16 + 8 * sizeof(Suffix) bits, each with a byte (or with none): under each 16-bit prefix sorted suffixes (EvenBlock), 1,024 blocks of 64
+// prefixes, with a FreshSet of newer words in front, and a FreshFilter in front of that. Private to this library.
 //
-// A word is key << kPayloadBits | payload. When the fresh set is half full it is frozen, another takes its place, and the pieces are built
-// anew one by one, a piece every kPutsPerStep puts: no step is longer than a piece (some 10,000 keys of ten million, 50 us).
-// Memory: the table, one piece twice, two fresh sets, and what readers may still look at: an eighth of the table and 4 MB. Past that no piece is built
-// until the fresh set is full; then as much as the table once more; then the table is not complete any more and says so: load it again.
+// A word is key << kPayloadBits | payload. When the fresh set is three quarters full it is frozen, another takes its place, and the blocks are built
+// anew one by one, a block every kPutsPerStep puts: no step is longer than a block (some 10,000 keys of ten million, 100 us).
+// Memory: the table, 8 bytes a prefix, one block twice, two fresh sets, and what readers may still look at: an eighth of the table and 4 MB. Past that no
+// block is built until the fresh set is full; then as much as the table once more; then the table is not complete any more and says so: load it again.
 // While it is loaded, changes are noted (8 bytes each, `noted_max` of them; beyond: not complete).
 // Thread safety: Find beside one writer, wait-free; the reader has entered Readers.
 #pragma once
@@ -12,17 +12,13 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <bit>
 #include <cstdint>
 #include <memory>
-#include <new>
 #include <utility>
 #include <vector>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
+#include "libs/replica/even_block.h"
+#include "libs/replica/fresh_filter.h"
 #include "libs/replica/fresh_set.h"
 #include "libs/replica/readers.h"
 
@@ -35,11 +31,14 @@ class LayeredTable {
   using Suffix = typename Traits::Suffix;
   static constexpr int kSuffixBits = 8 * sizeof(Suffix);
   static constexpr int kPayloadBits = 64 - 16 - kSuffixBits;
+  using Block = EvenBlock<Suffix, Traits::kHasByte>;
+  static constexpr uint64_t kBlockKeys = uint64_t{Block::kPrefixes} << kSuffixBits;
 
   struct Found {
-    enum class Where { kNowhere, kFresh, kTable } where = Where::kNowhere;
+    enum class Where : uint8_t { kNowhere, kFresh, kTable };
     uint64_t payload = 0;  // kFresh
     uint8_t byte = 0;      // kTable
+    Where where = Where::kNowhere;
   };
 
   LayeredTable(Readers* readers, size_t fresh_slots, size_t noted_max)
@@ -47,33 +46,51 @@ class LayeredTable {
   ~LayeredTable() {
     delete active_.load();
     delete frozen_.load();
-    for (auto& piece : pieces_) delete piece.load();
   }
 
   // Odd while it is not complete. A reader whose look began and ended in the same even era has seen everything.
   uint64_t era() const { return era_.load(std::memory_order_acquire); }
   bool complete() const { return era() % 2 == 0; }
 
-  // Order matters: a word moves from active to frozen to its piece, and is put in the next place before it leaves the one before.
+  // Nearly every lookup, in as few instructions as will do: a processor has so many in flight, and the fewer a lookup has, the more lookups wait for
+  // memory at the same time. True, and nothing equal: it is nowhere, whatever the era: whoever found no bit for the key looked at the table before
+  // anything was taken away. False: ask FindIn if there is a word, else Find.
+  struct Glimpse {
+    uint64_t word = 0;
+    uint32_t equal = 0;
+  };
+  bool Glance(uint64_t key, Glimpse* glimpse) const {
+    if (filter_.MayHold(key)) return false;
+    glimpse->word = WordOf(key);
+    if (!Block::IsEven(glimpse->word)) return false;
+    glimpse->equal = Block::Look(glimpse->word, static_cast<Suffix>(key), kSuffixBits);
+    return true;
+  }
+  // The same for words that aren't even.
+  static bool FindIn(uint64_t key, uint64_t word, uint8_t* byte) {
+    return Block::Find(word, static_cast<Suffix>(key), byte);
+  }
+  // What is at the first place that was equal. False: not what was wanted; ask Find.
+  static bool Resolve(uint64_t key, const Glimpse& glimpse, uint8_t* byte) {
+    return Block::Take(glimpse.word, static_cast<Suffix>(key), kSuffixBits, glimpse.equal, byte);
+  }
+  // Since the glimpse nothing has come into its place: in particular no load has begun.
+  bool Stands(uint64_t key, const Glimpse& glimpse) const { return WordOf(key) == glimpse.word; }
+
+  // Order matters: a word moves from active to frozen to its block, and is put in the next place before it leaves the one before.
   Found Find(uint64_t key) const {
     Found found;
-    const FreshSet* active = active_.load(std::memory_order_acquire);
-    const FreshSet* frozen = frozen_.load(std::memory_order_acquire);
-    if (active->MayHold(key) || (frozen != nullptr && frozen->MayHold(key))) [[unlikely]] {
-      found.payload = FindFresh(active, frozen, key);
+    if (filter_.MayHold(key)) {
+      const FreshSet* active = active_.load(std::memory_order_acquire);
+      const FreshSet* frozen = frozen_.load(std::memory_order_acquire);
+      found.payload = active->Find(key);
+      if (found.payload == 0 && frozen != nullptr) found.payload = frozen->Find(key);
       if (found.payload != 0) {
         if (!Traits::Gone(found.payload)) found.where = Found::Where::kFresh;
         return found;
       }
     }
-    const auto prefix = static_cast<uint32_t>(key >> kSuffixBits);
-    const Piece* piece = pieces_.data()[prefix / kPrefixes].load(std::memory_order_acquire);
-    if (piece == nullptr) return found;
-    const uint32_t first = piece->starts[prefix % kPrefixes], end = piece->starts[prefix % kPrefixes + 1];
-    const int64_t at = Search(piece, first, end, static_cast<Suffix>(key));
-    if (at < 0) return found;
-    found.where = Found::Where::kTable;
-    if constexpr (Traits::kHasByte) found.byte = piece->bytes()[at];
+    if (Block::Find(WordOf(key), static_cast<Suffix>(key), &found.byte)) found.where = Found::Where::kTable;
     return found;
   }
 
@@ -89,8 +106,7 @@ class LayeredTable {
     }
     if (!complete()) return;
     if (merging_ && ++puts_ % kPutsPerStep == 0) MergeStep(context, RetiredMax());
-    FreshSet* active = active_.load(std::memory_order_relaxed);
-    if (!active->Put(word)) {
+    if (!PutFresh(word)) {
       while (merging_ && MergeStep(context, kRetiredBytes + bytes_)) {
       }
       if (merging_) {
@@ -98,13 +114,13 @@ class LayeredTable {
         return;
       }
       Freeze();
-      active_.load(std::memory_order_relaxed)->Put(word);
-    } else if (!merging_ && active->size() >= fresh_slots_ / 2) {
+      PutFresh(word);
+    } else if (!merging_ && active_.load(std::memory_order_relaxed)->size() >= fresh_slots_ / 4 * 3) {
       Freeze();
     }
   }
 
-  // Everything from the store, in ascending order of keys: readers are told that it is not complete until FinishLoad. A store that is read
+  // Everything from the store: readers are told that it is not complete until FinishLoad. A store that is read
   // as of a moment after BeginLoad, with every change after that moment Put here, comes out whole.
   void BeginLoad() {
     SetComplete(false);
@@ -118,17 +134,18 @@ class LayeredTable {
     Replace(&active_, NewSet());
     size_ = 0;
     bytes_ = 0;
-    for (auto& piece : pieces_) Publish(&piece, nullptr);
+    for (size_t at = 0; at < kBlocks; ++at) {
+      if (blocks_[at] != nullptr) Publish(at, nullptr, {});
+    }
     readers_->Collect();
   }
-  // REQUIRES: greater than every key before. Equal ones are taken once.
+  // REQUIRES: the keys of a block (kBlockKeys from a multiple of it) follow each other, in ascending order. Equal ones are taken once.
   void Load(uint64_t word, int64_t context) {
-    const auto piece = static_cast<size_t>(word >> kPayloadBits >> kSuffixBits) / kPrefixes;
-    if (piece != building_at_) {
+    if (const size_t at = BlockOf(word); at != building_at_) {
       PublishDraft(building_at_);
-      building_at_ = piece;
+      building_at_ = at;
     }
-    Append(word, context, &draft_);
+    Append(word, context);
   }
   // False: more changes came meanwhile than could be noted; load it again.
   bool FinishLoad(int64_t context) {
@@ -143,7 +160,7 @@ class LayeredTable {
     }
     std::vector<uint64_t>().swap(noted_);
     incoming_at_ = 0;
-    while (incoming_at_ < incoming_.size()) MergePiece(context);
+    while (incoming_at_ < incoming_.size()) MergeBlock(context);
     std::vector<uint64_t>().swap(incoming_);
     readers_->Collect();
     SetComplete(true);
@@ -159,128 +176,74 @@ class LayeredTable {
   }
 
  private:
-  static constexpr uint32_t kPrefixes = 64;  // per piece
-  static constexpr size_t kPieces = 65536 / kPrefixes;
+  static constexpr size_t kPrefixes = 65536;
+  static constexpr size_t kBlocks = kPrefixes / Block::kPrefixes;
   static constexpr int kPutsPerStep = 4;
   static constexpr size_t kRetiredBytes = size_t{4} << 20;
-  static constexpr uint32_t kWindow = 64 / sizeof(Suffix);  // looked at at once, a cache line of them
 
-  // In one block of memory with what it holds: the suffixes, then the bytes.
-  struct Piece {
-    uint32_t starts[kPrefixes + 1];  // of each prefix; the last is the count
-    const Suffix* suffixes() const { return reinterpret_cast<const Suffix*>(this + 1); }
-    const uint8_t* bytes() const { return reinterpret_cast<const uint8_t*>(suffixes() + count()); }
-    uint32_t count() const { return starts[kPrefixes]; }
-    static size_t Memory(size_t count) { return sizeof(Piece) + count * (sizeof(Suffix) + (Traits::kHasByte ? 1 : 0)); }
-    static void operator delete(void* piece) { ::operator delete(piece); }
-  };
-  struct Draft {
-    std::array<uint32_t, kPrefixes> counts{};
-    std::vector<Suffix> suffixes;
-    std::vector<uint8_t> bytes;
-    void Clear() {
-      counts = {};
-      suffixes.clear();
-      bytes.clear();
-    }
-  };
+  static size_t PrefixOf(uint64_t word) { return word >> kPayloadBits >> kSuffixBits; }
+  static size_t BlockOf(uint64_t word) { return PrefixOf(word) / Block::kPrefixes; }
+  static uint64_t PayloadOf(uint64_t word) { return word & ((uint64_t{1} << kPayloadBits) - 1); }
 
-  static std::unique_ptr<const Piece> Cast(const Draft& draft) {
-    auto* piece = new (::operator new(Piece::Memory(draft.suffixes.size()))) Piece();
-    for (uint32_t i = 0; i < kPrefixes; ++i) piece->starts[i + 1] = piece->starts[i] + draft.counts[i];
-    std::copy(draft.suffixes.begin(), draft.suffixes.end(), const_cast<Suffix*>(piece->suffixes()));
-    std::copy(draft.bytes.begin(), draft.bytes.end(), const_cast<uint8_t*>(piece->bytes()));
-    return std::unique_ptr<const Piece>(piece);
-  }
+  uint64_t WordOf(uint64_t key) const { return words_.data()[key >> kSuffixBits].load(std::memory_order_acquire); }
 
-  [[gnu::noinline]] static uint64_t FindFresh(const FreshSet* active, const FreshSet* frozen, uint64_t key) {
-    const uint64_t payload = active->Find(key);
-    return payload != 0 || frozen == nullptr ? payload : frozen->Find(key);
-  }
-
-  // A bit for each of kWindow suffixes that is the wanted one.
-  static uint32_t Equal(const Suffix* window, Suffix wanted) {
-#ifdef __SSE2__
-    if constexpr (sizeof(Suffix) == 2) {
-      const __m128i all = _mm_set1_epi16(static_cast<int16_t>(wanted));
-      const auto* four = reinterpret_cast<const __m128i*>(window);
-      const auto equal = [&](int i) { return _mm_cmpeq_epi16(_mm_loadu_si128(four + i), all); };
-      return static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(equal(0), equal(1)))) |
-             static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(equal(2), equal(3)))) << 16;
-    }
-#endif
-    uint32_t found = 0;
-    for (uint32_t i = 0; i < kWindow; ++i) found |= static_cast<uint32_t>(window[i] == wanted) << i;
-    return found;
-  }
-
-  // Where a suffix must be if they are spread evenly, and kWindow / 2 to either side: nearly always that decides, in branches that the processor
-  // foresees, so that the next lookup's misses overlap with this one's. The place in the piece; -1: not from `first` to before `end`.
-  static int64_t Search(const Piece* piece, uint32_t first, uint32_t end, Suffix wanted) {
-    const Suffix* const all = piece->suffixes();
-    const uint32_t count = end - first;
-    if (count >= kWindow) [[likely]] {
-      const uint32_t guess = first + static_cast<uint32_t>((uint64_t{wanted} * count) >> kSuffixBits);
-      // Its byte is most likely here: fetched along with the suffixes instead of after them.
-      if constexpr (Traits::kHasByte) __builtin_prefetch(piece->bytes() + guess);
-      const uint32_t window = std::min(std::max(guess, first + kWindow / 2) - kWindow / 2, end - kWindow);
-      if (const uint32_t found = Equal(all + window, wanted); found != 0)
-        return window + static_cast<uint32_t>(std::countr_zero(found));
-      if (all[window] < wanted && wanted < all[window + kWindow - 1]) [[likely]]
-        return -1;
-    }
-    return SearchByHalves(all, first, end, wanted);
-  }
-  [[gnu::noinline]] static int64_t SearchByHalves(const Suffix* all, uint32_t first, uint32_t end, Suffix wanted) {
-    const Suffix* at = std::lower_bound(all + first, all + end, wanted);
-    return at != all + end && *at == wanted ? at - all : -1;
-  }
-
+  // Who looks while it is not complete finds a bit for every key, and so its way to the era.
   void SetComplete(bool complete) {
-    if (this->complete() != complete) era_.fetch_add(1, std::memory_order_acq_rel);
+    if (this->complete() == complete) return;
+    era_.fetch_add(1, std::memory_order_acq_rel);
+    complete ? ResetFilter() : filter_.AddAll();
+  }
+  void ResetFilter() {
+    std::vector<uint64_t> keys = active_.load(std::memory_order_relaxed)->Words();
+    for (uint64_t& word : keys) word >>= kPayloadBits;
+    filter_.Reset(keys);
   }
 
   FreshSet* NewSet() const { return new FreshSet(fresh_slots_, kPayloadBits); }
+  // False: full.
+  bool PutFresh(uint64_t word) {
+    if (!active_.load(std::memory_order_relaxed)->Put(word)) return false;
+    filter_.Add(word >> kPayloadBits);
+    return true;
+  }
 
   void Replace(std::atomic<FreshSet*>* place, FreshSet* with) {
     std::unique_ptr<FreshSet> old(place->exchange(with, std::memory_order_acq_rel));
     const size_t bytes = old == nullptr ? 0 : old->bytes();
     readers_->Retire(std::move(old), bytes);
   }
-  void Publish(std::atomic<const Piece*>* place, std::unique_ptr<const Piece> piece) {
-    if (piece != nullptr) {
-      size_ += piece->count();
-      bytes_ += Piece::Memory(piece->count());
-    }
-    std::unique_ptr<const Piece> old(place->exchange(piece.release(), std::memory_order_acq_rel));
-    if (old == nullptr) return;
-    const size_t memory = Piece::Memory(old->count());
-    if (!loading_) {
-      size_ -= old->count();
-      bytes_ -= memory;
-    }
-    readers_->Retire(std::move(old), memory);
+  void Publish(size_t at, std::unique_ptr<const Block> block, const typename Block::Words& words) {
+    for (size_t i = 0; i < Block::kPrefixes; ++i)
+      words_[at * Block::kPrefixes + i].store(words[i], std::memory_order_release);
+    std::swap(blocks_[at], block);
+    if (blocks_[at] != nullptr) bytes_ += blocks_[at]->memory();
+    if (block == nullptr) return;
+    const size_t memory = block->memory();
+    if (!loading_) bytes_ -= memory;
+    readers_->Retire(std::move(block), memory);
   }
 
-  static void Append(uint64_t word, int64_t context, Draft* draft) {
-    const uint64_t key = word >> kPayloadBits;
-    const auto suffix = static_cast<Suffix>(key);
-    uint32_t& count = draft->counts[static_cast<uint32_t>(key >> kSuffixBits) % kPrefixes];
-    if (count > 0 && draft->suffixes.back() == suffix) return;
+  void Append(uint64_t word, int64_t context) {
+    const auto suffix = static_cast<Suffix>(word >> kPayloadBits);
+    uint32_t& count = draft_.counts[PrefixOf(word) % Block::kPrefixes];
+    if (count > 0 && draft_.suffixes.back() == suffix) return;
     ++count;
-    draft->suffixes.push_back(suffix);
-    if constexpr (Traits::kHasByte)
-      draft->bytes.push_back(Traits::Byte(word & ((uint64_t{1} << kPayloadBits) - 1), context));
+    draft_.suffixes.push_back(suffix);
+    if constexpr (Traits::kHasByte) draft_.bytes.push_back(Traits::Byte(PayloadOf(word), context));
   }
   void PublishDraft(size_t at) {
-    Publish(&pieces_[at], draft_.suffixes.empty() ? nullptr : Cast(draft_));
+    size_ += draft_.suffixes.size();
+    typename Block::Words words{};
+    auto block = draft_.suffixes.empty() ? nullptr : Block::Build(draft_, &words);
+    Publish(at, std::move(block), words);
     draft_.Clear();
   }
 
   void Freeze() {
     if (readers_->retired_bytes() > RetiredMax()) readers_->Collect();
     FreshSet* active = active_.load(std::memory_order_relaxed);
-    incoming_ = active->Sorted();
+    incoming_ = active->Words();
+    std::sort(incoming_.begin(), incoming_.end());
     incoming_at_ = 0;
     frozen_.store(active, std::memory_order_release);
     active_.store(NewSet(), std::memory_order_release);  // who sees it sees the frozen one, too
@@ -292,46 +255,47 @@ class LayeredTable {
   bool MergeStep(int64_t context, size_t retired_max) {
     readers_->Collect();
     if (readers_->retired_bytes() > retired_max) return false;
-    if (incoming_at_ < incoming_.size()) MergePiece(context);
+    if (incoming_at_ < incoming_.size()) MergeBlock(context);
     if (incoming_at_ < incoming_.size()) return true;
     merging_ = false;
     std::vector<uint64_t>().swap(incoming_);
     Replace(&frozen_, nullptr);
+    ResetFilter();
     readers_->Collect();
     return true;
   }
 
-  // The piece of the next word of incoming_, built anew with all that are in it.
-  void MergePiece(int64_t context) {
-    const auto piece_of = [](uint64_t word) {
-      return static_cast<size_t>(word >> kPayloadBits >> kSuffixBits) / kPrefixes;
-    };
-    const size_t at = piece_of(incoming_[incoming_at_]);
-    size_t end = incoming_at_;
-    while (end < incoming_.size() && piece_of(incoming_[end]) == at) ++end;
-    const Piece* old = pieces_[at].load(std::memory_order_relaxed);
-    for (uint32_t prefix = 0; prefix < kPrefixes; ++prefix) {
-      const uint64_t base = at * kPrefixes + prefix;
-      uint32_t from = old == nullptr ? 0 : old->starts[prefix];
-      const uint32_t to = old == nullptr ? 0 : old->starts[prefix + 1];
-      const auto keep_until = [&](uint32_t until) {
-        if (until == from) return;
-        draft_.suffixes.insert(draft_.suffixes.end(), old->suffixes() + from, old->suffixes() + until);
-        if constexpr (Traits::kHasByte)
-          draft_.bytes.insert(draft_.bytes.end(), old->bytes() + from, old->bytes() + until);
-        draft_.counts[prefix] += until - from;
-        from = until;
+  // The block of the next word of incoming_, built anew with all that are in it.
+  void MergeBlock(int64_t context) {
+    const size_t at = BlockOf(incoming_[incoming_at_]);
+    for (size_t prefix = at * Block::kPrefixes; prefix < (at + 1) * Block::kPrefixes; ++prefix) {
+      // Those of incoming_ that come next under this prefix, up to this suffix.
+      const auto take_until = [&](Suffix last, const auto& before_each) {
+        for (; incoming_at_ < incoming_.size() && PrefixOf(incoming_[incoming_at_]) == prefix; ++incoming_at_) {
+          const uint64_t word = incoming_[incoming_at_];
+          const auto suffix = static_cast<Suffix>(word >> kPayloadBits);
+          if (suffix > last) break;
+          before_each(suffix);
+          if (!Traits::Gone(PayloadOf(word))) Append(word, context);
+        }
       };
-      for (; incoming_at_ < end && incoming_[incoming_at_] >> kPayloadBits >> kSuffixBits == base; ++incoming_at_) {
-        const uint64_t word = incoming_[incoming_at_];
-        const auto suffix = static_cast<Suffix>(word >> kPayloadBits);
-        uint32_t until = from;
-        while (until < to && old->suffixes()[until] < suffix) ++until;
-        keep_until(until);
-        if (from < to && old->suffixes()[from] == suffix) ++from;
-        if (!Traits::Gone(word & ((uint64_t{1} << kPayloadBits) - 1))) Append(word, context, &draft_);
-      }
-      keep_until(to);
+      Block::ForEach(words_[prefix].load(std::memory_order_relaxed), [&](const Suffix* suffixes, const uint8_t* bytes,
+                                                                         uint32_t count) {
+        size_ -= count;
+        uint32_t from = 0;
+        const auto keep_until = [&](uint32_t until) {
+          draft_.suffixes.insert(draft_.suffixes.end(), suffixes + from, suffixes + until);
+          if constexpr (Traits::kHasByte) draft_.bytes.insert(draft_.bytes.end(), bytes + from, bytes + until);
+          draft_.counts[prefix % Block::kPrefixes] += until - from;
+          from = until;
+        };
+        take_until(suffixes[count - 1], [&](Suffix suffix) {
+          keep_until(static_cast<uint32_t>(std::lower_bound(suffixes + from, suffixes + count, suffix) - suffixes));
+          if (suffixes[from] == suffix) ++from;
+        });
+        keep_until(count);
+      });
+      take_until(static_cast<Suffix>(~Suffix{0}), [](Suffix) {});
     }
     PublishDraft(at);
   }
@@ -344,14 +308,16 @@ class LayeredTable {
   // Owned. Stored with release once whole, loaded with acquire.
   std::atomic<FreshSet*> active_;
   std::atomic<FreshSet*> frozen_{nullptr};
-  std::array<std::atomic<const Piece*>, kPieces> pieces_{};
+  std::array<std::atomic<uint64_t>, kPrefixes> words_{};  // of blocks_
+  FreshFilter filter_;  // of both sets; a key's bit is taken away after it is in its block
   // The writer's.
   bool merging_ = false, loading_ = false, overflowed_ = false;
   uint32_t puts_ = 0;
-  std::vector<uint64_t> incoming_;  // sorted, of the frozen set; those before incoming_at_ are in their pieces
+  std::array<std::unique_ptr<const Block>, kBlocks> blocks_;
+  std::vector<uint64_t> incoming_;  // sorted, of the frozen set; those before incoming_at_ are in their blocks
   size_t incoming_at_ = 0;
   std::vector<uint64_t> noted_;  // while it is loaded
-  Draft draft_;                  // of the piece that is built; empty between two
+  typename Block::Draft draft_;  // of the block that is built; empty between two
   size_t building_at_ = 0;
   size_t size_ = 0, bytes_ = 0;
 };

@@ -15,34 +15,39 @@
 
 namespace hub::replica {
 
+class alignas(64) ReaderSlot {
+  friend class Readers;
+  std::atomic<uint64_t> seen_{0};  // 0: looks at nothing
+  std::atomic<bool> taken_{false};
+};
+
 class Readers {
  public:
   static constexpr size_t kReadersMax = 64;
-  static constexpr size_t kNone = kReadersMax;
 
-  // A free slot, or kNone.
-  size_t Claim() {
-    for (size_t i = 0; i < kReadersMax; ++i) {
-      if (!slots_[i].taken.exchange(true, std::memory_order_acq_rel)) return i;
+  // A free slot, or nullptr.
+  ReaderSlot* Claim() {
+    for (ReaderSlot& slot : slots_) {
+      if (!slot.taken_.exchange(true, std::memory_order_acq_rel)) return &slot;
     }
-    return kNone;
+    return nullptr;
   }
-  void Release(size_t slot) {
+  void Release(ReaderSlot* slot) {
     Idle(slot);
-    slots_[slot].taken.store(false, std::memory_order_release);
+    slot->taken_.store(false, std::memory_order_release);
   }
 
   // Before the first look, or the first after Idle. The store and the load that follows are in one order with the writer's (seq_cst): either it
   // sees that we look, or we see what it has put in place.
-  void Enter(size_t slot) {
-    slots_[slot].seen.store(generation_.load(std::memory_order_acquire), std::memory_order_seq_cst);
-    slots_[slot].seen.store(generation_.load(std::memory_order_seq_cst), std::memory_order_release);
+  void Enter(ReaderSlot* slot) {
+    slot->seen_.store(generation_.load(std::memory_order_acquire), std::memory_order_seq_cst);
+    slot->seen_.store(generation_.load(std::memory_order_seq_cst), std::memory_order_release);
   }
   // Before every further look: all looks before it are over, all after it see at least that generation. No fence, no waiting.
-  void Next(size_t slot) {
-    slots_.data()[slot].seen.store(generation_.load(std::memory_order_acquire), std::memory_order_release);
+  void Next(ReaderSlot* slot) {
+    slot->seen_.store(generation_.load(std::memory_order_acquire), std::memory_order_release);
   }
-  void Idle(size_t slot) { slots_[slot].seen.store(0, std::memory_order_release); }
+  void Idle(ReaderSlot* slot) { slot->seen_.store(0, std::memory_order_release); }
 
   // REQUIRES: nothing points to it any more.
   template <class T>
@@ -55,8 +60,8 @@ class Readers {
   void Collect() {
     if (retired_.empty()) return;
     uint64_t oldest = UINT64_MAX;
-    for (const Slot& slot : slots_) {
-      const uint64_t seen = slot.seen.load(std::memory_order_seq_cst);
+    for (const ReaderSlot& slot : slots_) {
+      const uint64_t seen = slot.seen_.load(std::memory_order_seq_cst);
       if (seen != 0 && seen < oldest) oldest = seen;
     }
     while (!retired_.empty() && retired_.front().after <= oldest) {
@@ -67,17 +72,13 @@ class Readers {
   size_t retired_bytes() const { return retired_bytes_; }
 
  private:
-  struct alignas(64) Slot {
-    std::atomic<uint64_t> seen{0};  // 0: looks at nothing
-    std::atomic<bool> taken{false};
-  };
   struct Retired {
     uint64_t after;
     std::shared_ptr<const void> what;
     size_t bytes;
   };
   std::atomic<uint64_t> generation_{1};
-  std::array<Slot, kReadersMax> slots_;
+  std::array<ReaderSlot, kReadersMax> slots_;
   std::deque<Retired> retired_;
   size_t retired_bytes_ = 0;
 };

@@ -12,10 +12,9 @@ namespace {
 
 using model::Level;
 
-// Mobiles are numbered through, the test range first, so that they sort as their texts do.
-constexpr uint64_t kTestBegin = 5'550'000'000, kTestCount = 10'000'000;
+// Mobiles are numbered through. Those of the test range come last, in blocks of the table of their own (kTestNumber), since their texts come first.
 constexpr uint64_t kBegin = 6'000'000'000, kEnd = 10'000'000'000;
-static_assert(kTestCount + (kEnd - kBegin) <= uint64_t{1} << 32);
+constexpr uint64_t kTestBegin = 5'550'000'000, kTestCount = 10'000'000, kTestNumber = (uint64_t{1} << 32) - (1 << 24);
 
 // The lower 32 bits of a mobile's word, never 0: level (3) | gone (1) | minute of the lapse (28).
 constexpr int kMinuteBits = 28;
@@ -31,13 +30,14 @@ constexpr int64_t kDaysMax = 25;  // then it is time to count from another day
 
 int64_t MinuteOf(absl::Time time) { return absl::ToUnixSeconds(time) / 60; }
 
+bool TestNumber(uint64_t ten_digits, uint64_t* number) {
+  *number = ten_digits - kTestBegin + kTestNumber;
+  return ten_digits >= kTestBegin && ten_digits - kTestBegin < kTestCount;
+}
+
 bool NumberOf(uint64_t ten_digits, uint64_t* number) {
-  if (ten_digits >= kBegin && ten_digits < kEnd) {
-    *number = ten_digits - kBegin + kTestCount;
-    return true;
-  }
-  *number = ten_digits - kTestBegin;
-  return ten_digits >= kTestBegin && *number < kTestCount;
+  *number = ten_digits - kBegin;
+  return *number < kEnd - kBegin || TestNumber(ten_digits, number);
 }
 
 // Canonical mobiles are "+91" and ten digits; anything else goes with the other kinds.
@@ -85,6 +85,7 @@ struct OtherTraits {
 };
 
 using Mobiles = LayeredTable<MobileTraits>;
+static_assert(kEnd - kBegin <= kTestNumber && kTestNumber % Mobiles::kBlockKeys == 0);
 using Others = LayeredTable<OtherTraits>;
 constexpr uint64_t kThere = 1;
 
@@ -112,11 +113,16 @@ struct VerdictIndex::Impl {
     return base::Mix64(identifier.canonical, options.hash_key ^ static_cast<uint64_t>(identifier.type)) >> 16;
   }
 
+  IndexVerdict FromTable(uint8_t byte, int64_t now_seconds) const {
+    return FromByte(byte, now_seconds / 60 / kMinutesPerDay - first_day.load(std::memory_order_acquire));
+  }
+
   const VerdictIndexOptions options;
   Readers readers;
   Mobiles mobiles;
   Others others;
-  std::atomic<int64_t> first_day{0};  // changes only while neither table is complete; a reader wants it before its second look at the era
+  std::atomic<int64_t> first_day{
+      0};  // changes only while neither table is complete; a reader wants it before its second look at the era
   std::vector<uint64_t> loaded_others;
 };
 
@@ -144,7 +150,7 @@ void VerdictIndex::Remove(const model::Identifier& identifier) {
 void VerdictIndex::BeginLoad(absl::Time now) {
   impl_->mobiles.BeginLoad();
   impl_->others.BeginLoad();
-  impl_->first_day.store(MinuteOf(now) / kMinutesPerDay, std::memory_order_relaxed);
+  impl_->first_day.store(MinuteOf(now) / kMinutesPerDay, std::memory_order_release);  // after the change of era
   impl_->loaded_others.clear();
 }
 
@@ -173,8 +179,8 @@ bool VerdictIndex::WantsLoad(absl::Time now) const {
 }
 
 std::unique_ptr<VerdictIndex::Reader> VerdictIndex::NewReader() {
-  const size_t slot = impl_->readers.Claim();
-  if (slot == Readers::kNone) return nullptr;
+  ReaderSlot* const slot = impl_->readers.Claim();
+  if (slot == nullptr) return nullptr;
   return std::unique_ptr<Reader>(new Reader(impl_.get(), slot));
 }
 
@@ -190,25 +196,54 @@ VerdictIndex::Reader::~Reader() { index_->readers.Release(slot_); }
 
 void VerdictIndex::Reader::Enter() {
   index_->readers.Enter(slot_);
-  looking_ = true;
+  looking_ = slot_;
 }
 
 void VerdictIndex::Reader::Idle() {
   index_->readers.Idle(slot_);
-  looking_ = false;
+  looking_ = nullptr;
 }
 
 IndexVerdict VerdictIndex::Reader::GetMobile(uint64_t ten_digits, int64_t now_seconds) {
-  uint64_t number = 0;
-  if (!NumberOf(ten_digits, &number)) return {IndexVerdict::Kind::kAbsent, Level::kNone};
-  looking_ ? index_->readers.Next(slot_) : Enter();
+  const uint64_t number = ten_digits - kBegin;
+  if (number >= kEnd - kBegin || looking_ == nullptr) [[unlikely]]
+    return GetNumberSlowly(number, now_seconds);
+  Impl* const index = index_;
+  index->readers.Next(looking_);
+  Mobiles::Glimpse glimpse;
+  if (!index->mobiles.Glance(number, &glimpse)) [[unlikely]]
+    return glimpse.word != 0 ? FromUneven(number, now_seconds, glimpse.word) : GetNumberSlowly(number, now_seconds);
+  if (glimpse.equal == 0) return {IndexVerdict::Kind::kAbsent, Level::kNone};
+  return FromGlimpse(number, now_seconds, glimpse.word, glimpse.equal);
+}
+
+IndexVerdict VerdictIndex::Reader::FromGlimpse(uint64_t number, int64_t now_seconds, uint64_t word, uint32_t equal) {
+  const Mobiles::Glimpse glimpse{word, equal};
+  uint8_t byte = 0;
+  if (!Mobiles::Resolve(number, glimpse, &byte)) [[unlikely]]
+    return GetNumberSlowly(number, now_seconds);
+  const IndexVerdict verdict = index_->FromTable(byte, now_seconds);
+  // A load that began meanwhile counts days from another one.
+  return index_->mobiles.Stands(number, glimpse) ? verdict : GetNumberSlowly(number, now_seconds);
+}
+
+IndexVerdict VerdictIndex::Reader::FromUneven(uint64_t number, int64_t now_seconds, uint64_t word) {
+  uint8_t byte = 0;
+  if (!Mobiles::FindIn(number, word, &byte)) return {IndexVerdict::Kind::kAbsent, Level::kNone};
+  const IndexVerdict verdict = index_->FromTable(byte, now_seconds);
+  return index_->mobiles.Stands(number, {word, 0}) ? verdict : GetNumberSlowly(number, now_seconds);
+}
+
+IndexVerdict VerdictIndex::Reader::GetNumberSlowly(uint64_t number, int64_t now_seconds) {
+  if (number >= kEnd - kBegin && !TestNumber(number + kBegin, &number))
+    return {IndexVerdict::Kind::kAbsent, Level::kNone};
+  looking_ != nullptr ? index_->readers.Next(looking_) : Enter();
   const uint64_t era = index_->mobiles.era();
   if (era % 2 != 0) return {};
-  const int64_t first_day = index_->first_day.load(std::memory_order_acquire);
   const Mobiles::Found found = index_->mobiles.Find(number);
   IndexVerdict verdict{IndexVerdict::Kind::kAbsent, Level::kNone};
   if (found.where == Mobiles::Found::Where::kTable) {
-    verdict = FromByte(found.byte, now_seconds / 60 / kMinutesPerDay - first_day);
+    verdict = index_->FromTable(found.byte, now_seconds);
   } else if (found.where == Mobiles::Found::Where::kFresh) {
     verdict = FromMinute(static_cast<Level>(found.payload >> kLevelShift), found.payload & kNever, now_seconds / 60);
   }
@@ -219,10 +254,10 @@ IndexVerdict VerdictIndex::Reader::GetMobile(uint64_t ten_digits, int64_t now_se
 IndexVerdict VerdictIndex::Reader::Get(const model::Identifier& identifier, absl::Time now) {
   uint64_t number = 0;
   if (MobileOf(identifier, &number)) {
-    return GetMobile(number < kTestCount ? kTestBegin + number : kBegin + number - kTestCount,
+    return GetMobile(number >= kTestNumber ? number - kTestNumber + kTestBegin : number + kBegin,
                      absl::ToUnixSeconds(now));
   }
-  looking_ ? index_->readers.Next(slot_) : Enter();
+  looking_ != nullptr ? index_->readers.Next(looking_) : Enter();
   const uint64_t era = index_->others.era();
   if (era % 2 != 0) return {};
   const Others::Found found = index_->others.Find(index_->OtherOf(identifier));

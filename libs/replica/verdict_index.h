@@ -3,7 +3,7 @@
 // Indian mobiles lie in an exact table, about 3 bytes each (number, level, day on which the flag lapses); of all other kinds 48 bits of a keyed hash
 // are kept (4 bytes), which can say for certain only that something is not there. Both have a small set of fresh changes in front. What the index can't
 // tell exactly it leaves to the store: other kinds that may be there, and the one day (of a fresh change the minute) in which a flag lapses.
-// Memory: 3 or 4 bytes per identifier, 0.7 MB of fresh sets (at the default), while changes are built in an eighth and 8 MB more (twice the table if
+// Memory: 3 or 4 bytes per identifier, 1.4 MB for prefixes and what is fresh (at the default), while changes are built in an eighth and 8 MB more (twice the table if
 // readers sit on what they see);
 // while it is loaded 8 bytes per identifier of other kinds, and per change.
 //
@@ -30,6 +30,8 @@ inline model::Level LevelAt(model::Level level, absl::Time lapses_at, absl::Time
   return lapses_at <= now ? model::Level::kNone : level;
 }
 
+class ReaderSlot;
+
 struct IndexVerdict {
   enum class Kind : uint8_t {
     kAbsent,    // not in the store
@@ -41,7 +43,7 @@ struct IndexVerdict {
 
 struct VerdictIndexOptions {
   uint64_t hash_key = 0;          // secret, or somebody could choose identifiers that collide and cost a read each
-  size_t fresh_slots = 1u << 14;  // a power of two; half of them are filled before they are built in
+  size_t fresh_slots = 1u << 13;  // a power of two; three quarters are filled before they are built in
   size_t noted_max = 2'000'000;   // changes while it is loaded; more: it is to be loaded once more
 };
 
@@ -90,12 +92,16 @@ class VerdictIndex::Reader {
 
  private:
   friend class VerdictIndex;
-  Reader(Impl* index, size_t slot) : index_(index), slot_(slot) {}
+  Reader(Impl* index, ReaderSlot* slot) : index_(index), slot_(slot) {}
   void Enter();
+  IndexVerdict GetNumberSlowly(uint64_t number, int64_t now_seconds);
+  // Not inlined: the registers it wants would have to be saved for numbers that are absent, too.
+  [[gnu::noinline]] IndexVerdict FromGlimpse(uint64_t number, int64_t now_seconds, uint64_t word, uint32_t equal);
+  [[gnu::noinline]] IndexVerdict FromUneven(uint64_t number, int64_t now_seconds, uint64_t word);
 
   Impl* const index_;
-  const size_t slot_;
-  bool looking_ = false;
+  ReaderSlot* const slot_;
+  ReaderSlot* looking_ = nullptr;  // slot_ while we look
 };
 
 }  // namespace hub::replica
