@@ -1,6 +1,7 @@
 // Submits reports as fast as a hub takes them, or at a given rate: the load of P7 and P11. Numbers are drawn from the test range.
 //
 //   bench_p07_load --server host:port --identity DIR --reports N [--batch 100] [--in-flight 4] [--stream] [--rate R] [--seed S] [--in-order]
+//                  [--first 0] [--numbers 9000000] [--addresses]
 // With --stream the batches go over one stream, as the SDK sends them; else each is a call, on a connection per call in flight.
 // One JSON line on stdout: acknowledged, seconds, milliseconds per call or batch.
 #include <grpcpp/grpcpp.h>  // tidy:third-party-ok a load generator is a client of its own
@@ -18,8 +19,8 @@
 #include <thread>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "bench/percentile.h"
+#include "bench/test_range.h"
 #include "fraudhub/v1/report.grpc.pb.h"
 #include "libs/base/clock.h"
 #include "libs/base/hash.h"
@@ -40,17 +41,20 @@ struct Load {
   double rate = 0;  // reports per second; 0 = as fast as they are taken
   uint64_t seed = 1;
   bool in_order = false;  // the n-th report is about the n-th number
+  uint64_t first = 0;     // of the numbers that reports are about
+  uint64_t numbers = 9'000'000;
+  bool addresses = false;  // UPI addresses in the numbers' place
 };
 
-constexpr uint64_t kNumbers = 9'000'000;
-
-v1::Report MakeReport(uint64_t number) {
+v1::Report MakeReport(const Load& load, uint64_t draw) {
+  const uint64_t index = load.first + draw % load.numbers;
   v1::Report report;
   const absl::Time now = hub::base::RealClock().TimeNow();
   report.set_report_id(hub::model::ToText(hub::model::MakeTimeBasedId(now, hub::base::RandomBytes(10))));
   report.set_kind(v1::INPUT_KIND_FINANCIAL_FRAUD);
-  report.mutable_identifier()->set_type(v1::IDENTIFIER_TYPE_MOBILE);
-  report.mutable_identifier()->set_value(absl::StrCat("+91555", 1'000'000 + number % kNumbers));
+  v1::RawIdentifier* const identifier = report.mutable_identifier();
+  identifier->set_type(load.addresses ? v1::IDENTIFIER_TYPE_UPI_ADDRESS : v1::IDENTIFIER_TYPE_MOBILE);
+  identifier->set_value(load.addresses ? hub::bench::TestAddress(index) : hub::bench::TestNumber(index));
   report.mutable_observed_at()->set_seconds(absl::ToUnixSeconds(now));
   report.set_category(v1::FRAUD_CATEGORY_KYC_BANK);
   report.set_victim_state("MH");
@@ -65,10 +69,11 @@ struct Tally {
 
 // Fills `request` with the reports from number `from` on, and waits until they are due.
 template <class Request>
-int64_t Prepare(const Load& load, SteadyClock::time_point start, int64_t from, std::mt19937_64* random, Request* request) {
+int64_t Prepare(const Load& load, SteadyClock::time_point start, int64_t from, std::mt19937_64* random,
+                Request* request) {
   const auto count = std::min<int64_t>(load.batch, load.reports - from);
   for (int64_t k = 0; k < count; ++k) {
-    *request->add_reports() = MakeReport(load.in_order ? static_cast<uint64_t>(from + k) : (*random)());
+    *request->add_reports() = MakeReport(load, load.in_order ? static_cast<uint64_t>(from + k) : (*random)());
   }
   if (load.rate > 0) {
     std::this_thread::sleep_until(  // tidy:sleep-ok paced load
@@ -193,6 +198,9 @@ int main(int argc, char** argv) {
   app.add_option("--rate", load.rate, "per second; 0 = as fast as they are taken");
   app.add_option("--seed", load.seed, "of the numbers");
   app.add_flag("--in-order", load.in_order, "each report about another number, from the first of the range on");
+  app.add_option("--first", load.first, "of the numbers: reports are about those from here on");
+  app.add_option("--numbers", load.numbers, "how many different ones")->check(CLI::PositiveNumber);
+  app.add_flag("--addresses", load.addresses, "UPI addresses, numbered likewise");
   CLI11_PARSE(app, argc, argv);
   return Run(load);
 }

@@ -50,7 +50,9 @@ TEST_CASE("Memory and the log give the same bytes, positions and terms", "[fanou
   const auto draw = [&random](int bound) { return static_cast<int>(random() % static_cast<unsigned>(bound)); };
   Feed feed(1);
   feed.PutMark(0, 1);
-  auto live = feed.Open();
+  DispatcherOptions options = feed.Options();
+  options.segment_age_max = absl::Hours(1);  // memory holds all of it
+  auto live = feed.Open(options);
   const std::vector<model::Filter> filters = {
       model::Filter::Everything(), LevelFrom(Level::kMedium), LevelFrom(Level::kVeryHigh),
       model::Filter::AnyOf({{.level_min = Level::kHigh, .categories = {1}}, {.categories = {2}}})};

@@ -7,6 +7,11 @@
 #include "absl/strings/str_cat.h"
 
 namespace hub::fanout {
+namespace {
+
+constexpr absl::Duration kAgeLook = absl::Seconds(1);
+
+}  // namespace
 
 absl::StatusOr<std::shared_ptr<FilterClass>> ClassTable::Join(const model::Filter& effective,
                                                               const wire::AudienceSet& audiences) {
@@ -134,8 +139,27 @@ void ClassTable::Distribute(int32_t partition, std::vector<PendingEvent>* events
   probe_->encoded_live.Increment(static_cast<double>(encoded));
 }
 
+// What was begun before a mark is older than it; a segment's events are all older than its successor. So the newest of each class and partition
+// stays, however old: 64 KB at most.
+void ClassTable::DropOld(absl::Duration monotonic) {
+  if (!births_at_.empty() && monotonic - births_at_.back().first < kAgeLook) return;
+  births_at_.emplace_back(monotonic, births_);
+  uint64_t old = 0;
+  while (births_at_.front().first < monotonic - options_.segment_age_max) {
+    old = births_at_.front().second;
+    births_at_.pop_front();
+  }
+  if (old == 0) return;
+  int64_t dropped = 0;
+  for (const auto& filter_class : live_) {
+    if (filter_class != nullptr) dropped += filter_class->DropBefore(old);
+  }
+  probe_->segments_dropped.Increment(static_cast<double>(dropped));
+}
+
 // Drops the oldest segments until an eighth of the room is free, so that this does not run at every step.
-void ClassTable::Evict() {
+void ClassTable::Evict(absl::Duration monotonic) {
+  DropOld(monotonic);
   probe_->segment_bytes.Set(static_cast<double>(memory()));
   if (memory() <= options_.segment_bytes_max) return;
   std::vector<FilterClass::SegmentRef> segments;

@@ -7,13 +7,16 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "libs/base/mutex.h"
 #include "libs/fanout/class_index.h"
 #include "libs/fanout/filter_class.h"
@@ -24,6 +27,7 @@ namespace hub::fanout {
 struct ClassTableOptions {
   int32_t partitions = 1;
   int64_t segment_bytes_max = 0;
+  absl::Duration segment_age_max;
   int classes_max = 0;
   int overflow_classes_max = 0;  // beyond both, Join refuses
 };
@@ -40,8 +44,8 @@ class ClassTable {
   void Distribute(int32_t partition, std::vector<PendingEvent>* events);
   // Forgets a partition: memory begins anew at `base`.
   void Restart(int32_t partition, eventlog::Offset base);
-  // Back within segment_bytes_max, if it was passed.
-  void Evict();
+  // Back within segment_bytes_max and segment_age_max, if they were passed. `monotonic`: now.
+  void Evict(absl::Duration monotonic);
 
  private:
   // A class, and what those who joined hold of it: when the last lets go, the dispatcher's thread takes it out.
@@ -53,6 +57,7 @@ class ClassTable {
 
   std::shared_ptr<FilterClass> HandleLocked(Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   size_t SegmentBytes() const;
+  void DropOld(absl::Duration monotonic);
   int64_t memory() const { return memory_->load(std::memory_order_relaxed); }
 
   const ClassTableOptions options_;
@@ -64,6 +69,7 @@ class ClassTable {
   // The dispatcher's thread only.
   uint64_t changes_seen_ = 0;
   uint64_t births_ = 0;
+  std::deque<std::pair<absl::Duration, uint64_t>> births_at_;  // how many there were, once in a while; the oldest first
   ClassIndex index_;
   std::vector<std::shared_ptr<FilterClass>> live_;  // by number; null: free
   // Distribute's room to work in: matches by number, and the numbers that have some.

@@ -44,7 +44,8 @@ class Dispatcher::Impl {
         log_(log),
         probe_(metrics),
         catchup_(options.catchup_bytes_max, log, &probe_, options.on_event),
-        classes_({options.partitions, options.segment_bytes_max, options.classes_max, options.overflow_classes_max},
+        classes_({options.partitions, options.segment_bytes_max, options.segment_age_max, options.classes_max,
+                  options.overflow_classes_max},
                  &probe_),
         urgent_(options.partitions, clock, log, metrics) {
     HUB_CHECK(options.partitions > 0);
@@ -177,7 +178,7 @@ bool Dispatcher::Impl::Step(bool* urgent) {
   }
   news |= took_urgent_;
   if (urgent != nullptr) *urgent = took_urgent_;
-  classes_.Evict();
+  classes_.Evict(clock_->Monotonic());
   return news;
 }
 

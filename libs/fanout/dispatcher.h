@@ -5,7 +5,7 @@
 // a record whose term is below the term in force at its position is dropped.
 // Only EVENT records go out. TICK and TERM records move positions; STATE records are for replicas, and for readers below the compaction
 // bound (see Read). Records that an owner sends again pass through: receivers drop what is not greater, and keep the stamp of what left.
-// Bounds: `segment_bytes_max` over all classes (oldest segments go first; sessions behind them read the log again), `classes_max`
+// Bounds: `segment_bytes_max` over all classes and `segment_age_max` (oldest segments go first; sessions behind them read the log again), `classes_max`
 // classes in memory, `overflow_classes_max` more that are judged as their sessions read the log (Join refuses beyond), and one catch-up
 // block cache of `catchup_bytes_max` shared by all classes.
 #pragma once
@@ -30,6 +30,8 @@ namespace hub::fanout {
 struct DispatcherOptions {
   int32_t partitions = 1;
   int64_t segment_bytes_max = int64_t{256} << 20;
+  // At the rates that the bytes are meant for they last a minute or two; at lower ones memory would grow for an hour to serve nobody.
+  absl::Duration segment_age_max = absl::Minutes(2);
   int64_t catchup_bytes_max = int64_t{64} << 20;
   int classes_max = 1024;
   // Each costs a look at every event, by the sessions' own threads; one moves up when a class in memory goes.

@@ -383,6 +383,35 @@ TEST_CASE("Segments over the bound are dropped, oldest first, who lags reads the
   CHECK(quiet->mode() == SessionMode::kLive);
 }
 
+TEST_CASE("Segments that everybody could have read long ago are dropped, though there is room", "[fanout][dispatcher]") {
+  Feed feed(2);
+  DispatcherOptions options = feed.Options();
+  options.segment_age_max = absl::Minutes(2);
+  auto dispatcher = feed.Open(options);
+  auto slow = feed.Start(dispatcher.get(), model::Filter::Everything(), SessionStart::kNow);
+  auto fast = feed.Start(dispatcher.get(), model::Filter::Everything(), SessionStart::kNow);
+  dispatcher->Step();
+  const auto minutes = [&](int count) {  // two events a second
+    for (int i = 0; i < count * 60; ++i) {
+      for (int p = 0; p < 2; ++p) feed.Change(p, i * 2 + p, Row(Level::kHigh));
+      dispatcher->Step();
+      kit::All(fast.get());
+      feed.clock.Advance(absl::Seconds(1));
+    }
+  };
+  minutes(2);
+  const double held = SegmentBytes(&feed);
+  CHECK(Value(&feed, "fraudhub_fanout_segments_dropped_total", {}) == 0);
+  minutes(30);
+  CHECK(Value(&feed, "fraudhub_fanout_segments_dropped_total", {}) > 5);
+  CHECK(SegmentBytes(&feed) < held + 4 * 64 * 1024 + 4 * 1024);  // and an open one and its forerunner, of each partition
+  CHECK(fast->mode() == SessionMode::kLive);
+  kit::NextOf(slow.get());
+  CHECK(slow->mode() == SessionMode::kCatchup);
+  kit::All(slow.get());
+  CHECK(slow->events_sent() == 2 * 60 * 32);
+}
+
 TEST_CASE("Another log ends every read", "[fanout][dispatcher]") {
   Feed feed(1);
   auto dispatcher = feed.Open();

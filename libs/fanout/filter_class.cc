@@ -127,13 +127,28 @@ void FilterClass::ListSegments(std::vector<SegmentRef>* out) {
 
 void FilterClass::DropOldest(int32_t partition) {
   base::MutexLock lock(&mu_);
-  Stripe& stripe = stripes_[static_cast<size_t>(partition)];
-  HUB_CHECK(!stripe.segments.empty());
-  const Segment& oldest = *stripe.segments.front().segment;
+  DropOldestLocked(&stripes_[static_cast<size_t>(partition)]);
+}
+
+int64_t FilterClass::DropBefore(uint64_t birth) {
+  base::MutexLock lock(&mu_);
+  int64_t dropped = 0;
+  for (Stripe& stripe : stripes_) {
+    while (stripe.segments.size() > 1 && stripe.segments[1].birth < birth) {
+      DropOldestLocked(&stripe);
+      ++dropped;
+    }
+  }
+  return dropped;
+}
+
+void FilterClass::DropOldestLocked(Stripe* stripe) {
+  HUB_CHECK(!stripe->segments.empty());
+  const Segment& oldest = *stripe->segments.front().segment;
   CountMemory(-static_cast<int64_t>(oldest.memory()));
-  stripe.base = oldest.end();
-  stripe.segments.pop_front();
-  if (stripe.segments.empty()) stripe.capacity_next = kFirstSegmentBytes;
+  stripe->base = oldest.end();
+  stripe->segments.pop_front();
+  if (stripe->segments.empty()) stripe->capacity_next = kFirstSegmentBytes;
 }
 
 std::optional<FilterClass::MemoryRead> FilterClass::Read(int32_t partition, eventlog::Offset from,

@@ -109,6 +109,9 @@ class FilterClass {
   // Seals the oldest segment of the partition, if it is open, and drops it; its readers go to the log.
   void DropOldest(int32_t partition);
 
+  // Drops what is followed by a segment of a birth before this one; how many.
+  int64_t DropBefore(uint64_t birth);
+
   struct MemoryRead {
     Slice slice;
     eventlog::Offset next = 0;
@@ -128,6 +131,7 @@ class FilterClass {
     std::deque<Held> segments;
     size_t capacity_next;  // of a segment; doubles with each, so that a quiet class stays small
   };
+  void DropOldestLocked(Stripe* stripe) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CountMemory(int64_t bytes) { memory_->fetch_add(bytes, std::memory_order_relaxed); }
 
   const uint64_t id_;

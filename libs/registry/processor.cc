@@ -22,6 +22,7 @@ namespace hub::registry {
 namespace {
 
 constexpr size_t kFlushChunk = 512;
+constexpr int kTicksMost = 4;         // in an interval, however many flags lapse in it
 constexpr size_t kSweepChunk = 2000;  // ids looked at per tick
 
 // What stood in the place of a lost event: any filter that one of them matched matches this (R13).
@@ -268,6 +269,14 @@ class Processor::Impl {
     last_tick_ = std::max(last_tick_, now);
     log_->Append(Reports(), {"tick", wire::EncodeRecord({state_.term, 0}, model::Tick{now, state_.term})},
                  [tick = tick_](const absl::StatusOr<eventlog::Offset>&) { tick->under_way = false; });
+    next_tick_at_ = clock_->Monotonic() + UntilNextTick(now);
+  }
+
+  // A flag that lapses before the next tick would be due gets a tick of its own: those who hold it shall not wait for most of a second.
+  absl::Duration UntilNextTick(absl::Time now) const {
+    const auto cursor = database_->Scan(tables_.due, keys_.DueEnd(now), store::PrefixEnd(keys_.prefix()));
+    if (!cursor->Valid()) return options_.tick_interval;
+    return std::clamp(DueIn(cursor->key()) - now, options_.tick_interval / kTicksMost, options_.tick_interval);
   }
 
   // Changed counters as silent STATEs, and after those of all keys that were dirty at its start a MARK of where it started (R14).

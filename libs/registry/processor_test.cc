@@ -1,6 +1,7 @@
 // The partition's owner over a memory log: what is committed, published, rebuilt, repaired. Faults in combination: tests/simulation.
 #include "libs/registry/processor.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -311,6 +312,35 @@ TEST_CASE("a new owner deposes the old one, whose records no longer count", "[re
   run_other();
   CHECK(hub.Events().back().state.version == 2);
   CHECK(hub.Events().back().state.attributes.level == Level::kHigh);
+}
+
+TEST_CASE("a flag that lapses between two ticks gets one of its own, and a crowd no more than four",
+          "[registry][processor]") {
+  Hub hub;
+  const absl::Time tick = hub.clock.TimeNow();
+  const auto lapses_after = [&](int number, absl::Duration after) {
+    model::Report report = hub.Make(number, "bank-1", number);
+    report.observed_at = tick + after - 90 * kDay;
+    hub.Put(report);
+    hub.Settle();
+  };
+  lapses_after(1, absl::Milliseconds(2100));
+  for (int i = 0; i < 50; ++i) lapses_after(2 + i, absl::Milliseconds(3000 + 20 * i));
+  const auto expired = [&] {
+    const auto events = hub.Events();
+    return std::count_if(events.begin(), events.end(),
+                         [](const auto& event) { return event.kind == model::EventKind::kExpired; });
+  };
+  hub.Pass(absl::Milliseconds(2000));
+  CHECK(expired() == 0);
+  hub.Pass(absl::Milliseconds(300));
+  CHECK(expired() == 1);  // and not as late as after three seconds
+  hub.Pass(absl::Milliseconds(700));
+  const size_t ticks = hub.Read<model::Tick>(eventlog::kReportsTopic).size();
+  hub.Pass(absl::Seconds(1));
+  CHECK(hub.Read<model::Tick>(eventlog::kReportsTopic).size() - ticks <= 4);
+  hub.Pass(absl::Milliseconds(300));
+  CHECK(expired() == 51);
 }
 
 TEST_CASE("a machine's clock that jumps stops the ticks until somebody looks", "[registry][processor]") {

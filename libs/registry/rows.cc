@@ -183,6 +183,8 @@ model::RoutingToken TokenIn(absl::string_view key) {
   return token;
 }
 
+absl::Time DueIn(absl::string_view key) { return FromSortableMicros(DecodeKey64(key, sizeof(uint32_t))); }
+
 std::string EncodeIdRow(const std::string& body_hash, int64_t reports_offset) {
   std::string row = body_hash;
   AppendKey64(static_cast<uint64_t>(reports_offset), &row);

@@ -103,6 +103,8 @@ model::RoutingToken TokenOf(const model::Report& report, const model::Tokeniser&
 
 // The token at the end of a state's, due or dirty key. REQUIRES: `key` is one.
 model::RoutingToken TokenIn(absl::string_view key);
+// REQUIRES: `key` is a due key.
+absl::Time DueIn(absl::string_view key);
 
 std::string EncodeIdRow(const std::string& body_hash, int64_t reports_offset);
 // REQUIRES: `row` is one.

@@ -64,8 +64,12 @@ class Database {
 };
 
 struct DatabaseOptions {
-  size_t block_cache_bytes = size_t{256} << 20;
+  // It is always full after a while: blocks of files that a compaction has replaced stay until others push them out.
+  size_t block_cache_bytes = size_t{64} << 20;
   size_t write_buffer_bytes = size_t{32} << 20;  // per table, twice
+  // Of all tables together: beyond it the table whose buffer is oldest is written out. Many tables that fill slowly would otherwise go on growing for
+  // an hour. Twice as much while a disk is slower than who writes.
+  size_t write_buffers_bytes = size_t{64} << 20;
 };
 
 // Opens or creates. Tables that the folder has and `tables` lacks are kept and opened, not dropped.

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -93,6 +94,38 @@ TEST_CASE("tables are found by name, new ones are made and unknown ones kept", "
   }
   const auto db = Open(folder.path(), {{"third", TableShape::kScans}, {"first"}});
   CHECK(db->Get(1, "k").value() == "of first");
+}
+
+TEST_CASE("buffers of many tables are written out long before each is full", "[store][rocksdb]") {
+  TempDir folder;
+  std::vector<TableSpec> tables;
+  for (char name = 'a'; name < 'k'; ++name) tables.push_back({std::string(1, name)});
+  DatabaseOptions options;
+  options.write_buffers_bytes = size_t{32} << 20;
+  auto database = OpenDatabase(folder.path() + "/db", tables, options);
+  REQUIRE(database.ok());
+  const auto files = [&] {
+    const std::filesystem::directory_iterator all(folder.path() + "/db");
+    return std::count_if(begin(all), end(all), [](const auto& file) { return file.path().extension() == ".sst"; });
+  };
+  const std::string value = base::RandomBytes(10'000);
+  int rows = 0;
+  const auto put_in_each = [&] {
+    Batch batch;
+    for (TableId table = 0; table < 10; ++table) batch.Put(table, absl::StrCat(rows), value);
+    ++rows;
+    REQUIRE((*database)->Commit(batch, Durability::kBuffered).ok());
+  };
+  while (rows < 40) put_in_each();  // 4 MB in all, and what buffers take in advance
+  CHECK(files() == 0);
+  while (rows < 600) put_in_each();  // 60 MB, of each table 6 of its 32
+  database->reset();                 // waits for what is being written out
+  CHECK(files() >= 5);
+  database = OpenDatabase(folder.path() + "/db", tables, options);
+  REQUIRE(database.ok());
+  for (TableId table = 0; table < 10; ++table) {
+    for (const int row : {0, 300, 599}) CHECK(*(*database)->Get(table, absl::StrCat(row)) == value);
+  }
 }
 
 TEST_CASE("a folder that is open elsewhere is refused", "[store][rocksdb]") {

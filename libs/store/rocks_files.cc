@@ -29,6 +29,9 @@ namespace {
 
 // Flushes and compactions leave this much to the write-ahead log and the manifest.
 constexpr int64_t kLeftToLogs = int64_t{2} << 20;
+// Keys come from everywhere, so a block of rows is rarely wanted again; indexes and filters always are.
+constexpr double kCacheForIndexes = 0.75;
+constexpr int kCacheShardBits = 4;
 // How often the guard asks for the free space: what a file may take past the limit.
 constexpr int64_t kGuardStep = int64_t{256} << 10;
 
@@ -127,6 +130,8 @@ rocksdb::DBOptions DatabaseWideOptions(const DatabaseOptions& options, size_t ta
   db.max_bgerror_resume_count = 0;
   // File descriptors and the memory of table readers stay bounded; fanout needs its descriptors for streams.
   db.max_open_files = 512;
+  // Memory of what is not written out yet, whatever the number of tables. The buffer that goes is the oldest, so the WAL stays short, too.
+  db.db_write_buffer_size = options.write_buffers_bytes;
   // Smooths write-back of big files, so that one sync does not wait for a whole compaction's dirty pages.
   db.bytes_per_sync = size_t{1} << 20;
   // RocksDB's own text goes to our log, and no periodic dumps of statistics.
@@ -152,9 +157,14 @@ rocksdb::ColumnFamilyOptions TableOptions(TableShape shape, const DatabaseOption
   blocks.block_cache = cache;
   // Indexes and filters count against the cache, so that memory doesn't grow with the data.
   blocks.cache_index_and_filter_blocks = true;
+  blocks.cache_index_and_filter_blocks_with_high_priority = true;
   blocks.pin_l0_filter_and_index_blocks_in_cache = true;
   if (shape == TableShape::kPointLookups) {
     blocks.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10, /*use_block_based_builder=*/false));
+    // In pieces of 4 KB: those of a whole file are a megabyte, and a small cache would read one for a single key.
+    blocks.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+    blocks.partition_filters = true;
+    blocks.pin_top_level_index_and_filter = true;
   } else {
     // Read in order: bigger blocks compress better, and a filter would never be asked.
     blocks.block_size = size_t{16} << 10;
@@ -202,7 +212,8 @@ Opener::Opener(std::string path, std::vector<TableSpec> tables, const DatabaseOp
     : path_(std::move(path)),
       tables_(std::move(tables)),
       options_(options),
-      cache_(rocksdb::NewLRUCache(options.block_cache_bytes)),
+      cache_(rocksdb::NewLRUCache(options.block_cache_bytes, kCacheShardBits, /*strict_capacity_limit=*/false,
+                                  kCacheForIndexes)),
       guard_(std::make_shared<GuardedFileSystem>()),
       env_(rocksdb::NewCompositeEnv(guard_)) {}
 

@@ -16,6 +16,8 @@ using model::RefusalCode;
 // Between calls of a hub that refuses us: what cures it is somebody's work.
 constexpr absl::Duration kRefusedBase = absl::Seconds(1);
 constexpr absl::Duration kRefusedMax = absl::Seconds(30);
+// Between tries to reach a hub that is away, at most: lookups may be UNKNOWN until it is found again. The hub takes 250 newcomers a second.
+constexpr absl::Duration kAwayMax = absl::Seconds(5);
 
 // False: rate-limited word of it, and it comes again.
 bool Stored(const absl::Status& status) {
@@ -39,6 +41,7 @@ void StreamFollower::Run(EdgeView* view, std::stop_token stop) {
   options.client_id = client_id_;
   options.from_snapshot = true;
   options.every_delivery = true;
+  options.backoff_max = kAwayMax;
   options.token = view->token();
   bool lost_before = false;  // the stream before was, too
   client::Backoff backoff(kRefusedBase, kRefusedMax, client::RandomSeed());

@@ -229,6 +229,19 @@ hub_memory_kb() {
   echo "$sum"
 }
 
+# A bad network (fault-proxy) in front of the hub's streams.
+start_proxy() { # NAME: sets its address in proxy_$1; commands go to $work/$1.commands
+  mkfifo "$work/$1.commands"
+  "$bin/fault-proxy" --upstream "${stream_server%%,*}" --seed 7 --status-file "$work/$1.json" <>"$work/$1.commands" >"$work/$1.port" 2>"$work/$1.log" &
+  keep_pid $!
+  has_port() { [[ -s $work/$1.port ]]; }
+  until_true 10 "a proxy" has_port "$1"
+  local port
+  port=$(sed -n 's/^port=//p' "$work/$1.port")
+  printf -v "proxy_$1" '127.0.0.1:%s' "$port"
+}
+proxy_says() { echo "$2" >"$work/$1.commands"; } # NAME COMMAND
+
 as() { # STAKEHOLDER/PRINCIPAL ARGUMENTS...: hubctl with JSON output
   local who=$1
   shift

@@ -42,19 +42,6 @@ reporter=bank-psb-01/main
 make_identities "${members[@]}" "$reporter" police-mh/main dot-diu/analyst-1 dot-diu/analyst-2
 start_hub
 
-proxies=()
-start_proxy() { # NAME: sets its address in proxy_$1; commands go to $work/$1.commands
-  mkfifo "$work/$1.commands"
-  "$bin/fault-proxy" --upstream "${stream_server%%,*}" --seed 7 --status-file "$work/$1.json" <>"$work/$1.commands" >"$work/$1.port" 2>"$work/$1.log" &
-  proxies+=($!)
-  keep_pid $!
-  has_port() { [[ -s $work/$1.port ]]; }
-  until_true 10 "a proxy" has_port "$1"
-  local port
-  port=$(sed -n 's/^port=//p' "$work/$1.port")
-  printf -v "proxy_$1" '127.0.0.1:%s' "$port"
-}
-proxy_says() { echo "$2" >"$work/$1.commands"; } # NAME COMMAND
 start_proxy flapping
 start_proxy slow
 

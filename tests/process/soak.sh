@@ -10,12 +10,14 @@
 #   --known    indicators before it begins; half of the numbers that are looked up are among them
 #   --events   per second, each about another number, to every stakeholder
 #   --lookups  per second and edge, in calls of 100
-#   --slope-mb of memory a minute that are allowed beyond the scatter: until a write buffer of 32 MB is full, what is stored is also in memory
+#   --slope-mb of memory a minute that are allowed beyond the noise
 #   --factor   how often the budgets (DESIGN.md 9, issue D) may be exceeded; above 1, memory is shown and not judged
 #
 # Streams: from the report's acceptance until a stakeholder has the event. Verdict: from an identifier's text until hub-edge is certain whether
 # it is flagged and how; answer: until its reasons are there as well; both are the edge's own histograms, the upper edge of a bucket. Query: over
-# a connection that stands. Memory: a line through ten means of VmRSS, flat when its slope is within what the means scatter (95 %).
+# a connection that stands. Memory: VmRSS once a second in the second half of the time that is measured, by when what fills is full. Through ten means of it
+# a line is laid; noise is what its slope may be off by (95 %, Student's t with 8 degrees of freedom) as the means scatter around it: write buffers fill
+# and empty, so they do. Flat: the slope is within the noise, or below zero. The first half's slope is shown beside it.
 # Everything shares this machine, the loads too; their CPU is printed.
 # Ends with one JSON line; exit status 1 when a bound is missed.
 set -euo pipefail
@@ -166,13 +168,13 @@ edge_us() { # verdict|answer SHARE [ENDING]
       print -1
     }' "$work"/before-*.metrics "$work"/after-*.metrics
 }
-# "SLOPE SPREAD FIRST LAST": MB per minute, 95 % of it, MB of the first and the last tenth.
-slope() { # COLUMN
-  awk -v c="$1" '
-    {at[NR] = $1 / 60000; value[NR] = $c / 1024}
+# "SLOPE SPREAD FIRST LAST" of half of the time: MB per minute, 95 % of it, MB of the half's first and last tenth.
+slope() { # COLUMN first|second
+  awk -v c="$1" -v second="$([[ $2 == second ]] && echo 1 || echo 0)" -v all="$took" '
+    ($1 >= all / 2) == second {at[++rows] = $1 / 60000; value[rows] = $c / 1024}
     END {
-      blocks = NR < 10 ? NR : 10
-      for (i = 1; i <= NR; i++) { b = int((i - 1) * blocks / NR) + 1; x[b] += at[i]; y[b] += value[i]; n[b]++ }
+      blocks = rows < 10 ? rows : 10
+      for (i = 1; i <= rows; i++) { b = int((i - 1) * blocks / rows) + 1; x[b] += at[i]; y[b] += value[i]; n[b]++ }
       for (b = 1; b <= blocks; b++) { x[b] /= n[b]; y[b] /= n[b]; mx += x[b] / blocks; my += y[b] / blocks }
       for (b = 1; b <= blocks; b++) { xx += (x[b] - mx) ^ 2; xy += (x[b] - mx) * (y[b] - my) }
       k = xx > 0 ? xy / xx : 0
@@ -208,13 +210,14 @@ names=(hub)
 for ((n = 1; n <= edges; ++n)); do names+=("edge-$n"); done
 slopes=""
 for ((i = 0; i < ${#names[@]}; ++i)); do
-  read -r per_minute around first last < <(slope "$((i + 2))"; echo)
+  read -r before _ < <(slope "$((i + 2))" first; echo)
+  read -r per_minute around first last < <(slope "$((i + 2))" second; echo)
   kept=flat
   awk -v k="$per_minute" -v s="$around" -v more="$slope_mb" 'BEGIN {exit !(k <= s + more)}' || {
     kept=GROWS
     ! awk -v f="$factor" 'BEGIN {exit !(f <= 1)}' || missed+=("memory of ${names[i]}")
   }
-  row "memory of ${names[i]}, MB; slope a minute" "$first to $last; $per_minute +- $around: $kept"
+  row "memory of ${names[i]}, MB; slope a minute" "$first to $last; $per_minute +- $around: $kept (before: $before)"
   slopes+="${slopes:+,}\"${names[i]}\":[$per_minute,$around,$first,$last]"
 done
 edges_ms=0
