@@ -10,13 +10,16 @@
 #include <sqlite3.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <iostream>
+#include <string>
+#include <vector>
 
+#include "fraudhub/subscriber.h"
 #include "fraudhub/v1/subscription.pb.h"
-#include "libs/client/subscriber.h"
 
 namespace {
 
@@ -125,14 +128,14 @@ class FlagStore {
   sqlite3* db_ = nullptr;
 };
 
-absl::Status Follow(hub::client::ConnectionOptions connection, bool afresh, FlagStore* store) {
-  hub::client::SubscriberOptions options;
-  options.connection = std::move(connection);
+fraudhub::Status Follow(const fraudhub::Connection& connection, bool afresh, FlagStore* store) {
+  fraudhub::SubscriberOptions options;
+  options.connection = connection;
   options.client_id = "sample-bank";
   options.token = afresh ? "" : store->Token();
-  options.from_snapshot = true;       // without a token
-  options.snapshot_when_lost = true;  // nor one that is too old
-  hub::client::SubscriberHandlers handlers;
+  options.start = fraudhub::StreamStart::kSnapshot;  // without a token
+  options.snapshot_when_lost = true;                 // nor one that is too old
+  fraudhub::SubscriberHandlers handlers;
   handlers.on_event = [store](const v1::Event& event) {
     store->Apply(event);
     return true;
@@ -144,16 +147,16 @@ absl::Status Follow(hub::client::ConnectionOptions connection, bool afresh, Flag
   handlers.on_snapshot_begins = [store] { store->BeginSnapshot(); };
   handlers.on_unchanged = [store](const std::string& id) { store->Told(id); };
   handlers.on_snapshot_ends = [store] { store->EndSnapshot(); };
-  handlers.on_disconnected = [](const absl::Status& why, absl::Duration) {
-    std::cerr << "stream ended, trying again: " << why.message() << std::endl;
+  handlers.on_disconnected = [](const fraudhub::Status& why, std::chrono::milliseconds) {
+    std::cerr << "stream ended, trying again: " << why.ToString() << std::endl;
   };
-  return hub::client::Subscriber::Run(options, {}, handlers, {});
+  return fraudhub::Subscriber::Run(options, {}, handlers, {});
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  hub::client::ConnectionOptions connection;
+  fraudhub::Connection connection;
   connection.server = "localhost:7443";
   std::string file, command;
   std::vector<std::string> identifiers;
@@ -173,8 +176,8 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   FlagStore store(file);
   if (command == "follow") {
-    const absl::Status end = Follow(connection, afresh, &store);
-    std::cerr << "sample-bank: " << end.message() << '\n';
+    const fraudhub::Status end = Follow(connection, afresh, &store);
+    std::cerr << "sample-bank: " << end.ToString() << '\n';
     return 1;
   }
   if (command == "list") store.List();
