@@ -48,6 +48,8 @@ fraudhub::Status ReportAndAsk(const fraudhub::Connection& connection) {
   const auto lookup = fraudhub::Lookup::Create(connection);
   if (!lookup.ok()) return lookup.status();
   const fraudhub::Result<fraudhub::v1::LookupResponse> answer = lookup->Get({});
+  const auto replica = fraudhub::Lookup::Open("replica", {.hub = connection, .age_max = std::chrono::minutes(1)});
+  if (!replica.ok() || !replica->age().has_value()) return replica.status();
   if (!answer.ok() && answer.status().reason == fraudhub::v1::ERROR_REASON_MISSING) return {};
   fraudhub::SubscriberHandlers handlers;
   handlers.on_event = [](const fraudhub::v1::Event& event) { return event.has_version(); };

@@ -1,4 +1,6 @@
 // The public face as a program of others uses it, against a hub in the process. Nothing of absl here but what the invented hub needs.
+#include <google/protobuf/util/time_util.h>
+
 #include <atomic>
 #include <string>
 #include <thread>
@@ -13,6 +15,7 @@
 #include "fraudhub/v1/subscription.pb.h"
 #include "libs/client/testing/fake_hub.h"
 #include "libs/model/refusal.h"
+#include "libs/rpc/eventually_test.h"
 #include "libs/rpc/status.h"
 #include "libs/store/temp_dir.h"
 #include "tests/catch.h"
@@ -156,6 +159,52 @@ TEST_CASE("a lookup is answered, or says in plain words why not", "[client][face
   busy = true;
   CHECK(lookup->Get(request, std::chrono::seconds(10)).status().reason == v1::ERROR_REASON_QUOTA_EXCEEDED);
   CHECK(Lookup::Create({.server = "nowhere"}).status().code == Code::kInvalidArgument);
+}
+
+TEST_CASE("a replica in the process of others answers after its snapshot, and shows its age and counters",
+          "[client][face]") {
+  std::atomic<bool> may_tell{false};
+  FakeHubHooks hooks;
+  hooks.subscribe = [&](grpc::ServerContext*, FakeHubHooks::SubscribeStream* stream) -> grpc::Status {
+    v1::SubscribeRequest request;
+    stream->Read(&request);
+    if (!may_tell) return {grpc::StatusCode::UNAVAILABLE, "away"};
+    v1::SubscribeResponse response;
+    response.mutable_opened()->set_stakeholder("bank");
+    response.mutable_snapshot()->set_begins(true);
+    response.mutable_snapshot()->set_ends(true);
+    response.mutable_snapshot()->set_parts(1);
+    response.mutable_snapshot()->set_parts_sent(1);
+    v1::Indicator* const indicator = response.add_events()->mutable_indicator();
+    indicator->set_indicator_id("ind_1");
+    indicator->set_facet(v1::FACET_RISK);
+    indicator->set_level(v1::LEVEL_HIGH);
+    indicator->mutable_identifier()->set_type(v1::IDENTIFIER_TYPE_MOBILE);
+    indicator->mutable_identifier()->set_canonical("+915550000001");
+    response.mutable_progress()->set_token("t");
+    const auto now = google::protobuf::util::TimeUtil::GetCurrentTime();
+    *response.mutable_progress()->mutable_complete_until() = *response.mutable_progress()->mutable_hub_time() = now;
+    stream->Write(response);
+    while (stream->Read(&request)) {
+    }
+    return grpc::Status::OK;
+  };
+  FakeHub hub(hooks);
+  hub::store::TempDir folder;
+  auto lookup = Lookup::Open(folder.path(), {.hub = {.server = hub.address()}, .allow_test_range = true});
+  REQUIRE(lookup.ok());
+  v1::LookupRequest request;
+  request.add_identifiers()->set_value("+915550000001");
+  request.mutable_identifiers(0)->set_type(v1::IDENTIFIER_TYPE_MOBILE);
+  CHECK(lookup->Get(request)->results(0).verdict() == v1::LOOKUP_VERDICT_UNKNOWN);
+  CHECK_FALSE(lookup->age().has_value());
+  may_tell = true;
+  CHECK(hub::rpc::Eventually([&] { return lookup->age().has_value(); }));
+  CHECK(lookup->Get(request)->results(0).indicator().level() == v1::LEVEL_HIGH);
+  CHECK(*lookup->age() < std::chrono::minutes(1));
+  CHECK(lookup->Metrics().find("fraudhub_edge_lookups_total") != std::string::npos);
+  CHECK(lookup->Get({}).status().reason == v1::ERROR_REASON_MISSING);
+  CHECK(Lookup::Open(folder.path(), {.hub = {.server = "nowhere"}}).status().code == Code::kInvalidArgument);
 }
 
 }  // namespace
