@@ -22,10 +22,10 @@
 #include "fraudhub/v1/lookup.pb.h"
 #include "libs/access/policy.h"
 #include "libs/base/check.h"
+#include "libs/client/first_verdicts.h"
 #include "libs/store/database.h"
 #include "libs/store/temp_dir.h"
 #include "libs/wire/wire.h"
-#include "services/edge/first_verdicts.h"
 #include "services/query/verdict_sets.h"
 
 namespace {
@@ -153,7 +153,7 @@ int main(int argc, char** argv) {
   hub::query::VerdictSets sets(parts);
 
   began = real.Monotonic();
-  hub::edge::VerdictCollector collector;
+  hub::client::VerdictCollector collector;
   fraudhub::v1::GetVerdictSetRequest request;
   collector.Ask(real.Monotonic(), &request);
   absl::Duration retry_after;

@@ -17,10 +17,10 @@ class Channel;
 
 namespace hub::client {
 
-struct ConnectionOptions {
-  std::string server;  // host:port or unix:/path (clear text), or several with commas between: any of them will do
-  std::string identity_dir;  // cert.pem, key.pem, ca.pem; empty = clear text, which only a bench's loopback hub accepts
-  std::string server_name;   // name expected in the server's certificate; empty = the host of `server`
+struct ConnectionOptions {  // as fraudhub::Connection has it
+  std::string server;
+  std::string identity_dir;
+  std::string server_name;
 };
 
 // One connection to each address of `server`, made when it is first turned to. A call that failed turns to the next; which one comes

@@ -1,4 +1,5 @@
-// Sends reports and sees each through to a verdict: batches, many in flight, retries with the same id.
+// Sends reports and sees each through to a verdict: batches, many in flight, retries with the same id. For the programs of this tree, which
+// keep what they send elsewhere (a file, a peer); others get it with a disk in front (outbox.h), as fraudhub::Reporter.
 //
 // Thread safety: one thread calls; handlers run on the reporter's own thread and must not call back into it. Bound: at most
 // `in_flight_max` reports without a verdict; Submit blocks beyond. The destructor drops what has no verdict: Flush first.

@@ -1,17 +1,5 @@
-// Follows the hub's stream: reconnects with full jitter, resumes from its token, applies each version once.
-//
-// Run blocks and calls the handlers on its own thread; a handler that is slow slows the hub's sending, nothing piles up. Deliveries that
-// the version rule says are old are dropped before the handler (bound: one version stamp of about 60 bytes per indicator in view;
-// beyond `versions_max` it stops dropping for further indicators and says so in the log: at-least-once remains). An indicator that
-// left the view keeps its stamp, so that a late repeat doesn't bring it back.
-//
-// Urgent events (corrections, flags to VERY_HIGH) may be handled ahead of the order while the stream is behind; older events of the same
-// indicator are dropped until the stream has passed them. Whoever keeps what on_event told beyond the life of Run keeps its version with
-// it and applies what is greater: after a restart older events of an indicator may come once more.
-// Snapshots: everything in view comes as events, then what changes. Absence means "not flagged": at the end, on_removed tells of each
-// indicator that this Run has delivered and the snapshot did not. Who keeps what was delivered longer than a Run clears out between
-// on_snapshot_begins and on_snapshot_ends: whatever came neither in on_event nor in on_unchanged between the two is not flagged any more. A
-// stream that breaks inside goes on inside. When the caller's rights change which rows it sees, the hub sends a snapshot unasked.
+// Follows the hub's stream, for the programs of this tree. What it does, its bounds, and what options and handlers mean is documented where
+// outsiders read it, in fraudhub/subscriber.h, whose Subscriber this is: with absl's types.
 // Thread safety: plain function; several may run at once.
 #pragma once
 
@@ -36,55 +24,38 @@ namespace hub::client {
 
 struct SubscriberOptions {
   ConnectionOptions connection;
-  std::string token;           // resume from here; empty: the next two decide, else from now on
-  bool from_earliest = false;  // also of a cursor that is new
-  bool from_snapshot = false;  // likewise
-  // A token or a cursor that is too old, of another log, filter or hub: take a snapshot rather than end.
+  std::string token;
+  bool from_earliest = false;  // without a token, and of a cursor that is new; neither: from now on
+  bool from_snapshot = false;
   bool snapshot_when_lost = false;
-  // A named cursor, kept by the hub, instead of a token: one stream at a time, which goes on where the last one was acknowledged.
   std::string cursor;
   std::string client_id;
   size_t versions_max = 20'000'000;
-  // on_event hears of every delivery, also of what is old or known: the caller compares versions itself, and Run spends no memory on them.
-  // on_removed is then silent; what was applied ahead of the order is named by on_unchanged when a snapshot begins.
   bool every_delivery = false;
-  bool urgent = true;           // ask for urgent events ahead of the order
-  size_t ahead_max = 100'000;   // indicators applied ahead at a time, about 200 bytes each; beyond it copies wait for their order
-  absl::Duration silence_max = absl::Seconds(15);  // nothing heard so long: reconnect
+  bool urgent = true;
+  size_t ahead_max = 100'000;
+  absl::Duration silence_max = absl::Seconds(15);
   absl::Duration backoff_base = absl::Milliseconds(200);
   absl::Duration backoff_max = absl::Seconds(30);
 };
 
-// Any of them may be empty.
 struct SubscriberHandlers {
   std::function<void(const fraudhub::v1::Opened&)> on_opened;
-  // False: not applied (yet): the stream is torn down and everything un-acknowledged comes again, after a pause.
   std::function<bool(const fraudhub::v1::Event&)> on_event;
-  // Only with every_delivery. One message of the hub has been handled: what on_event heard since the last time belongs together, and is
-  // acknowledged next. False: not stored: all of it comes again, after a pause.
   std::function<bool()> on_batch;
-  // Everything before it has been handled; keep the token with what on_event stored.
   std::function<void(const fraudhub::v1::Progress&)> on_progress;
-  // The hub's log is another one: versions held from before compare with none that come. Just before on_snapshot_begins.
   std::function<void()> on_log_changed;
-  // The two ends of a snapshot; between them on_progress is silent. It may begin anew before it has ended.
   std::function<void()> on_snapshot_begins;
   std::function<void()> on_snapshot_ends;
-  // Between the two: the stream told of an indicator, but only what on_event has been told in this Run. For who clears out there.
   std::function<void(const std::string& indicator_id)> on_unchanged;
-  // A snapshot's end: the indicator is not flagged any more, or not for this caller's eyes. Just before on_snapshot_ends.
   std::function<void(const std::string& indicator_id)> on_removed;
-  // Other rows from here on; a snapshot follows.
   std::function<void(const fraudhub::v1::ViewChanged&)> on_view_changed;
-  // The stream broke; a reconnect follows after `pause`.
   std::function<void(const absl::Status&, absl::Duration pause)> on_disconnected;
 };
 
 class Subscriber {
  public:
-  // Returns OK when asked to stop, or an error that no retry cures: PermissionDenied, InvalidArgument, ... or a cursor refusal
-  // (kCursorTooOld, kLogChanged, kFilterChanged, kCursorInvalid) unless `snapshot_when_lost`. kCursorTaken: another stream has attached
-  // to the cursor since; to come back would be to take it from that one.
+  // OK when asked to stop, or an error that no retry cures; a refusal of the hub as model::Refuse made it.
   static absl::Status Run(const SubscriberOptions& options, const fraudhub::v1::Filter& filter,
                           const SubscriberHandlers& handlers, std::stop_token stop);
 };

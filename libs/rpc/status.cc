@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "fraudhub/internal/v1/rpc_status.pb.h"
 #include "fraudhub/v1/errors.pb.h"
@@ -19,6 +21,7 @@ constexpr char kDomain[] = "fraudhub.v1";
 constexpr char kErrorInfo[] = "type.googleapis.com/google.rpc.ErrorInfo";
 constexpr char kBadRequest[] = "type.googleapis.com/google.rpc.BadRequest";
 constexpr char kRetryInfo[] = "type.googleapis.com/google.rpc.RetryInfo";
+constexpr absl::string_view kRetryPayload = "fraudhub.rpc/retry_after";  // nanoseconds; it never leaves the process
 
 void AddDetail(const char* type_url, const google::protobuf::MessageLite& detail, internal::RpcStatus* out) {
   google::protobuf::Any* any = out->add_details();
@@ -85,6 +88,7 @@ absl::Status FromGrpc(const grpc::Status& status, absl::Duration* retry_after) {
 
   model::RefusalCode code = model::RefusalCode::kUnspecified;
   std::string field;
+  absl::Duration hint;
   for (const google::protobuf::Any& any : details.details()) {
     internal::ErrorInfo info;
     internal::BadRequest bad;
@@ -93,12 +97,23 @@ absl::Status FromGrpc(const grpc::Status& status, absl::Duration* retry_after) {
       code = RefusalCodeOf(info.reason());
     } else if (any.type_url() == kBadRequest && bad.ParseFromString(any.value()) && bad.field_violations_size() > 0) {
       field = bad.field_violations(0).field();
-    } else if (any.type_url() == kRetryInfo && retry.ParseFromString(any.value()) && retry_after != nullptr) {
-      *retry_after = absl::Seconds(retry.retry_delay().seconds()) + absl::Nanoseconds(retry.retry_delay().nanos());
+    } else if (any.type_url() == kRetryInfo && retry.ParseFromString(any.value())) {
+      hint = absl::Seconds(retry.retry_delay().seconds()) + absl::Nanoseconds(retry.retry_delay().nanos());
     }
   }
-  if (code == model::RefusalCode::kUnspecified) return plain;
-  return model::Refuse(code, field, status.error_message());
+  absl::Status told =
+      code == model::RefusalCode::kUnspecified ? plain : model::Refuse(code, field, status.error_message());
+  if (hint <= absl::ZeroDuration()) return told;
+  if (retry_after != nullptr) *retry_after = hint;
+  told.SetPayload(kRetryPayload, absl::Cord(absl::StrCat(absl::ToInt64Nanoseconds(hint))));
+  return told;
+}
+
+absl::Duration RetryAfterOf(const absl::Status& status) {
+  const absl::optional<absl::Cord> payload = status.GetPayload(kRetryPayload);
+  int64_t nanos = 0;
+  if (!payload.has_value() || !absl::SimpleAtoi(std::string(*payload), &nanos)) return absl::ZeroDuration();
+  return absl::Nanoseconds(nanos);
 }
 
 absl::Status Unreadable() {

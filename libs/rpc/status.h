@@ -15,9 +15,11 @@ namespace hub::rpc {
 
 // `retry_after` > 0 adds RetryInfo. Internal and Unknown messages are not sent to callers, only logged.
 grpc::Status ToGrpc(const absl::Status& status, absl::Duration retry_after = absl::ZeroDuration());
-// Restores the refusal (code, field) when there is one. `retry_after`, if not null, receives RetryInfo or zero.
+// Restores the refusal (code, field) when there is one. `retry_after`, if not null, receives RetryInfo or zero; the status carries it, too.
 absl::Status FromGrpc(const grpc::Status& status, absl::Duration* retry_after = nullptr);
 // Refuse(kBadFormat): a request that never became a message.
 absl::Status Unreadable();
+// What the other side asked its caller to wait, as FromGrpc read it; zero: nothing.
+absl::Duration RetryAfterOf(const absl::Status& status);
 
 }  // namespace hub::rpc

@@ -17,6 +17,8 @@ TEST_CASE("a refusal crosses the wire with its code, field and retry time", "[rp
   const absl::Status received = FromGrpc(wire, &retry_after);
   CHECK(received.code() == sent.code());
   CHECK(retry_after == absl::Milliseconds(1500));
+  CHECK(RetryAfterOf(received) == absl::Milliseconds(1500));
+  CHECK(RetryAfterOf(FromGrpc(ToGrpc(sent))) == absl::ZeroDuration());
   const auto refusal = model::RefusalOf(received);
   REQUIRE(refusal.has_value());
   CHECK(refusal->code == model::RefusalCode::kQuotaExceeded);

@@ -18,7 +18,7 @@ constexpr absl::Duration kRetryAfter = absl::Seconds(1);
 // What it lacks answers UNIMPLEMENTED: that is the hub's to tell.
 class Binding final : public v1::LookupService::CallbackService {
  public:
-  Binding(EdgeLookup* lookup, rpc::WorkerPool* workers) : lookup_(lookup), workers_(workers) {}
+  Binding(client::LocalLookup* lookup, rpc::WorkerPool* workers) : lookup_(lookup), workers_(workers) {}
 
   Reactor* Lookup(Context* context, const v1::LookupRequest* request, v1::LookupResponse* response) override {
     Reactor* reactor = context->DefaultReactor();
@@ -32,13 +32,13 @@ class Binding final : public v1::LookupService::CallbackService {
   }
 
  private:
-  EdgeLookup* const lookup_;
+  client::LocalLookup* const lookup_;
   rpc::WorkerPool* const workers_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> BindLookup(EdgeLookup* lookup, rpc::WorkerPool* workers) {
+std::unique_ptr<grpc::Service> BindLookup(client::LocalLookup* lookup, rpc::WorkerPool* workers) {
   return std::make_unique<Binding>(lookup, workers);
 }
 

@@ -1,10 +1,10 @@
-// The gRPC side of EdgeLookup: a worker, then the answer. Thread safety: the service is called by gRPC's threads; nothing blocks in them.
+// The gRPC side of client::LocalLookup: a worker, then the answer. Thread safety: the service is called by gRPC's threads; nothing blocks in them.
 #pragma once
 
 #include <memory>
 
+#include "libs/client/local_lookup.h"
 #include "libs/rpc/worker_pool.h"
-#include "services/edge/edge_lookup.h"
 
 namespace grpc {
 class Service;
@@ -13,6 +13,6 @@ class Service;
 namespace hub::edge {
 
 // Both outlive it. REQUIRES at destruction: the server was drained.
-std::unique_ptr<grpc::Service> BindLookup(EdgeLookup* lookup, rpc::WorkerPool* workers);
+std::unique_ptr<grpc::Service> BindLookup(client::LocalLookup* lookup, rpc::WorkerPool* workers);
 
 }  // namespace hub::edge

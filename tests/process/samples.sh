@@ -118,6 +118,8 @@ truth() {
 equal() { bank list | LC_ALL=C sort >"$work/list" && truth >"$work/truth" && [[ -s $work/truth ]] && cmp -s "$work/list" "$work/truth"; }
 soon "its store is what a fresh snapshot says: $(flagged) flags" equal
 
+flag() { as police-mh/main report FINANCIAL_FRAUD MOBILE "$1" --state "$2" --wait 10s >/dev/null; }
+
 echo "withdrawals"
 mapfile -t some < <(bank list | grep '^MOBILE:' | cut -d ' ' -f 1)
 answer() { bank lookup "$1"; }
@@ -142,6 +144,56 @@ end_bank
 pause 2
 check "when its data is too old it says so" eval '[[ $(bank --max-age 1 lookup "${some[2]}") == *UNKNOWN* ]]'
 
+if [[ $language == cpp ]]; then # the library can hold the replica itself
+  echo "the bank, with the replica in its own process"
+  open_replica() {
+    coproc REPLICA { sample bank --in-process "$work/replica" "${as_bank[@]}" "$@" lookup - 2>>"$work/replica.log"; }
+    replica_pid=$REPLICA_PID
+    keep_pid "$replica_pid"
+    exec {ask}>&"${REPLICA[1]}" {told}<&"${REPLICA[0]}" # a coprocess's own are not for subshells
+  }
+  end_replica() { kill -KILL "$replica_pid"; wait "$replica_pid" 2>/dev/null || true; exec {ask}>&- {told}<&-; }
+  own_answer() { # IDENTIFIER
+    local reply=""
+    echo "$1" >&"$ask"
+    read -r -t 40 reply <&"$told" # its snapshot may take a while
+    echo "${reply##* }"
+  }
+  own_is_truth() {
+    truth >"$work/truth"
+    cut -d ' ' -f 1 "$work/truth" >&"$ask" &
+    timeout 30 head -n "$(lines "$work/truth")" <&"$told" | cmp -s - "$work/truth"
+  }
+  open_replica
+  check "it answers what is flagged" eval '[[ $(own_answer "${some[3]}") == *HIGH ]]'
+  check "and what is not, and what is no identifier" eval '[[ $(own_answer "${some[2]}") == NO_INDICATOR && $(own_answer MOBILE:12) == INVALID ]]'
+  clear "${some[3]}"
+  soon "a correction reaches it" eval '[[ $(own_answer "${some[3]}") == NO_INDICATOR ]]'
+  for ((n = 5550000801; n <= 5550000820; n++)); do flag "$n" MH; done &
+  flagging=$!
+  keep_pid "$flagging"
+  soon "and flags as they come" eval '[[ $(own_answer MOBILE:5550000801) == *HIGH ]]'
+  end_replica
+  kill -0 "$flagging" 2>/dev/null || fail "it was not killed in the middle"
+  clear "${some[4]}"
+  wait "$flagging" || fail "some were not flagged"
+  open_replica
+  soon "killed and back, it knows what became of a flag" eval '[[ $(own_answer "${some[4]}") == NO_INDICATOR ]]'
+  soon "and of the numbers that were flagged around it" eval '[[ $(own_answer MOBILE:5550000801) == *HIGH && $(own_answer MOBILE:5550000820) == *HIGH ]]'
+  soon "it answers about every flag what a fresh snapshot says" own_is_truth
+  check "and went on where it was: one snapshot in two lives" eval '(($(grep -c snapshot_begins "$work/replica.log") == 1))'
+  end_replica
+  kill_hub
+  open_replica
+  check "with the hub away it answers at once, from its own disk" eval '[[ $(own_answer MOBILE:5550000801) == *HIGH ]]'
+  end_replica
+  open_replica --max-age 1
+  pause 2
+  check "when its data is too old it says so" eval '[[ $(own_answer MOBILE:5550000801) == UNKNOWN ]]'
+  end_replica
+  start_hub
+fi
+
 echo "the police"
 desk() { # in the background
   (sample police "${as_police[@]}" --cursor desk-1 --state MH --min-level HIGH) >>"$work/desk" 2>>"$work/desk.log" &
@@ -149,10 +201,9 @@ desk() { # in the background
   keep_pid "$desk_pid"
 }
 numbers() { jq -r .indicator.identifier.canonical "$work/desk" 2>/dev/null | sort -u; }
-flag() { as police-mh/main report FINANCIAL_FRAUD MOBILE "$1" --state "$2" --wait 10s >/dev/null; }
 desk
 soon "it hears the complaints of its state" eval '[[ -s $work/desk ]]'
-check "and of no other" eval '[[ $(jq -r "select(.indicator.victimStates | index(\"MH\") | not) | .eventId" "$work/desk") == "" ]]'
+check "and of no other" eval '[[ $(jq -r "select(.leftView != true and (.indicator.victimStates | index(\"MH\") | not)) | .eventId" "$work/desk") == "" ]]'
 flag 5550000901 MH
 flag 5550000902 KA
 soon "a new one comes live" eval '[[ $(numbers) == *5550000901* ]]'

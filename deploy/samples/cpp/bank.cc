@@ -3,20 +3,28 @@
 //   sample-bank --store FILE --server HOST:PORT --identity DIR follow [--afresh]     runs until it is ended; may be killed at any time
 //   sample-bank --store FILE lookup TYPE:CANONICAL... [--max-age SECONDS]            needs no hub: level, NO_INDICATOR or UNKNOWN
 //   sample-bank --store FILE list                                                    all that is flagged
+//   sample-bank --in-process DIR --server HOST:PORT --identity DIR lookup TYPE:CANONICAL... | -
 //
-// The library reconnects, resumes and orders; what remains ours is in FlagStore: the version rule for what we kept from before, the sweep
-// at a snapshot's end, and the token, written after what it stands for.
+// With a store of our own the library reconnects, resumes and orders; what remains ours is in FlagStore: the version rule for what we kept from
+// before, the sweep at a snapshot's end, and the token, written after what it stands for. With --in-process nothing remains: the library keeps
+// the replica in DIR, follows the hub while we run, and answers; "-" answers each line of standard input.
 #include <google/protobuf/util/time_util.h>
 #include <sqlite3.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <iostream>
+#include <string>
+#include <thread>
+#include <vector>
 
+#include "fraudhub/lookup.h"
+#include "fraudhub/subscriber.h"
+#include "fraudhub/v1/lookup.pb.h"
 #include "fraudhub/v1/subscription.pb.h"
-#include "libs/client/subscriber.h"
 
 namespace {
 
@@ -125,14 +133,14 @@ class FlagStore {
   sqlite3* db_ = nullptr;
 };
 
-absl::Status Follow(hub::client::ConnectionOptions connection, bool afresh, FlagStore* store) {
-  hub::client::SubscriberOptions options;
-  options.connection = std::move(connection);
+fraudhub::Status Follow(const fraudhub::Connection& connection, bool afresh, FlagStore* store) {
+  fraudhub::SubscriberOptions options;
+  options.connection = connection;
   options.client_id = "sample-bank";
   options.token = afresh ? "" : store->Token();
-  options.from_snapshot = true;       // without a token
-  options.snapshot_when_lost = true;  // nor one that is too old
-  hub::client::SubscriberHandlers handlers;
+  options.start = fraudhub::StreamStart::kSnapshot;  // without a token
+  options.snapshot_when_lost = true;                 // nor one that is too old
+  fraudhub::SubscriberHandlers handlers;
   handlers.on_event = [store](const v1::Event& event) {
     store->Apply(event);
     return true;
@@ -144,23 +152,62 @@ absl::Status Follow(hub::client::ConnectionOptions connection, bool afresh, Flag
   handlers.on_snapshot_begins = [store] { store->BeginSnapshot(); };
   handlers.on_unchanged = [store](const std::string& id) { store->Told(id); };
   handlers.on_snapshot_ends = [store] { store->EndSnapshot(); };
-  handlers.on_disconnected = [](const absl::Status& why, absl::Duration) {
-    std::cerr << "stream ended, trying again: " << why.message() << std::endl;
+  handlers.on_disconnected = [](const fraudhub::Status& why, std::chrono::milliseconds) {
+    std::cerr << "stream ended, trying again: " << why.ToString() << std::endl;
   };
-  return hub::client::Subscriber::Run(options, {}, handlers, {});
+  return fraudhub::Subscriber::Run(options, {}, handlers, {});
+}
+
+std::string AnswerOf(const fraudhub::Lookup& lookup, const std::string& asked) {
+  const size_t colon = asked.find(':');
+  v1::IdentifierType type;
+  if (colon == std::string::npos || !v1::IdentifierType_Parse("IDENTIFIER_TYPE_" + asked.substr(0, colon), &type)) {
+    return "INVALID";
+  }
+  v1::LookupRequest request;
+  request.add_identifiers()->set_type(type);
+  request.mutable_identifiers(0)->set_value(asked.substr(colon + 1));
+  const fraudhub::Result<v1::LookupResponse> answer = lookup.Get(request);
+  if (!answer.ok()) return "UNKNOWN";
+  const v1::LookupResult& result = answer->results(0);
+  if (result.verdict() == v1::LOOKUP_VERDICT_INDICATOR) {
+    return v1::Level_Name(result.indicator().level()).substr(std::string("LEVEL_").size());
+  }
+  return v1::LookupVerdict_Name(result.verdict()).substr(std::string("LOOKUP_VERDICT_").size());
+}
+
+fraudhub::Status LookUpInProcess(const std::string& folder, const fraudhub::ReplicaOptions& options,
+                                 const std::vector<std::string>& identifiers) {
+  const fraudhub::Result<fraudhub::Lookup> lookup = fraudhub::Lookup::Open(folder, options);
+  if (!lookup.ok()) return lookup.status();
+  // A replica that begins has nothing to tell before its snapshot has come; a program that runs on need not wait.
+  for (int tenths = 0; tenths < 300 && !lookup->age().has_value(); ++tenths) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  const auto answer = [&](const std::string& asked) {
+    std::cout << asked << ' ' << AnswerOf(*lookup, asked) << std::endl;
+  };
+  for (const std::string& identifier : identifiers) {
+    if (identifier != "-") answer(identifier);
+    for (std::string line; identifier == "-" && std::getline(std::cin, line);) answer(line);
+  }
+  return {};
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  hub::client::ConnectionOptions connection;
+  fraudhub::Connection connection;
   connection.server = "localhost:7443";
-  std::string file, command;
+  std::string file, replica, command;
   std::vector<std::string> identifiers;
   bool afresh = false;
   int64_t max_age = 60;
   CLI::App app("A bank: follows the stream, answers from its own store.");
-  app.add_option("--store", file, "An SQLite file")->required();
+  CLI::Option_group* const where = app.add_option_group("store");
+  where->add_option("--store", file, "An SQLite file of ours");
+  where->add_option("--in-process", replica, "A folder for the library's replica; lookup only");
+  where->require_option(1);
   app.add_option("--server", connection.server, "host:port");
   app.add_option("--identity", connection.identity_dir, "Folder with cert.pem, key.pem, ca.pem");
   app.add_flag("--afresh", afresh, "follow: begin with a snapshot, whatever we have");
@@ -169,12 +216,23 @@ int main(int argc, char** argv) {
   app.add_option("COMMAND", command, "follow, lookup or list")
       ->required()
       ->check(CLI::IsMember({"follow", "lookup", "list"}));
-  app.add_option("ID", identifiers, "lookup: MOBILE:+915551234567, canonical");
+  app.add_option("ID", identifiers, "lookup: MOBILE:+915551234567, canonical; with --in-process as you like");
   CLI11_PARSE(app, argc, argv);
+  if (!replica.empty()) {
+    const fraudhub::ReplicaOptions options{.hub = connection,
+                                           .age_max = std::chrono::seconds(max_age),
+                                           .client_id = "sample-bank",
+                                           .allow_test_range = true};
+    const fraudhub::Status end = command == "lookup" ? LookUpInProcess(replica, options, identifiers)
+                                                     : fraudhub::Status{.code = fraudhub::Code::kInvalidArgument,
+                                                                        .message = "--in-process: want lookup"};
+    if (!end.ok()) std::cerr << "sample-bank: " << end.ToString() << '\n';
+    return end.ok() ? 0 : 1;
+  }
   FlagStore store(file);
   if (command == "follow") {
-    const absl::Status end = Follow(connection, afresh, &store);
-    std::cerr << "sample-bank: " << end.message() << '\n';
+    const fraudhub::Status end = Follow(connection, afresh, &store);
+    std::cerr << "sample-bank: " << end.ToString() << '\n';
     return 1;
   }
   if (command == "list") store.List();

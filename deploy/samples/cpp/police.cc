@@ -5,18 +5,21 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <iostream>
+#include <string>
+#include <vector>
 
+#include "fraudhub/subscriber.h"
 #include "fraudhub/v1/subscription.pb.h"
-#include "libs/client/subscriber.h"
 
 namespace v1 = fraudhub::v1;
 
 int main(int argc, char** argv) {
-  hub::client::SubscriberOptions options;
+  fraudhub::SubscriberOptions options;
   options.connection.server = "localhost:7443";
   options.client_id = "sample-police";
-  options.from_earliest = true;  // a new cursor begins with the last state of everything
+  options.start = fraudhub::StreamStart::kEarliest;  // a new cursor begins with the last state of everything
   std::vector<std::string> states, circles, cases;
   std::string level_min;
   CLI::App app("A police unit: follows what concerns it.");
@@ -41,7 +44,7 @@ int main(int argc, char** argv) {
   }
   clause->set_level_min(level);
 
-  hub::client::SubscriberHandlers handlers;
+  fraudhub::SubscriberHandlers handlers;
   handlers.on_event = [](const v1::Event& event) {
     // Case references, links and victims' states are in here: fields that only law enforcement is sent.
     std::string json;
@@ -49,11 +52,11 @@ int main(int argc, char** argv) {
     std::cout << json << std::endl;
     return std::cout.good();  // false: not handled; it comes again, after a pause
   };
-  handlers.on_disconnected = [](const absl::Status& why, absl::Duration) {
-    std::cerr << "stream ended, trying again: " << why.message() << std::endl;
+  handlers.on_disconnected = [](const fraudhub::Status& why, std::chrono::milliseconds) {
+    std::cerr << "stream ended, trying again: " << why.ToString() << std::endl;
   };
   // Until we are ended, or the hub says what no retry cures: another stream has the cursor, a right is missing.
-  const absl::Status end = hub::client::Subscriber::Run(options, filter, handlers, {});
-  std::cerr << "sample-police: " << end.message() << '\n';
+  const fraudhub::Status end = fraudhub::Subscriber::Run(options, filter, handlers, {});
+  std::cerr << "sample-police: " << end.ToString() << '\n';
   return 1;
 }

@@ -5,15 +5,17 @@
 //   sample-portal --outbox DIR --server HOST:PORT --identity DIR send
 //   sample-portal --outbox DIR --server HOST:PORT --identity DIR status REPORT_ID...
 //
-// What makes it safe is the library's Outbox: a report has its id, and is on disk, before anything else happens.
+// What makes it safe is the library's Reporter: a report has its id, and is on disk, before anything else happens.
 #include <google/protobuf/util/time_util.h>
 
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <sstream>
+#include <string>
+#include <vector>
 
+#include "fraudhub/reporter.h"
 #include "fraudhub/v1/report.pb.h"
-#include "libs/client/outbox.h"
 
 namespace {
 
@@ -21,7 +23,7 @@ namespace v1 = fraudhub::v1;
 
 struct Arguments {
   std::string outbox;
-  hub::client::OutboxOptions options;
+  fraudhub::ReporterOptions options;
   int batch = 0;
   std::vector<std::string> words;
 };
@@ -35,7 +37,7 @@ bool ReadReport(const std::string& line, v1::Report* report) {
   v1::IdentifierType type_number;
   if (!v1::InputKind_Parse("INPUT_KIND_" + kind, &kind_number)) return false;
   if (!v1::IdentifierType_Parse("IDENTIFIER_TYPE_" + type, &type_number)) return false;
-  report->set_report_id(hub::client::NewReportId());  // once: every retry carries it
+  report->set_report_id(fraudhub::NewReportId());  // once: every retry carries it
   report->set_kind(kind_number);
   report->mutable_identifier()->set_type(type_number);
   report->mutable_identifier()->set_value(value);
@@ -45,7 +47,7 @@ bool ReadReport(const std::string& line, v1::Report* report) {
   return true;
 }
 
-absl::Status Add(hub::client::Outbox* outbox, const std::vector<std::string>& words) {
+fraudhub::Status Add(fraudhub::Reporter* reporter, const std::vector<std::string>& words) {
   std::stringstream lines;
   if (words == std::vector<std::string>{"-"}) {
     lines << std::cin.rdbuf();
@@ -54,9 +56,11 @@ absl::Status Add(hub::client::Outbox* outbox, const std::vector<std::string>& wo
   }
   std::vector<v1::Report> reports;
   for (std::string line; std::getline(lines, line);) {
-    if (!ReadReport(line, &reports.emplace_back())) return absl::InvalidArgumentError("want KIND TYPE VALUE [CITIZEN]");
+    if (!ReadReport(line, &reports.emplace_back())) {
+      return {.code = fraudhub::Code::kInvalidArgument, .message = "want KIND TYPE VALUE [CITIZEN]"};
+    }
   }
-  const absl::Status added = outbox->Add(reports);
+  fraudhub::Status added = reporter->Add(reports);
   // From here on they are safe, whatever happens to us.
   for (const v1::Report& report : reports) {
     if (added.ok()) std::cout << report.report_id() << '\n';
@@ -64,21 +68,21 @@ absl::Status Add(hub::client::Outbox* outbox, const std::vector<std::string>& wo
   return added;
 }
 
-absl::Status ShowStatus(hub::client::Outbox* outbox, const std::vector<std::string>& ids) {
-  const absl::StatusOr<std::vector<v1::ReportStatus>> statuses = outbox->Status(ids);
+fraudhub::Status ShowStatus(fraudhub::Reporter* reporter, const std::vector<std::string>& ids) {
+  const fraudhub::Result<std::vector<v1::ReportStatus>> statuses = reporter->GetStatus(ids);
   if (!statuses.ok()) return statuses.status();
   for (const v1::ReportStatus& status : *statuses) {
     std::cout << status.report_id() << ' ' << v1::Outcome_Name(status.outcome()) << ' '
               << v1::Level_Name(status.level_then()) << (status.corrected_since() ? " corrected since" : "") << '\n';
   }
-  return absl::OkStatus();
+  return {};
 }
 
-absl::Status Run(const std::string& command, const Arguments& arguments) {
-  hub::client::OutboxOptions options = arguments.options;
+fraudhub::Status Run(const std::string& command, const Arguments& arguments) {
+  fraudhub::ReporterOptions options = arguments.options;
   options.sending = command == "send";
-  if (arguments.batch > 0) options.reporter.batch_size = options.reporter.in_flight_max = arguments.batch;
-  const auto outbox = hub::client::Outbox::Open(arguments.outbox, options, [](const v1::ReportVerdict& verdict) {
+  if (arguments.batch > 0) options.batch_size = options.in_flight_max = arguments.batch;
+  auto reporter = fraudhub::Reporter::Open(arguments.outbox, options, [](const v1::ReportVerdict& verdict) {
     std::cout << verdict.report_id();
     if (verdict.verdict() == v1::VERDICT_ACCEPTED) {
       std::cout << " ACCEPTED" << std::endl;
@@ -86,17 +90,17 @@ absl::Status Run(const std::string& command, const Arguments& arguments) {
       std::cout << " REJECTED " << v1::ErrorReason_Name(verdict.error()) << ' ' << verdict.field() << std::endl;
     }
   });
-  if (!outbox.ok()) return outbox.status();
-  if (command == "add") return Add(outbox->get(), arguments.words);
-  if (command == "status") return ShowStatus(outbox->get(), arguments.words);
-  return (*outbox)->Flush();
+  if (!reporter.ok()) return reporter.status();
+  if (command == "add") return Add(&*reporter, arguments.words);
+  if (command == "status") return ShowStatus(&*reporter, arguments.words);
+  return reporter->Flush();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   Arguments arguments;
-  hub::client::ConnectionOptions& connection = arguments.options.reporter.connection;
+  fraudhub::Connection& connection = arguments.options.connection;
   connection.server = "localhost:7443";
   std::string command;
   CLI::App app("A citizens' portal: outbox, sending, status.");
@@ -110,7 +114,7 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"add", "send", "status"}));
   app.add_option("WORDS", arguments.words, "What it needs");
   CLI11_PARSE(app, argc, argv);
-  const absl::Status status = Run(command, arguments);
-  if (!status.ok()) std::cerr << "sample-portal: " << status.message() << '\n';
+  const fraudhub::Status status = Run(command, arguments);
+  if (!status.ok()) std::cerr << "sample-portal: " << status.ToString() << '\n';
   return status.ok() ? 0 : 1;
 }

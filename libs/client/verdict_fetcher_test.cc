@@ -1,5 +1,5 @@
 // An edge fetches its first verdicts from an invented hub, whose calls break.
-#include "services/edge/verdict_fetcher.h"
+#include "libs/client/verdict_fetcher.h"
 
 #include <functional>
 #include <memory>
@@ -8,12 +8,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/thread.h"
+#include "libs/client/set_kit_test.h"
 #include "libs/client/testing/fake_hub.h"
 #include "libs/rpc/eventually_test.h"
-#include "services/edge/set_kit_test.h"
 #include "tests/catch.h"
 
-namespace hub::edge {
+namespace hub::client {
 namespace {
 
 namespace v1 = ::fraudhub::v1;
@@ -24,13 +24,13 @@ struct Fetching {
   // A script for each call, until a set has come. What the edge asked for, as "first_part/parts".
   std::vector<std::string> Play(std::vector<Script> scripts) {
     std::vector<std::string> asked;
-    client::FakeHubHooks hooks;
+    FakeHubHooks hooks;
     hooks.verdict_set = [&](const v1::GetVerdictSetRequest& request, Writer* writer) -> grpc::Status {
       asked.push_back(absl::StrCat(request.first_part(), "/", request.parts()));
       if (asked.size() > scripts.size()) return {grpc::StatusCode::UNAVAILABLE, "over"};
       return scripts[asked.size() - 1](writer);
     };
-    client::FakeHub hub(hooks), other(hooks);  // at whichever of them it asks
+    FakeHub hub(hooks), other(hooks);  // at whichever of them it asks
     VerdictFetcher fetcher({.server = absl::StrCat(hub.address(), ",", other.address())}, absl::Seconds(60), &clock,
                            &metrics);
     std::stop_source over;
@@ -42,7 +42,7 @@ struct Fetching {
     return asked;
   }
   Fetching() {
-    auto opened = EdgeView::Open(&database, 0, &clock, &metrics);
+    auto opened = LocalView::Open(&database, 0, &clock, &metrics);
     REQUIRE(opened.ok());
     view = *std::move(opened);
   }
@@ -54,7 +54,7 @@ struct Fetching {
   store::MemoryDatabase database{2};
   base::ManualClock clock{kStart};
   base::Metrics metrics;
-  std::unique_ptr<EdgeView> view;
+  std::unique_ptr<LocalView> view;
 };
 
 grpc::Status Gone() { return {grpc::StatusCode::UNAVAILABLE, "gone"}; }
@@ -121,4 +121,4 @@ TEST_CASE("a part that is damaged has the set begun again", "[edge][fetcher]") {
 }
 
 }  // namespace
-}  // namespace hub::edge
+}  // namespace hub::client

@@ -1,4 +1,4 @@
-#include "services/edge/verdict_fetcher.h"
+#include "libs/client/verdict_fetcher.h"
 
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
@@ -12,7 +12,7 @@
 #include "libs/base/log.h"
 #include "libs/rpc/status.h"
 
-namespace hub::edge {
+namespace hub::client {
 namespace {
 
 namespace v1 = ::fraudhub::v1;
@@ -38,7 +38,7 @@ absl::string_view EffectOf(const absl::Status& status) {
 
 }  // namespace
 
-VerdictFetcher::VerdictFetcher(client::ConnectionOptions hub, absl::Duration age_max, const base::Clock* clock,
+VerdictFetcher::VerdictFetcher(ConnectionOptions hub, absl::Duration age_max, const base::Clock* clock,
                                base::Metrics* metrics)
     : hub_(std::move(hub)), age_max_(age_max), clock_(clock) {
   const auto calls = [&](const char* result) {
@@ -50,24 +50,24 @@ VerdictFetcher::VerdictFetcher(client::ConnectionOptions hub, absl::Duration age
   bytes_ = metrics->AddCounter("fraudhub_edge_verdict_set_bytes_total", "Bytes of compact sets received");
 }
 
-bool VerdictFetcher::Wanted(const EdgeView& view) const {
+bool VerdictFetcher::Wanted(const LocalView& view) const {
   // Before it is needed: what the view held before a snapshot under other rights grows too old while that runs.
   if (!view.incomplete() || view.freshness().age <= age_max_ / 2) return false;
   const std::shared_ptr<const FirstVerdicts> held = view.first_verdicts();
   return held == nullptr || held->HubNow(clock_->Monotonic()) - held->complete_until > age_max_ / 2;
 }
 
-void VerdictFetcher::Run(EdgeView* view, const std::stop_token& stop) {
+void VerdictFetcher::Run(LocalView* view, const std::stop_token& stop) {
   const std::stop_callback wake(stop, [this] {
     base::MutexLock lock(&mu_);
     changed_.NotifyAll();
   });
-  absl::StatusOr<client::Channels> channels = client::Channels::Make(hub_);
+  absl::StatusOr<Channels> channels = Channels::Make(hub_);
   if (!channels.ok()) {
     HUB_LOG(ERROR, "verdict_set_not_asked_for", {{"why", channels.status().message()}});
     return;
   }
-  client::Backoff backoff(kPauseBase, kPauseMax, client::RandomSeed());
+  Backoff backoff(kPauseBase, kPauseMax, RandomSeed());
   VerdictCollector collector;
   uint64_t view_number = view->view_number();
   while (!stop.stop_requested()) {
@@ -116,7 +116,7 @@ void VerdictFetcher::Run(EdgeView* view, const std::stop_token& stop) {
   }
 }
 
-absl::Status VerdictFetcher::Fetch(client::Channels* channels, VerdictCollector* collector, const std::stop_token& stop,
+absl::Status VerdictFetcher::Fetch(Channels* channels, VerdictCollector* collector, const std::stop_token& stop,
                                    absl::Duration* retry_after) {
   grpc::ClientContext context;
   const auto now = std::chrono::system_clock::now();  // tidy:clock-ok gRPC takes deadlines of the wall clock
@@ -147,4 +147,4 @@ void VerdictFetcher::Pause(const std::stop_token& stop, absl::Duration pause) {
   if (!stop.stop_requested()) changed_.WaitFor(&mu_, pause);
 }
 
-}  // namespace hub::edge
+}  // namespace hub::client

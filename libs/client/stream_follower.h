@@ -8,25 +8,25 @@
 #include <string>
 
 #include "libs/base/mutex.h"
+#include "libs/client/local_view.h"
 #include "libs/client/subscriber.h"
-#include "services/edge/edge_view.h"
 
-namespace hub::edge {
+namespace hub::client {
 
 class StreamFollower {
  public:
   // `client_id`: as in the hub's list of streams.
-  StreamFollower(client::ConnectionOptions hub, std::string client_id);
-  void Run(EdgeView* view, std::stop_token stop);
+  StreamFollower(ConnectionOptions hub, std::string client_id);
+  void Run(LocalView* view, std::stop_token stop);
   // In words, for /statusz: who we are to the hub, and whether it is there.
   std::string link() const;
 
  private:
-  client::SubscriberHandlers Handlers(EdgeView* view);
+  SubscriberHandlers Handlers(LocalView* view);
   void Pause(const std::stop_token& stop, absl::Duration pause);
   void SetLink(const std::string& link);
 
-  const client::ConnectionOptions hub_;
+  const ConnectionOptions hub_;
   const std::string client_id_;
   bool opened_ = false;  // since the last refusal; Run's thread
   mutable base::Mutex mu_;
@@ -35,4 +35,4 @@ class StreamFollower {
   std::string us_ ABSL_GUARDED_BY(mu_);
 };
 
-}  // namespace hub::edge
+}  // namespace hub::client

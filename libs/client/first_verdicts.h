@@ -1,4 +1,4 @@
-// What a new edge answers from while its snapshot runs: the hub's compact set of its view's verdicts (LookupService.GetVerdictSet).
+// What a new replica answers from while its snapshot runs: the hub's compact set of its view's verdicts (LookupService.GetVerdictSet).
 //
 // The parts of a set are taken in as they come, each checked against the hub's hash; a call that breaks is gone on with after the last
 // whole part. Nothing of it is kept on disk: after a restart it is fetched again if it is still needed.
@@ -18,7 +18,7 @@ class GetVerdictSetRequest;
 class GetVerdictSetResponse;
 }  // namespace fraudhub::v1
 
-namespace hub::edge {
+namespace hub::client {
 
 // Immutable.
 struct FirstVerdicts {
@@ -56,4 +56,4 @@ class VerdictCollector {
   absl::Duration asked_;
 };
 
-}  // namespace hub::edge
+}  // namespace hub::client

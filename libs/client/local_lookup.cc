@@ -1,15 +1,16 @@
-#include "services/edge/edge_lookup.h"
+#include "libs/client/local_lookup.h"
 
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "fraudhub/v1/lookup.pb.h"
 #include "libs/model/refusal.h"
 #include "libs/rpc/proto_time.h"
 #include "libs/wire/lookup_items.h"
 #include "libs/wire/wire.h"
 
-namespace hub::edge {
+namespace hub::client {
 
 namespace v1 = ::fraudhub::v1;
 
@@ -24,14 +25,14 @@ const std::vector<double>& Bounds() {
 
 }  // namespace
 
-EdgeLookup::EdgeLookup(EdgeLookupParts parts) : parts_(std::move(parts)) {
+LocalLookup::LocalLookup(LocalLookupParts parts) : parts_(std::move(parts)) {
   found_ = MakeEnding("indicator");
   not_found_ = MakeEnding("no_indicator");
   unknown_ = MakeEnding("unknown");
   invalid_ = MakeEnding("invalid");
 }
 
-EdgeLookup::Ending EdgeLookup::MakeEnding(const char* name) const {
+LocalLookup::Ending LocalLookup::MakeEnding(const char* name) const {
   const base::MetricLabels labels = {{"verdict", name}};
   const auto histogram = [&](const char* metric, const char* help) {
     return parts_.metrics->AddHistogram(metric, help, Bounds(), labels);
@@ -43,7 +44,7 @@ EdgeLookup::Ending EdgeLookup::MakeEnding(const char* name) const {
       histogram("fraudhub_edge_answer_seconds", "From an identifier's text until its answer, with reasons, was there")};
 }
 
-EdgeLookup::Ending& EdgeLookup::Of(v1::LookupVerdict verdict) {
+LocalLookup::Ending& LocalLookup::Of(v1::LookupVerdict verdict) {
   switch (verdict) {
     case v1::LOOKUP_VERDICT_INDICATOR:
       return found_;
@@ -56,11 +57,11 @@ EdgeLookup::Ending& EdgeLookup::Of(v1::LookupVerdict verdict) {
   }
 }
 
-absl::Status EdgeLookup::Lookup(const v1::LookupRequest& request, v1::LookupResponse* response) {
+absl::Status LocalLookup::Lookup(const v1::LookupRequest& request, v1::LookupResponse* response) {
   if (const absl::Status asked = wire::CheckLookup(request); !asked.ok()) return asked;
   // What a call costs before its first identifier counts as that one's.
   absl::Duration began = parts_.clock->Monotonic();
-  const std::shared_ptr<const EdgeView> view = parts_.view();
+  const std::shared_ptr<const LocalView> view = parts_.view();
   const auto reader = view == nullptr ? nullptr : view->NewReader();
   Source source{.view = view.get(), .reader = reader.get()};
   if (view != nullptr) source.fresh = view->freshness();
@@ -84,8 +85,8 @@ absl::Status EdgeLookup::Lookup(const v1::LookupRequest& request, v1::LookupResp
   return absl::OkStatus();
 }
 
-absl::Duration EdgeLookup::Answer(const v1::RawIdentifier& asked, int place, const Source& source,
-                                  v1::LookupResult* result) const {
+absl::Duration LocalLookup::Answer(const v1::RawIdentifier& asked, int place, const Source& source,
+                                   v1::LookupResult* result) const {
   const auto parsed = wire::FromProto(asked, parts_.allow_test_range);
   if (!parsed.ok()) {
     wire::SetInvalid(model::WithFieldPrefix(parsed.status(), absl::StrCat("identifiers[", place, "]")), result);
@@ -100,7 +101,7 @@ absl::Duration EdgeLookup::Answer(const v1::RawIdentifier& asked, int place, con
     source.view->LookupFirst(*source.first, parsed->identifier, fresh.hub_now, result);
     certain = parts_.clock->Monotonic();
   } else {
-    const replica::IndexVerdict verdict = EdgeView::Verdict(parsed->identifier, fresh.hub_now, source.reader);
+    const replica::IndexVerdict verdict = LocalView::Verdict(parsed->identifier, fresh.hub_now, source.reader);
     certain = parts_.clock->Monotonic();
     source.view->Lookup(parsed->identifier, fresh.hub_now, verdict, result);
     if (verdict.kind == replica::IndexVerdict::Kind::kAskStore) certain = parts_.clock->Monotonic();
@@ -109,4 +110,4 @@ absl::Duration EdgeLookup::Answer(const v1::RawIdentifier& asked, int place, con
   return certain;
 }
 
-}  // namespace hub::edge
+}  // namespace hub::client

@@ -1,20 +1,20 @@
 // An edge on an invented hub: where it begins, what it does when it is refused, what it does not lose.
-#include "services/edge/stream_follower.h"
+#include "libs/client/stream_follower.h"
 
 #include <atomic>
 
 #include "libs/base/thread.h"
+#include "libs/client/local_kit_test.h"
 #include "libs/client/testing/fake_hub.h"
 #include "libs/model/refusal.h"
 #include "libs/rpc/status.h"
-#include "services/edge/edge_kit_test.h"
 #include "tests/catch.h"
 
-namespace hub::edge {
+namespace hub::client {
 namespace {
 
 namespace v1 = ::fraudhub::v1;
-using Stream = client::FakeHubHooks::SubscribeStream;
+using Stream = FakeHubHooks::SubscribeStream;
 using Script = std::function<grpc::Status(Stream*)>;
 
 v1::SubscribeResponse Opened() {
@@ -43,7 +43,7 @@ struct Story {
   // The scripts, a stream each; when they are over the follower is stopped.
   void Play(std::vector<Script> scripts) {
     std::stop_source over;
-    client::FakeHubHooks hooks;
+    FakeHubHooks hooks;
     hooks.subscribe = [&](grpc::ServerContext*, Stream* stream) -> grpc::Status {
       v1::SubscribeRequest request;
       stream->Read(&request);
@@ -57,10 +57,10 @@ struct Story {
       over.request_stop();
       return Gone();
     };
-    client::FakeHub hub(hooks);
-    client::ConnectionOptions connection;
+    FakeHub hub(hooks);
+    ConnectionOptions connection;
     connection.server = hub.address();
-    auto opened = EdgeView::Open(&database, 0, &clock, &metrics);
+    auto opened = LocalView::Open(&database, 0, &clock, &metrics);
     REQUIRE(opened.ok());
     view = *std::move(opened);
     played = 0;
@@ -69,7 +69,8 @@ struct Story {
   v1::LookupVerdict Verdict(int number) {
     v1::LookupResult result;
     const absl::Time hub_now = view->freshness().hub_now;
-    view->Lookup(Number(number), hub_now, EdgeView::Verdict(Number(number), hub_now, view->NewReader().get()), &result);
+    view->Lookup(Number(number), hub_now, LocalView::Verdict(Number(number), hub_now, view->NewReader().get()),
+                 &result);
     return result.verdict();
   }
   bool Flagged(int number) { return Verdict(number) == v1::LOOKUP_VERDICT_INDICATOR; }
@@ -77,7 +78,7 @@ struct Story {
   store::MemoryDatabase database{2};
   base::ManualClock clock{kStart};
   base::Metrics metrics;
-  std::unique_ptr<EdgeView> view;
+  std::unique_ptr<LocalView> view;
   base::Mutex mu;
   std::vector<v1::SubscribeOpen> opens;
   size_t played = 0;
@@ -151,4 +152,4 @@ TEST_CASE("another log, or another hub: everything is begun afresh", "[edge][str
 }
 
 }  // namespace
-}  // namespace hub::edge
+}  // namespace hub::client

@@ -1,20 +1,21 @@
-// What callers of an edge are answered: per item, and as a whole.
-#include "services/edge/edge_lookup.h"
+// What callers of a local replica are answered: per item, and as a whole.
+#include "libs/client/local_lookup.h"
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "fraudhub/v1/lookup.pb.h"
+#include "libs/client/local_kit_test.h"
 #include "libs/model/refusal.h"
-#include "services/edge/edge_kit_test.h"
 #include "tests/catch.h"
 
-namespace hub::edge {
+namespace hub::client {
 namespace {
 
 namespace v1 = ::fraudhub::v1;
 
 struct Desk {
   Desk() {
-    auto opened = EdgeView::Open(&database, 0, &clock, &metrics);
+    auto opened = LocalView::Open(&database, 0, &clock, &metrics);
     REQUIRE(opened.ok());
     view = *std::move(opened);
     view->OnSnapshotBegins();
@@ -30,7 +31,7 @@ struct Desk {
       request.mutable_identifiers()->rbegin()->set_type(v1::IDENTIFIER_TYPE_MOBILE);
     }
     v1::LookupResponse response;
-    EdgeLookup lookup({[this] { return view; }, &clock, &metrics, absl::Seconds(60), /*allow_test_range=*/true});
+    LocalLookup lookup({[this] { return view; }, &clock, &metrics, absl::Seconds(60), /*allow_test_range=*/true});
     status = lookup.Lookup(request, &response);
     return response;
   }
@@ -38,7 +39,7 @@ struct Desk {
   store::MemoryDatabase database{2};
   base::ManualClock clock{kStart};
   base::Metrics metrics;
-  std::shared_ptr<EdgeView> view;
+  std::shared_ptr<LocalView> view;
   absl::Status status;
 };
 
@@ -94,4 +95,4 @@ TEST_CASE("no identifier, or more than a thousand, is refused as a whole", "[edg
 }
 
 }  // namespace
-}  // namespace hub::edge
+}  // namespace hub::client

@@ -4,12 +4,12 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "fraudhub/v1/lookup.pb.h"
+#include "fraudhub/v1/lookup.pb.h"  // tidy:third-party-ok tests of this folder include it
+#include "libs/client/local_kit_test.h"
 #include "libs/replica/verdict_set.h"
 #include "libs/rpc/proto_time.h"
-#include "services/edge/edge_kit_test.h"
 
-namespace hub::edge {
+namespace hub::client {
 
 inline replica::PackedVerdict Verdict(int number, model::Level level = model::Level::kHigh) {
   return replica::Pack(5'550'000'000 + static_cast<uint64_t>(number), level);
@@ -33,4 +33,4 @@ inline fraudhub::v1::GetVerdictSetResponse Part(uint32_t part, uint32_t parts,
   return response;
 }
 
-}  // namespace hub::edge
+}  // namespace hub::client

@@ -1,4 +1,4 @@
-#include "services/edge/stream_follower.h"
+#include "libs/client/stream_follower.h"
 
 #include <utility>
 
@@ -7,7 +7,7 @@
 #include "libs/base/log.h"
 #include "libs/model/refusal.h"
 
-namespace hub::edge {
+namespace hub::client {
 namespace {
 
 namespace v1 = ::fraudhub::v1;
@@ -28,15 +28,15 @@ bool Stored(const absl::Status& status) {
 
 }  // namespace
 
-StreamFollower::StreamFollower(client::ConnectionOptions hub, std::string client_id)
+StreamFollower::StreamFollower(ConnectionOptions hub, std::string client_id)
     : hub_(std::move(hub)), client_id_(std::move(client_id)) {}
 
-void StreamFollower::Run(EdgeView* view, std::stop_token stop) {
+void StreamFollower::Run(LocalView* view, std::stop_token stop) {
   const std::stop_callback wake(stop, [this] {
     base::MutexLock lock(&mu_);
     changed_.NotifyAll();
   });
-  client::SubscriberOptions options;
+  SubscriberOptions options;
   options.connection = hub_;
   options.client_id = client_id_;
   options.from_snapshot = true;
@@ -44,10 +44,10 @@ void StreamFollower::Run(EdgeView* view, std::stop_token stop) {
   options.backoff_max = kAwayMax;
   options.token = view->token();
   bool lost_before = false;  // the stream before was, too
-  client::Backoff backoff(kRefusedBase, kRefusedMax, client::RandomSeed());
+  Backoff backoff(kRefusedBase, kRefusedMax, RandomSeed());
   while (!stop.stop_requested()) {
     opened_ = false;
-    const absl::Status why = client::Subscriber::Run(options, {}, Handlers(view), stop);
+    const absl::Status why = Subscriber::Run(options, {}, Handlers(view), stop);
     if (stop.stop_requested()) return;
     if (opened_) backoff.Reset();
     const auto refusal = model::RefusalOf(why);
@@ -80,8 +80,8 @@ void StreamFollower::Pause(const std::stop_token& stop, absl::Duration pause) {
   if (!stop.stop_requested()) changed_.WaitFor(&mu_, pause);
 }
 
-client::SubscriberHandlers StreamFollower::Handlers(EdgeView* view) {
-  client::SubscriberHandlers handlers;
+SubscriberHandlers StreamFollower::Handlers(LocalView* view) {
+  SubscriberHandlers handlers;
   handlers.on_opened = [this, view](const v1::Opened& opened) {
     opened_ = true;
     {
@@ -119,4 +119,4 @@ std::string StreamFollower::link() const {
   return us_.empty() ? link_ : absl::StrCat("as ", us_, ", ", link_);
 }
 
-}  // namespace hub::edge
+}  // namespace hub::client

@@ -1,6 +1,6 @@
-// fraudhub.v1.LookupService at the edge: Lookup from the bank's own replica. Explain and what else needs the hub's reports is answered by the hub.
+// Lookups from a stakeholder's own replica, as fraudhub.v1.LookupService answers them.
 //
-// What a stakeholder was sent is what it may see, so nothing is redacted here, and nobody is asked who he is: see EdgeConfig for who may connect.
+// What a stakeholder was sent is what it may see, so nothing is redacted here, and nobody is asked who he is.
 // Thread safety: any thread; an identifier that may be there costs a read of the disk or its cache.
 #pragma once
 
@@ -9,24 +9,31 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "fraudhub/v1/lookup.pb.h"
 #include "libs/base/clock.h"
 #include "libs/base/metrics.h"
-#include "services/edge/edge_view.h"
+#include "libs/client/local_view.h"
 
-namespace hub::edge {
+namespace fraudhub::v1 {
+class LookupRequest;
+class LookupResponse;
+class LookupResult;
+class RawIdentifier;
+enum LookupVerdict : int;
+}  // namespace fraudhub::v1
 
-struct EdgeLookupParts {
-  std::function<std::shared_ptr<const EdgeView>()> view;  // null: none just now
+namespace hub::client {
+
+struct LocalLookupParts {
+  std::function<std::shared_ptr<const LocalView>()> view;  // null: none just now
   const base::Clock* clock = nullptr;
   base::Metrics* metrics = nullptr;
   absl::Duration age_max = absl::Seconds(60);  // older data is answered UNKNOWN
   bool allow_test_range = false;
 };
 
-class EdgeLookup {
+class LocalLookup {
  public:
-  explicit EdgeLookup(EdgeLookupParts parts);
+  explicit LocalLookup(LocalLookupParts parts);
   absl::Status Lookup(const fraudhub::v1::LookupRequest& request, fraudhub::v1::LookupResponse* response);
 
  private:
@@ -40,7 +47,7 @@ class EdgeLookup {
   Ending& Of(fraudhub::v1::LookupVerdict verdict);
   // What a call is answered from; borrowed.
   struct Source {
-    const EdgeView* view = nullptr;
+    const LocalView* view = nullptr;
     const FirstVerdicts* first = nullptr;  // while the stream has not told everything
     replica::VerdictIndex::Reader* reader = nullptr;
     Freshness fresh;
@@ -49,8 +56,8 @@ class EdgeLookup {
   absl::Duration Answer(const fraudhub::v1::RawIdentifier& asked, int place, const Source& source,
                         fraudhub::v1::LookupResult* result) const;
 
-  const EdgeLookupParts parts_;
+  const LocalLookupParts parts_;
   Ending found_, not_found_, unknown_, invalid_;
 };
 
-}  // namespace hub::edge
+}  // namespace hub::client

@@ -1,14 +1,15 @@
 // What an edge holds after what it was told, in order and out of it, before and after it was killed.
-#include "services/edge/edge_view.h"
+#include "libs/client/local_view.h"
 
 #include <map>
 #include <random>
 
+#include "fraudhub/v1/lookup.pb.h"
+#include "libs/client/local_kit_test.h"
 #include "libs/store/temp_dir.h"
-#include "services/edge/edge_kit_test.h"
 #include "tests/catch.h"
 
-namespace hub::edge {
+namespace hub::client {
 namespace {
 
 namespace v1 = ::fraudhub::v1;
@@ -16,7 +17,7 @@ namespace v1 = ::fraudhub::v1;
 struct Edge {
   Edge() { Open(); }
   void Open() {
-    auto opened = EdgeView::Open(&database, 0, &clock, &metrics);
+    auto opened = LocalView::Open(&database, 0, &clock, &metrics);
     REQUIRE(opened.ok());
     view = *std::move(opened);
   }
@@ -44,7 +45,8 @@ struct Edge {
   v1::LookupResult Ask(int number) {
     v1::LookupResult result;
     const absl::Time hub_now = view->freshness().hub_now;
-    view->Lookup(Number(number), hub_now, EdgeView::Verdict(Number(number), hub_now, view->NewReader().get()), &result);
+    view->Lookup(Number(number), hub_now, LocalView::Verdict(Number(number), hub_now, view->NewReader().get()),
+                 &result);
     return result;
   }
   bool Flagged(int number) { return Ask(number).verdict() == v1::LOOKUP_VERDICT_INDICATOR; }
@@ -52,7 +54,7 @@ struct Edge {
   store::MemoryDatabase database{2};
   base::ManualClock clock{kStart};
   base::Metrics metrics;
-  std::unique_ptr<EdgeView> view;
+  std::unique_ptr<LocalView> view;
 };
 
 TEST_CASE("an edge answers with what it was told", "[edge]") {
@@ -222,7 +224,7 @@ TEST_CASE("an edge whose clock was put back does not take old data for new", "[e
   REQUIRE(edge.view->OnProgress(Progress("t1", kStart, kStart)).ok());
   edge.view.reset();
   const base::ManualClock back(kStart - absl::Hours(1));
-  auto opened = EdgeView::Open(&edge.database, 0, &back, &edge.metrics);
+  auto opened = LocalView::Open(&edge.database, 0, &back, &edge.metrics);
   REQUIRE(opened.ok());
   CHECK((*opened)->freshness().age == absl::InfiniteDuration());
 }
@@ -279,9 +281,9 @@ TEST_CASE("a full disk: nothing is half stored, lookups go on, and a sweep that 
   FullDisk disk;
   const base::ManualClock clock(kStart);
   base::Metrics metrics;
-  auto opened = EdgeView::Open(&disk, 0, &clock, &metrics);
+  auto opened = LocalView::Open(&disk, 0, &clock, &metrics);
   REQUIRE(opened.ok());
-  EdgeView& view = **opened;
+  LocalView& view = **opened;
   REQUIRE(view.LoadIndex([] { return false; }).ok());
   const auto verdict = [&](int number) {
     v1::LookupResult result;
@@ -320,7 +322,7 @@ TEST_CASE("damage is passed on, and what is asked meanwhile is not known", "[edg
   FullDisk disk;
   const base::ManualClock clock(kStart);
   base::Metrics metrics;
-  auto opened = EdgeView::Open(&disk, 0, &clock, &metrics);
+  auto opened = LocalView::Open(&disk, 0, &clock, &metrics);
   REQUIRE(opened.ok());
   int told = 0;
   (*opened)->OnDamage([&] { ++told; });
@@ -403,4 +405,4 @@ TEST_CASE("what an edge says is what a plain map says, whatever it was told and 
 }
 
 }  // namespace
-}  // namespace hub::edge
+}  // namespace hub::client

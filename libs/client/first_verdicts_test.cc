@@ -1,5 +1,5 @@
 // The hub's compact set at an edge: how it is collected, and who is right when the stream says otherwise.
-#include "services/edge/first_verdicts.h"
+#include "libs/client/first_verdicts.h"
 
 #include <memory>
 #include <optional>
@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "fraudhub/v1/lookup.pb.h"
+#include "libs/client/local_lookup.h"
+#include "libs/client/local_view.h"
+#include "libs/client/set_kit_test.h"
 #include "libs/rpc/proto_time.h"
-#include "services/edge/edge_lookup.h"
-#include "services/edge/edge_view.h"
-#include "services/edge/set_kit_test.h"
 #include "tests/catch.h"
 
-namespace hub::edge {
+namespace hub::client {
 namespace {
 
 namespace v1 = ::fraudhub::v1;
@@ -78,7 +78,7 @@ TEST_CASE("a part that is not what the hub hashed, or not the next, is refused a
 
 struct Newcomer {
   Newcomer() {
-    auto opened = EdgeView::Open(&database, 0, &clock, &metrics);
+    auto opened = LocalView::Open(&database, 0, &clock, &metrics);
     REQUIRE(opened.ok());
     view = *std::move(opened);
     view->OnSnapshotBegins();
@@ -100,7 +100,7 @@ struct Newcomer {
     request.mutable_identifiers(0)->set_value(type_and_value.substr(1));
     v1::LookupResponse response;
     base::Metrics fresh;
-    EdgeLookup lookup({[this] { return view; }, &clock, &fresh, absl::Seconds(60), true});
+    LocalLookup lookup({[this] { return view; }, &clock, &fresh, absl::Seconds(60), true});
     REQUIRE(lookup.Lookup(request, &response).ok());
     return response.results(0);
   }
@@ -110,7 +110,7 @@ struct Newcomer {
   store::MemoryDatabase database{2};
   base::ManualClock clock{kStart};
   base::Metrics metrics;
-  std::shared_ptr<EdgeView> view;
+  std::shared_ptr<LocalView> view;
 };
 
 TEST_CASE("an edge answers from the set before its snapshot has ended, and says what is still on its way",
@@ -242,4 +242,4 @@ TEST_CASE("rows of the format before are read", "[edge][rows]") {
 }
 
 }  // namespace
-}  // namespace hub::edge
+}  // namespace hub::client

@@ -1,4 +1,4 @@
-#include "services/edge/first_verdicts.h"
+#include "libs/client/first_verdicts.h"
 
 #include <algorithm>
 #include <utility>
@@ -9,7 +9,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/rpc/proto_time.h"
 
-namespace hub::edge {
+namespace hub::client {
 
 namespace v1 = ::fraudhub::v1;
 
@@ -30,7 +30,7 @@ absl::Status VerdictCollector::Take(const v1::GetVerdictSetResponse& response) {
   if (!fits) return absl::DataLossError("verdict set: a part that was not to come next");
   parts_ = response.parts();
   if (!response.block().empty()) HUB_RETURN_IF_ERROR(replica::DecodeBlock(response.block(), &verdicts_));
-  if (verdicts_.size() > kVerdictsMax) return absl::FailedPreconditionError("verdict set: too large for this edge");
+  if (verdicts_.size() > kVerdictsMax) return absl::FailedPreconditionError("verdict set: too large for this replica");
   const absl::Time hub_time = rpc::FromProto(response.hub_time());
   // The hub's clock was read after the call began: so much was it then, at most.
   if (hub_time_ == absl::InfinitePast()) hub_time_ = hub_time;
@@ -56,4 +56,4 @@ absl::StatusOr<FirstVerdicts> VerdictCollector::Finish() {
                        done.read_until_, done.hub_time_, done.asked_};
 }
 
-}  // namespace hub::edge
+}  // namespace hub::client

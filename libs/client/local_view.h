@@ -20,18 +20,25 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "fraudhub/v1/lookup.pb.h"
-#include "fraudhub/v1/subscription.pb.h"
 #include "libs/base/clock.h"
 #include "libs/base/metrics.h"
 #include "libs/base/mutex.h"
+#include "libs/client/first_verdicts.h"
+#include "libs/client/local_rows.h"
 #include "libs/model/identifier.h"
 #include "libs/replica/verdict_index.h"
 #include "libs/store/database.h"
-#include "services/edge/edge_rows.h"
-#include "services/edge/first_verdicts.h"
 
-namespace hub::edge {
+namespace fraudhub::v1 {
+class Event;
+class Filter;
+class LookupResult;
+class Opened;
+class Progress;
+class ViewChanged;
+}  // namespace fraudhub::v1
+
+namespace hub::client {
 
 struct Freshness {
   absl::Duration age = absl::InfiniteDuration();     // infinite: nothing is complete yet, or the clocks don't fit
@@ -41,12 +48,14 @@ struct Freshness {
   int64_t records_behind = 0;
 };
 
-class EdgeView {
+class LocalView {
  public:
-  // Goes on with what is stored; a snapshot that was never finished, or another format, begins afresh. `database` has EdgeTables() from
+  // Goes on with what is stored; a snapshot that was never finished, or another format, begins afresh. `database` has LocalTables() from
   // `first_table` on and outlives the view, as do the others. DataLoss: damaged.
-  static absl::StatusOr<std::unique_ptr<EdgeView>> Open(store::Database* database, store::TableId first_table,
-                                                        const base::Clock* clock, base::Metrics* metrics);
+  static absl::StatusOr<std::unique_ptr<LocalView>> Open(store::Database* database, store::TableId first_table,
+                                                         const base::Clock* clock, base::Metrics* metrics);
+
+  ~LocalView();
 
   // Called with the first error that says that the files are damaged; from any thread. Before anything else.
   void OnDamage(std::function<void()> damaged) { damaged_ = std::move(damaged); }
@@ -99,7 +108,7 @@ class EdgeView {
   int64_t indicators() const { return counted_ ? indicators_.load() : -1; }
 
  private:
-  EdgeView(store::Database* database, store::TableId first_table, const base::Clock* clock, base::Metrics* metrics);
+  LocalView(store::Database* database, store::TableId first_table, const base::Clock* clock, base::Metrics* metrics);
   absl::Status Load();
   absl::Status SetView(const fraudhub::v1::Filter& filter);
   absl::Status Noted(absl::Status status) const;
@@ -142,4 +151,4 @@ class EdgeView {
   int64_t behind_ ABSL_GUARDED_BY(fresh_mu_) = 0;
 };
 
-}  // namespace hub::edge
+}  // namespace hub::client

@@ -1,4 +1,4 @@
-#include "services/edge/edge_rows.h"
+#include "libs/client/local_rows.h"
 
 #include <limits>
 
@@ -7,7 +7,7 @@
 #include "libs/model/indicator.h"
 #include "libs/rpc/proto_time.h"
 
-namespace hub::edge {
+namespace hub::client {
 namespace {
 
 namespace v1 = ::fraudhub::v1;
@@ -23,7 +23,8 @@ constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();  // and, of a 
 
 }  // namespace
 
-std::vector<store::TableSpec> EdgeTables() {
+std::vector<store::TableSpec> LocalTables() {
+  // Frozen: folders of before have them so.
   return {{"edge_rows", store::TableShape::kPointLookups}, {"edge_meta", store::TableShape::kPointLookups}};
 }
 
@@ -33,7 +34,7 @@ std::string RowKey(model::Facet facet, const model::Identifier& identifier) {
 }
 
 absl::StatusOr<model::Identifier> IdentifierOfKey(absl::string_view key) {
-  if (key.size() < 3) return absl::DataLossError("edge: a row's key is too short");
+  if (key.size() < 3) return absl::DataLossError("replica: a row's key is too short");
   return model::Identifier{static_cast<model::IdentifierType>(key[1]), std::string(key.substr(2))};
 }
 
@@ -56,7 +57,7 @@ absl::StatusOr<Row> DecodeRow(absl::string_view bytes) {
   const bool timed = !bytes.empty() && bytes[0] == kRowFormat;
   const size_t header = timed ? kHeader : kHeaderWithoutTime;
   if (bytes.size() < header || (!timed && bytes[0] != kRowFormatWithoutTime)) {
-    return absl::DataLossError("edge: a row of an unknown format");
+    return absl::DataLossError("replica: a row of an unknown format");
   }
   Row row;
   row.gone = bytes[1] != 0;
@@ -106,4 +107,4 @@ Row RowOf(const v1::Event& event, uint32_t generation) {
   return row;
 }
 
-}  // namespace hub::edge
+}  // namespace hub::client

@@ -1,4 +1,4 @@
-#include "services/edge/replica_folder.h"
+#include "libs/client/replica_folder.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -7,9 +7,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/log.h"
-#include "services/edge/edge_rows.h"
+#include "libs/client/local_rows.h"
 
-namespace hub::edge {
+namespace hub::client {
 namespace {
 
 namespace fs = std::filesystem;
@@ -29,7 +29,7 @@ absl::StatusOr<std::unique_ptr<store::Database>> OpenReplica(const std::string& 
   store::DatabaseOptions options;
   options.write_buffer_bytes = kWriteBufferBytes;
   options.block_cache_bytes = kBlockCacheBytes;
-  return store::OpenDatabase(absl::StrCat(data_dir, "/", kFolder), EdgeTables(), options);
+  return store::OpenDatabase(absl::StrCat(data_dir, "/", kFolder), LocalTables(), options);
 }
 
 absl::Status SetReplicaAside(const std::string& data_dir, absl::Time now, const std::string& why) {
@@ -49,4 +49,4 @@ absl::Status SetReplicaAside(const std::string& data_dir, absl::Time now, const 
   return absl::OkStatus();
 }
 
-}  // namespace hub::edge
+}  // namespace hub::client

@@ -1,15 +1,15 @@
-// Messages of an invented hub, and an edge's disk, for this folder's tests. Plain functions.
+// Messages of an invented hub, and a replica's disk, for this folder's tests. Plain functions.
 #pragma once
 
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "fraudhub/v1/subscription.pb.h"
+#include "fraudhub/v1/subscription.pb.h"  // tidy:third-party-ok tests of this folder include it
 #include "libs/model/identifier.h"
 #include "libs/model/indicator.h"
 
-namespace hub::edge {
+namespace hub::client {
 
 inline const absl::Time kStart = absl::FromUnixSeconds(1'700'000'000);
 
@@ -56,4 +56,4 @@ inline fraudhub::v1::Progress Progress(const std::string& token, absl::Time unti
   return progress;
 }
 
-}  // namespace hub::edge
+}  // namespace hub::client

@@ -1,4 +1,4 @@
-#include "services/edge/edge_view.h"
+#include "libs/client/local_view.h"
 
 #include <algorithm>
 #include <map>
@@ -7,12 +7,14 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "fraudhub/v1/lookup.pb.h"
+#include "fraudhub/v1/subscription.pb.h"
 #include "libs/base/hash.h"
 #include "libs/base/log.h"
 #include "libs/base/status_macros.h"
 #include "libs/rpc/proto_time.h"
 
-namespace hub::edge {
+namespace hub::client {
 namespace {
 
 namespace v1 = ::fraudhub::v1;
@@ -40,8 +42,8 @@ std::string Micros(absl::Time time) { return absl::StrCat(absl::ToUnixMicros(tim
 
 }  // namespace
 
-EdgeView::EdgeView(store::Database* database, store::TableId first_table, const base::Clock* clock,
-                   base::Metrics* metrics)
+LocalView::LocalView(store::Database* database, store::TableId first_table, const base::Clock* clock,
+                     base::Metrics* metrics)
     : database_(database),
       rows_(first_table),
       meta_(first_table + 1),
@@ -61,14 +63,16 @@ EdgeView::EdgeView(store::Database* database, store::TableId first_table, const 
   snapshots_ = metrics->AddCounter("fraudhub_edge_snapshots_total", "Snapshots that began");
 }
 
-absl::StatusOr<std::unique_ptr<EdgeView>> EdgeView::Open(store::Database* database, store::TableId first_table,
-                                                         const base::Clock* clock, base::Metrics* metrics) {
-  std::unique_ptr<EdgeView> view(new EdgeView(database, first_table, clock, metrics));
+LocalView::~LocalView() = default;
+
+absl::StatusOr<std::unique_ptr<LocalView>> LocalView::Open(store::Database* database, store::TableId first_table,
+                                                           const base::Clock* clock, base::Metrics* metrics) {
+  std::unique_ptr<LocalView> view(new LocalView(database, first_table, clock, metrics));
   HUB_RETURN_IF_ERROR(view->Load());
   return view;
 }
 
-absl::Status EdgeView::Load() {
+absl::Status LocalView::Load() {
   {
     base::MutexLock lock(&mu_);
     index_.BeginLoad(clock_->TimeNow());  // until it is loaded, lookups ask the disk
@@ -85,7 +89,7 @@ absl::Status EdgeView::Load() {
   v1::Filter filter;
   if (!absl::SimpleAtoi(until.value_or("0"), &until_micros) || !absl::SimpleAtoi(skew.value_or("0"), &skew_micros) ||
       !absl::SimpleAtoi(generation.value_or("0"), &number) || !filter.ParseFromString(view.value_or(""))) {
-    return absl::DataLossError("edge: what is stored about the stream can't be read");
+    return absl::DataLossError("replica: what is stored about the stream can't be read");
   }
   {
     base::MutexLock lock(&mu_);
@@ -99,12 +103,12 @@ absl::Status EdgeView::Load() {
   return absl::OkStatus();
 }
 
-std::string EdgeView::token() const {
+std::string LocalView::token() const {
   base::MutexLock lock(&fresh_mu_);
   return token_;
 }
 
-absl::Status EdgeView::OnOpened(const v1::Opened& opened) {
+absl::Status LocalView::OnOpened(const v1::Opened& opened) {
   pending_.clear();  // of a stream that broke: it comes again
   // A stream that goes on from before a snapshot has left it.
   in_snapshot_ = in_snapshot_ && (sweep_due_ || opened.snapshot_resumed());
@@ -115,12 +119,12 @@ absl::Status EdgeView::OnOpened(const v1::Opened& opened) {
   return SetView(opened.effective_filter());
 }
 
-absl::Status EdgeView::OnViewChanged(const v1::ViewChanged& changed) {
+absl::Status LocalView::OnViewChanged(const v1::ViewChanged& changed) {
   DropFirstVerdicts();
   return SetView(changed.effective_filter());
 }
 
-absl::Status EdgeView::SetView(const v1::Filter& filter) {
+absl::Status LocalView::SetView(const v1::Filter& filter) {
   store::Batch batch;
   batch.Put(meta_, "view", filter.SerializeAsString());
   HUB_RETURN_IF_ERROR(Noted(database_->Commit(batch, store::Durability::kBuffered)));
@@ -128,13 +132,13 @@ absl::Status EdgeView::SetView(const v1::Filter& filter) {
   return absl::OkStatus();
 }
 
-void EdgeView::OnEvent(const v1::Event& event) {
+void LocalView::OnEvent(const v1::Event& event) {
   // There is nothing to find it by.
   if (event.indicator().identifier().canonical().empty()) return nameless_.Increment();
   pending_.push_back(event);
 }
 
-absl::Status EdgeView::OnBatch() {
+absl::Status LocalView::OnBatch() {
   struct Edit {
     std::optional<Row> before, now;
     bool changed = false;
@@ -181,7 +185,7 @@ absl::Status EdgeView::OnBatch() {
   return absl::OkStatus();
 }
 
-absl::Status EdgeView::OnProgress(const v1::Progress& progress) {
+absl::Status LocalView::OnProgress(const v1::Progress& progress) {
   if (sweep_due_) HUB_RETURN_IF_ERROR(OnSnapshotEnds());  // a disk that was full, perhaps
   if (in_snapshot_) return absl::OkStatus();
   const absl::Time until =
@@ -203,7 +207,7 @@ absl::Status EdgeView::OnProgress(const v1::Progress& progress) {
   return absl::OkStatus();
 }
 
-void EdgeView::OnSnapshotBegins() {
+void LocalView::OnSnapshotBegins() {
   HUB_LOG(INFO, "snapshot_begins");
   snapshots_.Increment();
   pending_.clear();
@@ -214,9 +218,9 @@ void EdgeView::OnSnapshotBegins() {
   ++generation_;  // stored with the next commit
 }
 
-void EdgeView::OnUnchanged(const std::string& indicator_id) { unchanged_.insert(indicator_id); }
+void LocalView::OnUnchanged(const std::string& indicator_id) { unchanged_.insert(indicator_id); }
 
-absl::Status EdgeView::OnSnapshotEnds() {
+absl::Status LocalView::OnSnapshotEnds() {
   if (!in_snapshot_) return absl::OkStatus();
   sweep_due_ = true;
   const auto cursor = database_->Scan(rows_, "", "");
@@ -251,7 +255,7 @@ absl::Status EdgeView::OnSnapshotEnds() {
   return absl::OkStatus();
 }
 
-absl::Status EdgeView::Forget() {
+absl::Status LocalView::Forget() {
   DropFirstVerdicts();
   pending_.clear();
   unchanged_.clear();
@@ -274,13 +278,13 @@ absl::Status EdgeView::Forget() {
   return absl::OkStatus();
 }
 
-bool EdgeView::IndexWantsLoad() const {
+bool LocalView::IndexWantsLoad() const {
   const absl::Time now = freshness().hub_now;
   base::MutexLock lock(&mu_);
   return !counted_ || index_.WantsLoad(now);
 }
 
-absl::StatusOr<bool> EdgeView::LoadIndex(const std::function<bool()>& stop) {
+absl::StatusOr<bool> LocalView::LoadIndex(const std::function<bool()>& stop) {
   const absl::Time now = freshness().hub_now;
   std::unique_ptr<store::Cursor> cursor;
   {
@@ -317,12 +321,12 @@ absl::StatusOr<bool> EdgeView::LoadIndex(const std::function<bool()>& stop) {
   return index_.FinishLoad();
 }
 
-size_t EdgeView::index_bytes() const {
+size_t LocalView::index_bytes() const {
   base::MutexLock lock(&mu_);
   return index_.bytes();
 }
 
-Freshness EdgeView::freshness() const {
+Freshness LocalView::freshness() const {
   base::MutexLock lock(&fresh_mu_);
   Freshness fresh;
   fresh.complete_until = until_;
@@ -337,16 +341,16 @@ Freshness EdgeView::freshness() const {
   return fresh;
 }
 
-IndexVerdict EdgeView::Verdict(const model::Identifier& identifier, absl::Time hub_now,
-                               replica::VerdictIndex::Reader* reader) {
+IndexVerdict LocalView::Verdict(const model::Identifier& identifier, absl::Time hub_now,
+                                replica::VerdictIndex::Reader* reader) {
   if (reader == nullptr) return {};
   const IndexVerdict verdict = reader->Get(identifier, hub_now);
   if (verdict.kind != IndexVerdict::Kind::kAbsent) reader->Idle();  // the disk may take its time
   return verdict;
 }
 
-void EdgeView::Lookup(const model::Identifier& identifier, absl::Time hub_now, const IndexVerdict& verdict,
-                      v1::LookupResult* result) const {
+void LocalView::Lookup(const model::Identifier& identifier, absl::Time hub_now, const IndexVerdict& verdict,
+                       v1::LookupResult* result) const {
   if (verdict.kind == IndexVerdict::Kind::kAbsent) return result->set_verdict(v1::LOOKUP_VERDICT_NO_INDICATOR);
   const auto bytes = database_->Get(rows_, RowKey(model::Facet::kRisk, identifier));
   if (!Noted(bytes.status()).ok()) return result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
@@ -356,39 +360,39 @@ void EdgeView::Lookup(const model::Identifier& identifier, absl::Time hub_now, c
   AnswerFromRow(*row, hub_now, result);
 }
 
-void EdgeView::AnswerFromRow(const Row& row, absl::Time hub_now, v1::LookupResult* result) const {
+void LocalView::AnswerFromRow(const Row& row, absl::Time hub_now, v1::LookupResult* result) const {
   if (row.gone) return result->set_verdict(v1::LOOKUP_VERDICT_NO_INDICATOR);
   if (!result->ParseFromString(row.answer)) {
-    Noted(absl::DataLossError("edge: an answer can't be read")).IgnoreError();
+    Noted(absl::DataLossError("replica: an answer can't be read")).IgnoreError();
     result->Clear();
     return result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
   }
   if (replica::LevelAt(row.level, row.lapses_at, hub_now) != row.level) AnswerLapsed(result);
 }
 
-bool EdgeView::incomplete() const {
+bool LocalView::incomplete() const {
   if (in_snapshot_) return true;
   base::MutexLock lock(&fresh_mu_);
   return until_ == absl::InfinitePast();
 }
 
-void EdgeView::UseFirstVerdicts(uint64_t view_number, std::shared_ptr<const FirstVerdicts> verdicts) {
+void LocalView::UseFirstVerdicts(uint64_t view_number, std::shared_ptr<const FirstVerdicts> verdicts) {
   base::MutexLock lock(&fresh_mu_);
   if (view_number == view_number_) first_ = std::move(verdicts);
 }
 
-void EdgeView::DropFirstVerdicts() {
+void LocalView::DropFirstVerdicts() {
   base::MutexLock lock(&fresh_mu_);
   ++view_number_;
   first_ = nullptr;
 }
 
-std::shared_ptr<const FirstVerdicts> EdgeView::first_verdicts() const {
+std::shared_ptr<const FirstVerdicts> LocalView::first_verdicts() const {
   base::MutexLock lock(&fresh_mu_);
   return first_;
 }
 
-Freshness EdgeView::FreshnessOf(const FirstVerdicts& verdicts) const {
+Freshness LocalView::FreshnessOf(const FirstVerdicts& verdicts) const {
   Freshness fresh;
   fresh.complete_until = verdicts.complete_until;
   fresh.hub_now = verdicts.HubNow(clock_->Monotonic());
@@ -398,8 +402,8 @@ Freshness EdgeView::FreshnessOf(const FirstVerdicts& verdicts) const {
 
 // The set knows all that was decided before its `complete_until`; a row that was decided later is newer, unless the set's last look came
 // later still. Where both may be right, nobody is told of a flag.
-void EdgeView::LookupFirst(const FirstVerdicts& verdicts, const model::Identifier& identifier, absl::Time hub_now,
-                           v1::LookupResult* result) const {
+void LocalView::LookupFirst(const FirstVerdicts& verdicts, const model::Identifier& identifier, absl::Time hub_now,
+                            v1::LookupResult* result) const {
   const std::optional<uint64_t> digits = replica::MobileDigits(identifier);
   if (!digits.has_value()) return result->set_verdict(v1::LOOKUP_VERDICT_UNKNOWN);
   const model::Level level = verdicts.set.Find(*digits);
@@ -428,7 +432,7 @@ void EdgeView::LookupFirst(const FirstVerdicts& verdicts, const model::Identifie
 }
 
 // As the hub answers once its tick has passed the lapse: without a flag, to those who see what has none.
-void EdgeView::AnswerLapsed(v1::LookupResult* result) const {
+void LocalView::AnswerLapsed(v1::LookupResult* result) const {
   if (!sees_unflagged_) {
     result->Clear();
     return result->set_verdict(v1::LOOKUP_VERDICT_NO_INDICATOR);
@@ -442,19 +446,19 @@ void EdgeView::AnswerLapsed(v1::LookupResult* result) const {
 }
 
 // The first word of damage is passed on; nothing else is to be expected of the files from then on.
-absl::Status EdgeView::Noted(absl::Status status) const {
+absl::Status LocalView::Noted(absl::Status status) const {
   if (absl::IsDataLoss(status) && damaged_) damaged_();
   return status;
 }
 
-absl::Status EdgeView::CommitLocked(store::Batch* batch) {
+absl::Status LocalView::CommitLocked(store::Batch* batch) {
   batch->Put(meta_, "generation", absl::StrCat(generation_));
   const absl::Status kept = Noted(database_->Commit(*batch, store::Durability::kBuffered));
   if (!kept.ok()) failed_.Increment();
   return kept;
 }
 
-absl::Status EdgeView::ForgetGoneLocked(const std::vector<std::string>& keys, absl::Time now) {
+absl::Status LocalView::ForgetGoneLocked(const std::vector<std::string>& keys, absl::Time now) {
   store::Batch batch;
   for (const std::string& key : keys) {
     HUB_ASSIGN_OR_RETURN(const auto bytes, database_->Get(rows_, key));  // it may have come back since the walk began
@@ -465,7 +469,7 @@ absl::Status EdgeView::ForgetGoneLocked(const std::vector<std::string>& keys, ab
   return batch.empty() ? absl::OkStatus() : CommitLocked(&batch);
 }
 
-void EdgeView::IndexRow(const std::string& key, const Row* before, const Row* now) {
+void LocalView::IndexRow(const std::string& key, const Row* before, const Row* now) {
   const bool was = before != nullptr && !before->gone, is = now != nullptr && !now->gone;
   indicators_ += static_cast<int64_t>(is) - static_cast<int64_t>(was);
   if (static_cast<model::Facet>(key[0]) != model::Facet::kRisk) return;
@@ -478,4 +482,4 @@ void EdgeView::IndexRow(const std::string& key, const Row* before, const Row* no
   }
 }
 
-}  // namespace hub::edge
+}  // namespace hub::client

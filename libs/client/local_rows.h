@@ -1,4 +1,4 @@
-// What the edge stores of an indicator: how it would be answered, and what orders, sweeps and lapses need without parsing that.
+// What a local replica stores of an indicator: how it would be answered, and what orders, sweeps and lapses need without parsing that.
 //
 // Stored:
 //   rows   facet (1) | type (1) | canonical -> format | gone (1) | level (1) | generation (4) | lapse (8) | term (8) | version (8) | reports
@@ -25,13 +25,13 @@ namespace fraudhub::v1 {
 class Event;
 }
 
-namespace hub::edge {
+namespace hub::client {
 
 inline constexpr char kRowFormat = 2;
 // The hub goes on from tokens of the last seven days; from older ones only with a snapshot, which tells of nothing that is gone.
 inline constexpr absl::Duration kGoneKept = absl::Hours(24 * 9);
 
-std::vector<store::TableSpec> EdgeTables();  // rows, meta
+std::vector<store::TableSpec> LocalTables();  // rows, meta
 
 struct Row {
   bool gone = false;
@@ -52,4 +52,4 @@ absl::StatusOr<Row> DecodeRow(absl::string_view bytes);
 std::string KeyOf(const fraudhub::v1::Event& event);
 Row RowOf(const fraudhub::v1::Event& event, uint32_t generation);
 
-}  // namespace hub::edge
+}  // namespace hub::client
