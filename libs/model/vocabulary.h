@@ -107,7 +107,7 @@ enum class EventKind : uint8_t {
 };
 inline constexpr int kEventKindMax = 15;
 
-// True for events that take something back from somebody. They are delivered first (issue C: the urgent lane).
+// True for events that take something back from somebody. They are delivered first, in the urgent lane.
 bool IsCorrection(EventKind kind);
 
 // What a CORRECTION report asks for.
