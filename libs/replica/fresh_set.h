@@ -5,7 +5,6 @@
 // Thread safety: Put by one writer; Find beside it, wait-free.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>

@@ -3,9 +3,8 @@
 // Indian mobiles lie in an exact table, about 3 bytes each (number, level, day on which the flag lapses); of all other kinds 48 bits of a keyed hash
 // are kept (4 bytes), which can say for certain only that something is not there. Both have a small set of fresh changes in front. What the index can't
 // tell exactly it leaves to the store: other kinds that may be there, and the one day (of a fresh change the minute) in which a flag lapses.
-// Memory: 3 or 4 bytes per identifier, 1.4 MB for prefixes and what is fresh (at the default), while changes are built in an eighth and 8 MB more (twice the table if
-// readers sit on what they see);
-// while it is loaded 8 bytes per identifier of other kinds, and per change.
+// Memory: 3 or 4 bytes per identifier, 1.4 MB for prefixes and what is fresh (at the default), while changes are built in an eighth and 8 MB more
+// (twice the table if readers sit on what they see); while it is loaded 8 bytes per identifier of other kinds, and per change.
 //
 // Thread safety: everything but Reader from one thread at a time. Readers beside it, wait-free, each used by one thread at a time.
 //
