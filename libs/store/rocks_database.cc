@@ -98,6 +98,8 @@ class RocksCursor final : public Cursor {
       : files_(std::move(files)), end_(end), bound_(end_) {
     rocksdb::ReadOptions options;
     if (!end_.empty()) options.iterate_upper_bound = &bound_;
+    // Who reads a whole table reads it once: it would push everything else out of the cache.
+    options.fill_cache = !begin.empty() || !end_.empty();
     it_.reset(files_->db->NewIterator(options, files_->tables[static_cast<size_t>(table)]));
     it_->Seek(ToSlice(begin));
   }
