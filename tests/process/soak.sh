@@ -11,7 +11,7 @@
 #   --events   per second, each about another number, to every stakeholder
 #   --lookups  per second and edge, in calls of 100
 #   --slope-mb of memory a minute that are allowed beyond the noise
-#   --factor   how often the budgets (DESIGN.md 9, issue D) may be exceeded; above 1, memory is shown and not judged
+#   --factor   how often the budgets (DESIGN.md 9) may be exceeded; above 1, memory is shown and not judged
 #
 # Streams: from the report's acceptance until a stakeholder has the event. Verdict: from an identifier's text until hub-edge is certain whether
 # it is flagged and how; answer: until its reasons are there as well; both are the edge's own histograms, the upper edge of a bucket. Query: over
