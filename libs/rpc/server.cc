@@ -59,6 +59,7 @@ void SetLimits(const ServerOptions& options, grpc::ServerBuilder* builder) {
       {GRPC_ARG_HTTP2_BDP_PROBE, 0},                   // its PINGs cost more than they give with thousands of streams
       {GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 256 * 1024},  // without the probe, the window of what clients send
   };
+  // Not GRPC_ARG_TSI_MAX_FRAME_SIZE: with records below 8 KB gRPC sends bytes of its heap, in clear, between them (egress_tls_test.cc).
   for (const auto& [name, value] : arguments) builder->AddChannelArgument(name, value);
   // Larger messages: RESOURCE_EXHAUSTED.
   builder->SetMaxReceiveMessageSize(static_cast<int>(options.message_bytes_max));
