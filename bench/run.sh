@@ -50,7 +50,8 @@ p16() {
 # on the same hub, in turns.
 # Whose CPU: on Kafka hub-ingest is a process of its own, so all of it, and the registry's leg is all of hub-registry. On the embedded log
 # everything is one process: the threads of later legs are left out by name, and the log's writer, which also writes what the registry
-# makes of the reports, counts by the reports' share of the records written meanwhile (theirs are the smallest).
+# makes of the reports, counts by the reports' share of the records written meanwhile (theirs are the smallest). Ingest's work is done when the
+# last report is acknowledged: what it does while the registry goes on is upkeep, not reports.
 p7() {
   local log pair hz mode
   hz=$(getconf CLK_TCK)
@@ -62,18 +63,19 @@ p7() {
     wait_for_registry
     for ((pair = 1; pair <= pairs; ++pair)); do
       for mode in stream batch unary; do
-        local count=100000 size=100 way="" before after registry_before registry_after answer
+        local count=100000 size=100 way="" before acknowledged after registry_before registry_after answer
         [[ $mode != unary ]] || count=10000 size=1
         [[ $mode != stream ]] || way=--stream
         before=$(p7_marks)
         registry_before=$(registry_ticks)
         answer=$("$bin/bench_p07_load" --server "$server" --identity "$work/pki/bank-psb-01/main" --reports "$count" --batch "$size" --in-flight 8 --seed "$pair$size${#way}" $way)
+        acknowledged=$(p7_marks)
         wait_for_registry
         after=$(p7_marks)
         registry_after=$(registry_ticks)
-        echo "$before $after" | awk -v hz="$hz" -v n="$count" '{
-          records = $6 - $3; share = records > n ? n / records : 1
-          printf "%.3f\n", ($4 - $1 + ($5 - $2) * share) / hz * 1e6 / n}' >>"$work/$mode"
+        echo "$before $acknowledged $after" | awk -v hz="$hz" -v n="$count" '{
+          records = $9 - $3; share = records > n ? n / records : 1
+          printf "%.3f\n", ($4 - $1 + ($8 - $2) * share) / hz * 1e6 / n}' >>"$work/$mode"
         [[ $mode != stream ]] || {
           awk -v t="$((registry_after - registry_before))" -v hz="$hz" -v n="$count" 'BEGIN {printf "%.3f\n", t / hz * 1e6 / n}' >>"$work/registry"
           field per_second <<<"$answer" >>"$work/rate"
