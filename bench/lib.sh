@@ -114,9 +114,9 @@ hops() { # LOG NAME...
 ticks() { # PID REGEX [!]
   local task name line sum=0 fields
   for task in /proc/"$1"/task/*; do
-    name=$(<"$task/comm") 2>/dev/null || continue
+    { name=$(<"$task/comm"); } 2>/dev/null || continue # it has ended
     if [[ $name =~ $2 ]]; then [[ -z ${3:-} ]] || continue; else [[ -n ${3:-} ]] || continue; fi
-    line=$(<"$task/stat") 2>/dev/null || continue
+    { line=$(<"$task/stat"); } 2>/dev/null || continue
     read -ra fields <<<"${line##*) }"
     sum=$((sum + fields[11] + fields[12]))
   done
