@@ -133,8 +133,6 @@ end_to_end() { # ID local|kafka RATE MORE-BANKS P50-GOAL P99-GOAL
   : >"$work/p50" && : >"$work/p99" && : >"$work/pair50" && : >"$work/pair99"
   for ((pair = 1; pair <= pairs; ++pair)); do
     start_hub "$log" "$4"
-    # A broker that has just started compiles itself for some seconds.
-    "$bin/bench_p07_load" --server "$server" --identity "$work/pki/bank-psb-01/main" --reports $((rate * 10)) --batch "$batch" --in-flight 8 --rate "$rate" --seed "9$pair" >/dev/null
     rm -f "$work/swarm.json"
     "$bin/hub-swarm" --server "$server" --identities "$work/pki" --policy "$work/policy.textproto" --no-filters --look-into 24 --status-file "$work/swarm.json" >"$work/swarm.log" 2>&1 &
     swarm_pid=$!
