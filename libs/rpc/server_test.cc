@@ -100,15 +100,18 @@ TEST_CASE("A server is called over IPv4 and IPv6, and cuts each caller by gRPC's
   }
 }
 
+// Tells its caller what gRPC calls the caller.
+class Answers final : public v1::SubscriptionService::CallbackService {
+  grpc::ServerUnaryReactor* GetCursor(grpc::CallbackServerContext* context, const v1::GetCursorRequest*,
+                                      v1::GetCursorResponse* response) override {
+    response->mutable_state()->set_client_id(context->peer());
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+};
+
 TEST_CASE("A request that can't be read is refused in words, not as an unknown method", "[rpc][server]") {
-  class Answers final : public v1::SubscriptionService::CallbackService {
-    grpc::ServerUnaryReactor* GetCursor(grpc::CallbackServerContext* context, const v1::GetCursorRequest*,
-                                        v1::GetCursorResponse*) override {
-      grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-      reactor->Finish(grpc::Status::OK);
-      return reactor;
-    }
-  };
   base::Metrics metrics;
   Answers service;
   ServerOptions options;
@@ -134,15 +137,6 @@ TEST_CASE("A request that can't be read is refused in words, not as an unknown m
 }
 
 TEST_CASE("A server with a table of its own keeps the connections of all who call", "[rpc][server]") {
-  class Answers final : public v1::SubscriptionService::CallbackService {
-    grpc::ServerUnaryReactor* GetCursor(grpc::CallbackServerContext* context, const v1::GetCursorRequest*,
-                                        v1::GetCursorResponse* response) override {
-      response->mutable_state()->set_client_id(context->peer());
-      grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-      reactor->Finish(grpc::Status::OK);
-      return reactor;
-    }
-  };
   base::Metrics metrics;
   Answers service;
   ServerOptions options;
