@@ -54,7 +54,8 @@ set(HUB_PCH_HEADERS <algorithm> <atomic> <cstdint> <deque> <functional> <map> <m
   <absl/strings/string_view.h> <absl/time/time.h> <absl/types/span.h>)
 set(HUB_PCH_GRPC <grpcpp/grpcpp.h>)
 
-# One per set of flags: hub_pch libraries, hub_pch_service services, hub_pch_command command lines, hub_pch_test tests.
+# One per set of flags and headers: hub_pch libraries, hub_pch_service services and libraries that know gRPC, hub_pch_command command lines,
+# hub_pch_test tests, hub_pch_service_test tests that know gRPC.
 function(hub_make_pch)
   if(NOT HUB_PCH)
     return()
@@ -73,10 +74,24 @@ function(hub_make_pch)
     target_link_libraries(hub_pch_command PRIVATE hub_flags gRPC::grpc++ CLI11::CLI11)
   endif()
   if(HUB_TESTS)
-    add_executable(hub_pch_test ${CMAKE_BINARY_DIR}/pch.cc) # as tests are: position-independent executables
-    target_precompile_headers(hub_pch_test PRIVATE ${HUB_PCH_HEADERS} ${PROJECT_SOURCE_DIR}/tests/catch.h)
-    target_link_libraries(hub_pch_test PRIVATE hub_flags ${absl} Catch2::Catch2)
-    hub_test_flags(hub_pch_test)
+    hub_make_test_pch(hub_pch_test "" ${absl})
+    if(NOT HUB_CORE_ONLY)
+      hub_make_test_pch(hub_pch_service_test "${HUB_PCH_GRPC}" gRPC::grpc++)
+    endif()
+  endif()
+endfunction()
+function(hub_make_test_pch name headers)
+  add_executable(${name} ${CMAKE_BINARY_DIR}/pch.cc) # as tests are: position-independent executables
+  target_precompile_headers(${name} PRIVATE ${HUB_PCH_HEADERS} ${headers} ${PROJECT_SOURCE_DIR}/tests/catch.h)
+  target_link_libraries(${name} PRIVATE hub_flags ${ARGN} Catch2::Catch2)
+  hub_test_flags(${name})
+endfunction()
+# The precompiled header of `kind` ("" or "_test") for what links `libs`.
+function(hub_pch_for libs kind result)
+  if("${libs}" MATCHES "grpc")
+    set(${result} hub_pch_service${kind} PARENT_SCOPE)
+  else()
+    set(${result} hub_pch${kind} PARENT_SCOPE)
   endif()
 endfunction()
 function(hub_precompiled target pch)
@@ -94,11 +109,12 @@ function(hub_test_flags target)
   endif()
 endfunction()
 
-# hub_library(NAME [THIRD_PARTY targets...] [EXCLUDE sources...])
+# hub_library(NAME [THIRD_PARTY targets...] [EXCLUDE sources...] [TEST_LIBS targets...] [THREADED sources...])
 # All *.cc of the folder but tests; links what layers.txt allows; third-party stays private to the library.
-# *_test.cc become one Catch2 binary hub_NAME_test, label unit.
+# *_test.cc become one Catch2 binary hub_NAME_test, label unit. What has no thread, ThreadSanitizer needs not look at: it gets those of
+# THREADED, or all.
 function(hub_library name)
-  cmake_parse_arguments(arg "" "" "THIRD_PARTY;EXCLUDE;TEST_LIBS" ${ARGN})
+  cmake_parse_arguments(arg "" "" "THIRD_PARTY;EXCLUDE;TEST_LIBS;THREADED" ${ARGN})
   if(NOT DEFINED HUB_LAYER_${name})
     message(FATAL_ERROR "${name} is not in libs/layers.txt")
   endif()
@@ -139,10 +155,15 @@ function(hub_library name)
   set_target_properties(hub_${name} PROPERTIES LINKER_LANGUAGE CXX)
   target_link_libraries(hub_${name} PUBLIC ${allowed} absl::status absl::statusor absl::strings absl::time absl::span
     PRIVATE hub_flags ${arg_THIRD_PARTY})
-  hub_precompiled(hub_${name} hub_pch)
-  # What has no thread, ThreadSanitizer needs not look at.
-  if(HUB_SANITIZE MATCHES thread AND name MATCHES "^(model|wire|registry)$")
-    set(tests "")
+  hub_pch_for("${arg_THIRD_PARTY}" "" pch)
+  hub_precompiled(hub_${name} ${pch})
+  if(HUB_SANITIZE MATCHES thread)
+    if(name MATCHES "^(model|wire|registry)$")
+      set(tests "")
+      set_target_properties(hub_${name} PROPERTIES EXCLUDE_FROM_ALL ON) # unless something tested needs it
+    elseif(arg_THREADED)
+      set(tests ${arg_THREADED})
+    endif()
   endif()
   if(HUB_TESTS AND tests)
     hub_test(hub_${name}_test LABEL unit SOURCES ${tests} LIBS hub_${name} ${arg_THIRD_PARTY} ${arg_TEST_LIBS})
@@ -158,7 +179,8 @@ function(hub_test target)
   add_executable(${target} ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE ${arg_LIBS} hub_flags Catch2::Catch2WithMain)
   hub_test_flags(${target})
-  hub_precompiled(${target} hub_pch_test)
+  hub_pch_for("${arg_LIBS}" _test pch)
+  hub_precompiled(${target} ${pch})
   set(properties LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT})
   if(HUB_SANITIZE MATCHES thread)
     math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * 4")  # slower, and tests/run.sh gives them what processors others leave

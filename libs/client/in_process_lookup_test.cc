@@ -13,9 +13,9 @@
 #include "fraudhub/v1/lookup.pb.h"
 #include "libs/client/local_kit_test.h"
 #include "libs/client/testing/fake_hub.h"
-#include "libs/rpc/eventually_test.h"
 #include "libs/store/temp_dir.h"
 #include "tests/catch.h"
+#include "tests/eventually.h"
 
 namespace hub::client {
 namespace {
@@ -43,14 +43,14 @@ struct Bank {
       }
       stream->Write(response);
       const auto over = [&] { return context->IsCancelled() || away; };
-      rpc::Eventually([&] { return over() || cleared; }, absl::Hours(1));
+      Eventually([&] { return over() || cleared; }, absl::Hours(1));
       if (!over()) {
         v1::SubscribeResponse event;
         *event.add_events() = Event({.number = 1, .version = 2, .left_view = true});
         *event.mutable_progress() = Progress("t2", kStart, kStart);
         stream->Write(event);
       }
-      rpc::Eventually(over, absl::Hours(1));
+      Eventually(over, absl::Hours(1));
       return {grpc::StatusCode::UNAVAILABLE, "over"};
     };
     hub = std::make_unique<FakeHub>(hooks);
@@ -76,7 +76,7 @@ struct Bank {
     return answer.ok() ? answer->results(0).verdict() : v1::LOOKUP_VERDICT_UNSPECIFIED;
   }
   bool Soon(int number, v1::LookupVerdict verdict) {
-    return rpc::Eventually([&] { return Ask(number) == verdict; });
+    return Eventually([&] { return Ask(number) == verdict; });
   }
 
   store::TempDir folder;
@@ -141,7 +141,7 @@ TEST_CASE("a folder whose files are damaged is set aside, and what it held is fe
     }
   }
   bank.Start();
-  CHECK(rpc::Eventually([&] {
+  CHECK(Eventually([&] {
     bank.clock.Advance(absl::Milliseconds(100));  // it waits a little before it opens them anew
     return bank.Ask(1) == v1::LOOKUP_VERDICT_INDICATOR;
   }));

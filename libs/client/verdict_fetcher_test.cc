@@ -10,8 +10,8 @@
 #include "libs/base/thread.h"
 #include "libs/client/set_kit_test.h"
 #include "libs/client/testing/fake_hub.h"
-#include "libs/rpc/eventually_test.h"
 #include "tests/catch.h"
+#include "tests/eventually.h"
 
 namespace hub::client {
 namespace {
@@ -35,7 +35,7 @@ struct Fetching {
                            &metrics);
     std::stop_source over;
     base::Thread watcher("watcher", [&](std::stop_token) {
-      rpc::Eventually([this] { return view->first_verdicts() != nullptr; });
+      Eventually([this] { return view->first_verdicts() != nullptr; });
       over.request_stop();
     });
     fetcher.Run(view.get(), over.get_token());

@@ -1,4 +1,4 @@
-// The contract suite (eventlog_contract_test.cc) runs over every log that ContractLogKinds names. Two test binaries compile the suite:
+// The contract suite (eventlog_contract_test.cc) runs over every log that ContractLogKinds names. Two test binaries link the suite:
 // one with the logs that need nothing (contract_logs_test.cc), one with Kafka (kafka_contract_test.cc). For tests only.
 #pragma once
 

@@ -19,9 +19,9 @@
 #include "libs/base/clock.h"
 #include "libs/base/mutex.h"
 #include "libs/rpc/canary.h"
-#include "libs/rpc/eventually_test.h"
 #include "libs/rpc/server.h"
 #include "tests/catch.h"
+#include "tests/eventually.h"
 
 namespace hub::rpc {
 namespace {

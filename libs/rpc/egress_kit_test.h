@@ -15,6 +15,7 @@
 #include "libs/rpc/egress.h"
 #include "libs/rpc/server.h"
 #include "tests/catch.h"
+#include "tests/eventually.h"
 
 namespace hub::rpc {
 
@@ -121,19 +122,6 @@ class World {
   }
 
   double Count(const std::string& name) { return metrics.AddCounter(name, "").Value(); }
-  // True when it held within ten seconds.
-  static bool Eventually(const std::function<bool()>& condition) {
-    const base::RealClock clock;
-    const absl::Duration until = clock.Monotonic() + absl::Seconds(10);
-    base::Mutex nobody;
-    base::CondVar never;
-    while (!condition()) {
-      if (clock.Monotonic() > until) return false;
-      base::MutexLock lock(&nobody);
-      never.WaitFor(&nobody, absl::Milliseconds(2));
-    }
-    return true;
-  }
 
   base::Metrics metrics;
   Board board;

@@ -13,9 +13,9 @@ TEST_CASE("a stalled writer is cancelled, then its connection is cut", "[rpc][eg
   auto stream = world.stub->Subscribe(&context);
   world.board.produced = 1000;
   world.loop->Wake(/*urgent=*/false);
-  CHECK(World::Eventually([&] { return world.board.done == 1; }));
-  CHECK(World::Eventually([&] { return world.loop->streams() == 0; }));
-  CHECK(World::Eventually([&] { return world.Count("fraudhub_egress_cut_total") == 1; }));
+  CHECK(Eventually([&] { return world.board.done == 1; }));
+  CHECK(Eventually([&] { return world.loop->streams() == 0; }));
+  CHECK(Eventually([&] { return world.Count("fraudhub_egress_cut_total") == 1; }));
   v1::SubscribeResponse response;
   while (stream->Read(&response)) {
   }
@@ -29,7 +29,7 @@ TEST_CASE("draining ends in time with a client that doesn't read, and stopping t
   auto blocked = world.stub->Subscribe(&blocked_context);
   world.board.produced = 1000;
   world.loop->Wake(/*urgent=*/false);
-  REQUIRE(World::Eventually([&] { return world.loop->streams() == 1; }));
+  REQUIRE(Eventually([&] { return world.loop->streams() == 1; }));
   const base::RealClock clock;
   const absl::Duration began = clock.Monotonic();
   world.server->Drain([&] { world.loop->Drain(absl::Milliseconds(300)); }, absl::Seconds(1));
@@ -50,7 +50,7 @@ TEST_CASE("a client that sends without end is read at a bounded rate, and others
   (*ack.mutable_ack()->mutable_positions())[0] = 1;
   for (int i = 0; i < 200; ++i) REQUIRE(stream->Write(ack));
   // A burst of 16 and the opening message are free.
-  CHECK(World::Eventually([&] { return world.board.messages_in >= 27; }));
+  CHECK(Eventually([&] { return world.board.messages_in >= 27; }));
   CHECK(clock.Monotonic() - began >= absl::Milliseconds(9 * 50));
   grpc::ClientContext other_context;
   auto other = world.stub->Subscribe(&other_context);
@@ -76,7 +76,7 @@ TEST_CASE("short of memory, streams that catch up go first, those that are curre
   for (int i = 0; i < 3; ++i) {
     contexts.push_back(std::make_unique<grpc::ClientContext>());
     streams.push_back(world.stub->Subscribe(contexts.back().get()));
-    REQUIRE(World::Eventually([&] { return world.loop->streams() == i + 1; }));
+    REQUIRE(Eventually([&] { return world.loop->streams() == i + 1; }));
   }
   used = 101;
   v1::SubscribeResponse response;
@@ -131,7 +131,7 @@ TEST_CASE("streams are shared out evenly over the threads and each is served by 
     CHECK(response.positions().at(0) == 1);
   }
   for (auto& context : contexts) context->TryCancel();
-  CHECK(World::Eventually([&] { return world.loop->streams() == 0; }));
+  CHECK(Eventually([&] { return world.loop->streams() == 0; }));
   CHECK(world.board.done == kStreams);
 }
 

@@ -22,9 +22,9 @@ TEST_CASE("messages arrive in order, and what the client sends gets to the sourc
     REQUIRE(stream->Read(&response));
     REQUIRE(response.positions().at(0) == i);
   }
-  CHECK(World::Eventually([&] { return world.board.messages_in == 1; }));
+  CHECK(Eventually([&] { return world.board.messages_in == 1; }));
   context.TryCancel();
-  CHECK(World::Eventually([&] { return world.board.done == 1 && world.loop->streams() == 0; }));
+  CHECK(Eventually([&] { return world.board.done == 1 && world.loop->streams() == 0; }));
   CHECK(world.board.overlaps == 0);
 }
 
@@ -50,7 +50,7 @@ TEST_CASE("a client that doesn't read costs bounded memory and delays nobody", "
   grpc::ClientContext slow_context, quick_context;
   auto slow = slow_stub->Subscribe(&slow_context);
   auto quick = world.stub->Subscribe(&quick_context);
-  REQUIRE(World::Eventually([&] { return world.loop->streams() == 2; }));
+  REQUIRE(Eventually([&] { return world.loop->streams() == 2; }));
   world.board.produced = 400;  // 25 MB
   world.loop->Wake(/*urgent=*/false);
   v1::SubscribeResponse response;
@@ -59,8 +59,8 @@ TEST_CASE("a client that doesn't read costs bounded memory and delays nobody", "
     REQUIRE(response.positions().at(0) == i);
   }
   // The stalled write ends the slow stream; the quick one stays.
-  CHECK(World::Eventually([&] { return world.board.done == 1; }));
-  CHECK(World::Eventually([&] { return world.loop->streams() == 1; }));
+  CHECK(Eventually([&] { return world.board.done == 1; }));
+  CHECK(Eventually([&] { return world.loop->streams() == 1; }));
   slow_context.TryCancel();
   quick_context.TryCancel();
 }
@@ -106,7 +106,7 @@ TEST_CASE("streams beyond the bound are refused with a time to come back", "[rpc
   World world(options);
   grpc::ClientContext first_context, second_context;
   auto first = world.stub->Subscribe(&first_context);
-  REQUIRE(World::Eventually([&] { return world.loop->streams() == 1; }));
+  REQUIRE(Eventually([&] { return world.loop->streams() == 1; }));
   auto second = world.stub->Subscribe(&second_context);
   v1::SubscribeResponse response;
   CHECK(!second->Read(&response));
@@ -138,7 +138,7 @@ TEST_CASE("urgent news doesn't wait for the linger", "[rpc][egress]") {
   World world(options);
   grpc::ClientContext context;
   auto stream = world.stub->Subscribe(&context);
-  REQUIRE(World::Eventually([&] { return world.loop->streams() == 1; }));
+  REQUIRE(Eventually([&] { return world.loop->streams() == 1; }));
   v1::SubscribeResponse response;
   const base::RealClock clock;
   constexpr int kRounds = 60;

@@ -16,10 +16,10 @@
 #include "fraudhub/v1/subscription.grpc.pb.h"
 #include "libs/base/clock.h"
 #include "libs/base/mutex.h"
-#include "libs/rpc/eventually_test.h"
 #include "libs/rpc/listen_sockets.h"
 #include "libs/rpc/server.h"
 #include "tests/catch.h"
+#include "tests/eventually.h"
 
 namespace hub::rpc {
 namespace {

@@ -51,20 +51,6 @@ v1::Report Fraud(const std::string& number, const std::string& name) {
   return report;
 }
 
-// Asks until the answer is yes; for what the hub promises soon rather than at once.
-bool Eventually(const std::function<bool()>& question) {
-  const base::RealClock clock;
-  const absl::Duration until = clock.Monotonic() + kPatience;
-  base::Mutex mu;
-  base::CondVar never;
-  while (!question()) {
-    if (clock.Monotonic() >= until) return false;
-    base::MutexLock lock(&mu);
-    never.WaitFor(&mu, absl::Milliseconds(20));
-  }
-  return true;
-}
-
 // A subscriber on a thread of its own, with all it heard.
 class Watcher {
  public:

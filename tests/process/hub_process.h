@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,11 +20,17 @@
 #include "libs/base/thread.h"
 #include "libs/client/connection.h"
 #include "libs/store/temp_dir.h"
+#include "tests/eventually.h"
 
 namespace hub::process_test {
 
 // How long anything may take that is expected to happen: only a failing test waits so long.
 inline constexpr absl::Duration kPatience = absl::Seconds(30);
+
+// Asks rarely: each question may be a call, and a stakeholder has a quota.
+inline bool Eventually(const std::function<bool()>& question) {
+  return hub::Eventually(question, kPatience, absl::Milliseconds(20));
+}
 
 class HubProcess {
  public:

@@ -25,19 +25,6 @@ namespace v1 = ::fraudhub::v1;
 constexpr char kMedium[] = "+915550000001";    // a bank said so
 constexpr char kVeryHigh[] = "+915550000002";  // the police
 
-bool Eventually(const std::function<bool()>& question) {
-  const base::RealClock clock;
-  const absl::Duration until = clock.Monotonic() + kPatience;
-  base::Mutex mu;
-  base::CondVar never;
-  while (!question()) {
-    if (clock.Monotonic() >= until) return false;
-    base::MutexLock lock(&mu);
-    never.WaitFor(&mu, absl::Milliseconds(20));
-  }
-  return true;
-}
-
 void Report(const client::ConnectionOptions& connection, const std::string& number) {
   client::ReporterOptions options;
   options.connection = connection;

@@ -49,19 +49,6 @@ absl::Status SubmitOne(const client::ConnectionOptions& connection, const std::s
                                                                 : absl::AbortedError(response.ShortDebugString());
 }
 
-bool Eventually(const std::function<bool()>& question) {
-  const base::RealClock clock;
-  const absl::Duration until = clock.Monotonic() + kPatience;
-  base::Mutex mu;
-  base::CondVar never;
-  while (!question()) {
-    if (clock.Monotonic() >= until) return false;
-    base::MutexLock lock(&mu);
-    never.WaitFor(&mu, absl::Milliseconds(50));
-  }
-  return true;
-}
-
 TEST_CASE("Without starting, hub-all tells its version, its configuration and every problem of it", "[process][hub]") {
   const HubFiles files;
   CHECK(absl::StartsWith(RunHubAll({"--version"}).output, "hub-all "));

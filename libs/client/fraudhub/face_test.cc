@@ -15,10 +15,10 @@
 #include "fraudhub/v1/subscription.pb.h"
 #include "libs/client/testing/fake_hub.h"
 #include "libs/model/refusal.h"
-#include "libs/rpc/eventually_test.h"
 #include "libs/rpc/status.h"
 #include "libs/store/temp_dir.h"
 #include "tests/catch.h"
+#include "tests/eventually.h"
 
 namespace fraudhub {
 namespace {
@@ -199,7 +199,7 @@ TEST_CASE("a replica in the process of others answers after its snapshot, and sh
   CHECK(lookup->Get(request)->results(0).verdict() == v1::LOOKUP_VERDICT_UNKNOWN);
   CHECK_FALSE(lookup->age().has_value());
   may_tell = true;
-  CHECK(hub::rpc::Eventually([&] { return lookup->age().has_value(); }));
+  CHECK(hub::Eventually([&] { return lookup->age().has_value(); }));
   CHECK(lookup->Get(request)->results(0).indicator().level() == v1::LEVEL_HIGH);
   CHECK(*lookup->age() < std::chrono::minutes(1));
   CHECK(lookup->Metrics().find("fraudhub_edge_lookups_total") != std::string::npos);

@@ -1,4 +1,4 @@
-// For what another thread brings about: asks until the answer is yes.
+// For what another thread or process brings about: asks, with a pause between, until the answer is yes.
 #pragma once
 
 #include <functional>
@@ -6,9 +6,10 @@
 #include "libs/base/clock.h"
 #include "libs/base/mutex.h"
 
-namespace hub::rpc {
+namespace hub {
 
-inline bool Eventually(const std::function<bool()>& question, absl::Duration patience = absl::Seconds(20)) {
+inline bool Eventually(const std::function<bool()>& question, absl::Duration patience = absl::Seconds(20),
+                       absl::Duration pause = absl::Milliseconds(2)) {
   const base::RealClock clock;
   const absl::Duration until = clock.Monotonic() + patience;
   base::Mutex mu;
@@ -16,9 +17,9 @@ inline bool Eventually(const std::function<bool()>& question, absl::Duration pat
   while (!question()) {
     if (clock.Monotonic() >= until) return false;
     base::MutexLock lock(&mu);
-    never.WaitFor(&mu, absl::Milliseconds(2));
+    never.WaitFor(&mu, pause);
   }
   return true;
 }
 
-}  // namespace hub::rpc
+}  // namespace hub
