@@ -11,7 +11,8 @@
 #   --bin    folder of the binaries (default build/release/bin)
 #   --pki    identities, as deploy/dev_pki.sh makes them; made in DIR/pki for all of the policy's stakeholders when not given
 #   --keys   routing.key and the others, for all processes; made there when missing (default DIR/keys)
-#   --port   ingest listens on BASE+43 and +53, fan-out on +44, +54 and +64, query on +45, /metrics and the like on +70 to +77 (default 7400)
+#   --port   ingest listens on BASE+43 and +53, fan-out on +44, +54 and +64, query on +45, /metrics and the like on +70 to +77 (default 7400), the brokers
+#            on +80 and +90 (with the default: 19092)
 #   --fresh  throws away what DIR holds first
 #   --set    goes to every process; remembered for `start`
 #
@@ -136,12 +137,9 @@ show() {
   return $not
 }
 is_free() { # BASE
-  local name
-  for name in "${all[@]}"; do
-    for at in ${offset[$name]:-} ${ops[$name]}; do
-      ! (exec 3<>"/dev/tcp/127.0.0.1/$(($1 + at))") 2>/dev/null || return 1
-    done
-  done
+  local name at used=(80 81 82 90 91 92)
+  for name in "${all[@]}"; do used+=(${offset[$name]:-} "${ops[$name]}"); done
+  for at in "${used[@]}"; do ! (exec 3<>"/dev/tcp/127.0.0.1/$(($1 + at))") 2>/dev/null || return 1; done
 }
 
 # DIR/settings: what the last up was told, so that everything after it means the same cluster.
@@ -177,7 +175,7 @@ case $action in
     mkdir -p "$dir/data" "$dir/log" "$dir/run"
     if [[ $port == auto ]]; then
       for try in {1..100}; do
-        port=$((20000 + SRANDOM % 120 * 100))
+        port=$((25000 + SRANDOM % 76 * 100)) # above those that kafka.sh finds for itself
         ! is_free "$port" || break
       done
     fi
@@ -191,7 +189,7 @@ case $action in
       "$root/deploy/config/list_principals.sh" "$policy" >"$dir/principals"
       "$root/deploy/dev_pki.sh" "$pki" --stakeholders-from "$dir/principals" >/dev/null 2>"$dir/log/pki.log" || { cat "$dir/log/pki.log" >&2; exit 1; }
     fi
-    bootstrap=$("$root/deploy/kafka.sh" start --dir "$dir/kafka" --nodes "$nodes" --port "$([[ $port == 7400 ]] && echo 19092 || echo auto)" |
+    bootstrap=$("$root/deploy/kafka.sh" start --dir "$dir/kafka" --nodes "$nodes" --port "$([[ $port == 7400 ]] && echo 19092 || echo $((port + 80)))" |
       sed -n 's/^bootstrap=//p')
     [[ -n $bootstrap ]] || fail "Kafka did not start"
     declare -p nodes bin pki keys policy port sets bootstrap >"$dir/settings"

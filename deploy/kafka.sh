@@ -192,7 +192,7 @@ range_free() {
 if [[ $auto == yes && $alive == 0 ]] && { [[ -z $port ]] || ! range_free "$port"; }; then
   # Starts at a place that differs by process, so that two starts at the same moment rarely meet.
   for ((try = 0; try < 50; try++)); do
-    port=$((20000 + (($$ + try * 7) % 500) * 20))
+    port=$((20000 + (($$ + try * 7) % 250) * 20))
     ! range_free "$port" || break
   done
 fi

@@ -45,14 +45,15 @@ foreach(line IN LISTS hub_layer_lines)
 endforeach()
 
 # --- precompiled headers -----------------------------------------------------------------------
-# Half of a build is reading the same headers again. Third-party ones only, never our own. Presets asan, debug and clang-safety go
-# without, so that a file that forgets an include is found.
+# Half of a build is reading the same headers again. Third-party ones and the API's generated code only, never our own. Presets asan, debug and
+# clang-safety go without, so that a file that forgets an include is found.
 option(HUB_PCH "Precompile the third-party headers that most files include" OFF)
 set(HUB_PCH_HEADERS <algorithm> <atomic> <cstdint> <deque> <functional> <map> <memory> <optional> <set> <string> <utility> <variant> <vector>
   <absl/container/flat_hash_map.h> <absl/container/flat_hash_set.h> <absl/status/status.h> <absl/status/statusor.h>
   <absl/strings/match.h> <absl/strings/str_cat.h> <absl/strings/str_format.h> <absl/strings/str_join.h> <absl/strings/str_split.h>
   <absl/strings/string_view.h> <absl/time/time.h> <absl/types/span.h>)
-set(HUB_PCH_GRPC <grpcpp/grpcpp.h>)
+set(HUB_PCH_GRPC <grpcpp/grpcpp.h> <fraudhub/v1/lookup.grpc.pb.h> <fraudhub/v1/operations.grpc.pb.h> <fraudhub/v1/report.grpc.pb.h>
+  <fraudhub/v1/subscription.grpc.pb.h>)
 
 # One per set of flags and headers: hub_pch libraries, hub_pch_service services and libraries that know gRPC, hub_pch_command command lines,
 # hub_pch_test tests, hub_pch_service_test tests that know gRPC.
@@ -68,15 +69,15 @@ function(hub_make_pch)
   if(NOT HUB_CORE_ONLY)
     add_library(hub_pch_service OBJECT ${CMAKE_BINARY_DIR}/pch.cc)
     target_precompile_headers(hub_pch_service PRIVATE ${HUB_PCH_HEADERS} ${HUB_PCH_GRPC})
-    target_link_libraries(hub_pch_service PRIVATE hub_flags gRPC::grpc++)
+    target_link_libraries(hub_pch_service PRIVATE hub_flags hub_proto_grpc gRPC::grpc++)
     add_library(hub_pch_command OBJECT ${CMAKE_BINARY_DIR}/pch.cc)
     target_precompile_headers(hub_pch_command PRIVATE ${HUB_PCH_HEADERS} ${HUB_PCH_GRPC} <CLI/CLI.hpp>)
-    target_link_libraries(hub_pch_command PRIVATE hub_flags gRPC::grpc++ CLI11::CLI11)
+    target_link_libraries(hub_pch_command PRIVATE hub_flags hub_proto_grpc gRPC::grpc++ CLI11::CLI11)
   endif()
   if(HUB_TESTS)
     hub_make_test_pch(hub_pch_test "" ${absl})
     if(NOT HUB_CORE_ONLY)
-      hub_make_test_pch(hub_pch_service_test "${HUB_PCH_GRPC}" gRPC::grpc++)
+      hub_make_test_pch(hub_pch_service_test "${HUB_PCH_GRPC}" hub_proto_grpc gRPC::grpc++)
     endif()
   endif()
 endfunction()

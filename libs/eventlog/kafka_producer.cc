@@ -52,16 +52,17 @@ absl::StatusOr<Offset> ToAnswer(const RdKafka::Message& message) {
 
 }  // namespace
 
+// Collects what one poll brings, so that the table is locked once for all of it. One thread polls at a time.
 class Producer::Reports final : public RdKafka::DeliveryReportCb {
  public:
-  explicit Reports(Producer* owner) : owner_(owner) {}
   void dr_cb(RdKafka::Message& message) override {
     const void* const opaque = message.msg_opaque();
-    owner_->Answer(CallOf(opaque), RecordOf(opaque), ToAnswer(message));
+    delivered_.push_back({CallOf(opaque), RecordOf(opaque), ToAnswer(message)});
   }
+  std::vector<Delivered> Take() { return std::exchange(delivered_, {}); }
 
  private:
-  Producer* const owner_;
+  std::vector<Delivered> delivered_;  // bounded by what is in flight
 };
 
 struct Producer::Client {
@@ -84,7 +85,7 @@ Producer::Producer(Settings settings, size_t pending_bytes_max, const base::Cloc
       pending_bytes_max_(pending_bytes_max),
       clock_(clock),
       probe_(probe),
-      reports_(std::make_unique<Reports>(this)) {}
+      reports_(std::make_unique<Reports>()) {}
 
 absl::StatusOr<std::unique_ptr<Producer>> Producer::Make(const Settings& settings, size_t pending_bytes_max,
                                                          const base::Clock* clock, LogProbe* probe) {
@@ -182,19 +183,31 @@ size_t Producer::Enter(const std::vector<Log::Addressed>& records, std::unique_p
   return taken;
 }
 
-void Producer::Answer(int64_t id, size_t record, absl::StatusOr<Offset> answer) {
-  std::unique_ptr<Call> over;
+void Producer::Answer(int64_t call, size_t record, absl::StatusOr<Offset> answer) {
+  std::vector<Delivered> one;
+  one.push_back({call, record, std::move(answer)});
+  Answer(std::move(one));
+}
+
+void Producer::Answer(std::vector<Delivered> delivered) {
+  std::vector<std::unique_ptr<Call>> over;
   {
     base::MutexLock lock(&mu_);
-    const auto it = calls_.find(id);
-    if (it == calls_.end()) return;
-    it->second->answers[record] = std::move(answer);
-    if (--it->second->left > 0) return;
-    over = std::move(it->second);
-    calls_.erase(it);
-    pending_bytes_ -= over->bytes;
+    auto it = calls_.end();
+    for (Delivered& one : delivered) {
+      if (it == calls_.end() || it->first != one.call)
+        it = calls_.find(one.call);  // a call's records often come together
+      if (it == calls_.end()) continue;
+      Call& call = *it->second;
+      call.answers[one.record] = std::move(one.answer);
+      if (--call.left > 0) continue;
+      pending_bytes_ -= call.bytes;
+      over.push_back(std::move(it->second));
+      calls_.erase(it);
+      it = calls_.end();
+    }
   }
-  CallBack(std::move(over));
+  for (std::unique_ptr<Call>& call : over) CallBack(std::move(call));
 }
 
 void Producer::CallBack(std::unique_ptr<Call> call) {
@@ -219,6 +232,7 @@ void Producer::Run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     const auto current = client();
     current->handle->poll(kPollMillis);
+    Answer(reports_->Take());
     std::string why;
     if (current->handle->fatal_error(why) != RdKafka::ERR_NO_ERROR) {
       HUB_LOG(ERROR, "kafka_producer_fatal", {{"why", why}, {"generation", absl::StrCat(current->generation)}});
@@ -246,10 +260,14 @@ void Producer::ReplaceClient() {
 
 void Producer::Finish(Client* client, absl::Duration patience) {
   const absl::Duration deadline = clock_->Monotonic() + patience;
-  while (client->handle->outq_len() > 0 && clock_->Monotonic() < deadline) client->handle->flush(100);
+  while (client->handle->outq_len() > 0 && clock_->Monotonic() < deadline) {
+    client->handle->flush(100);
+    Answer(reports_->Take());
+  }
   client->handle->purge(RdKafka::Producer::PURGE_QUEUE | RdKafka::Producer::PURGE_INFLIGHT);
   // Purged messages come back as reports at once; the bound is for what librdkafka forgets.
   for (int i = 0; i < 20 && client->handle->outq_len() > 0; ++i) client->handle->poll(kPollMillis);
+  Answer(reports_->Take());
   std::map<int64_t, std::unique_ptr<Call>> left;  // in the order in which they came
   {
     base::MutexLock lock(&mu_);

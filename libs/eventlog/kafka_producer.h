@@ -56,8 +56,14 @@ class Producer {
   // Enters the call with as many of its first records as there is room for, and says how many; the others are answered with the refusal.
   size_t Enter(const std::vector<Log::Addressed>& records, std::unique_ptr<Call>* call, int64_t* id,
                std::shared_ptr<Client>* through);
-  // With the last answer the call leaves the table and is called back. Nothing when it has left before.
-  void Answer(int64_t id, size_t record, absl::StatusOr<Offset> answer);
+  struct Delivered {
+    int64_t call;
+    size_t record;
+    absl::StatusOr<Offset> answer;
+  };
+  // With the last answer a call leaves the table and is called back. Nothing when it has left before.
+  void Answer(std::vector<Delivered> delivered);
+  void Answer(int64_t call, size_t record, absl::StatusOr<Offset> answer);
   void CallBack(std::unique_ptr<Call> call);
 
   const Settings settings_;

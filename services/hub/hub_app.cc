@@ -40,7 +40,8 @@ namespace {
 
 constexpr int kWorkers = 8;             // they wait for the disk (audit), not for the CPU
 constexpr size_t kWorkQueueMax = 4096;  // calls beyond are refused with a time to come back
-constexpr absl::Duration kControlTimeout = absl::Seconds(10);  // for what others must take note of: the control topic, rules
+constexpr absl::Duration kControlTimeout =
+    absl::Seconds(10);  // for what others must take note of: the control topic, rules
 constexpr absl::Duration kStreamsWindow = absl::Seconds(2);  // farewells are paced over it
 constexpr absl::Duration kCallsGrace = absl::Seconds(3);     // for what is in flight then
 
@@ -373,11 +374,17 @@ class Impl final : public HubApp {
                                 const fraudhub::v1::Report& report, query::OperationsParts::OnVerdict on_verdict) {
       ingest::ReportIntake::Reports one;
       *one.Add() = report;
-      intake_->Submit(policy, caller, one, "", [on_verdict = std::move(on_verdict)](ingest::IntakeResult result) {
+      const auto answer = [on_verdict = std::move(on_verdict), id = report.report_id()](ingest::IntakeResult result) {
         fraudhub::v1::ReportVerdict verdict;
-        if (!result.verdicts.empty()) verdict = std::move(result.verdicts[0]);
+        if (!result.refused.empty()) {
+          verdict = std::move(*result.refused[0].mutable_verdict());
+        } else if (result.status.ok()) {
+          verdict.set_report_id(id);
+          verdict.set_verdict(fraudhub::v1::VERDICT_ACCEPTED);
+        }
         on_verdict(std::move(result.status), std::move(verdict), result.retry_after);
-      });
+      };
+      intake_->Submit(policy, caller, one, "", answer);
     };
     operations->apply_rules = [this](const model::Rules& rules) { return ApplyRules(rules); };
     operations->apply_policy = [this](uint64_t version, const std::string& text) { return ApplyPolicy(version, text); };

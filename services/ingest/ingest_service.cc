@@ -23,8 +23,10 @@ namespace {
 
 namespace v1 = ::fraudhub::v1;
 
-// Batches of one stream without an answer; reading pauses at so many, and HTTP/2 flow control holds the client back.
-constexpr int kBatchesOutstandingMax = 8;
+// Of one stream without an answer; reading pauses at so many, and HTTP/2 flow control holds the client back. The log's requests, syncs and
+// compression serve what waits together, so small batches had better be many.
+constexpr int kBatchesOutstandingMax = 64;
+constexpr int kReportsOutstandingMax = 8000;  // and one batch more
 constexpr absl::Duration kRetryAfter = absl::Seconds(1);
 
 absl::Status Stopping() { return absl::UnavailableError("the hub is shutting down"); }
@@ -55,6 +57,7 @@ class ReportStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       {
         base::MutexLock lock(&mu_);
         ++outstanding_;
+        reports_outstanding_ += request_.reports_size();
       }
       TakeBatch();
     }
@@ -84,28 +87,25 @@ class ReportStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
  private:
   void TakeBatch() {
     const uint64_t batch_id = request_.batch_id();
+    const int reports = request_.reports_size();
     if (absl::Status allowed = gate_->Readmit(caller_, "ReportService.StreamReports"); !allowed.ok()) {
-      return Answer(batch_id, {std::move(allowed)});
+      return Answer(batch_id, reports, {std::move(allowed)});
     }
     intake_->Submit(*gate_->policy(), caller_, request_.reports(), "reports",
-                    [this, batch_id](IntakeResult result) { Answer(batch_id, std::move(result)); });
+                    [this, batch_id, reports](IntakeResult result) { Answer(batch_id, reports, std::move(result)); });
   }
 
   // On gRPC's thread or the log's.
-  void Answer(uint64_t batch_id, IntakeResult result) {
+  void Answer(uint64_t batch_id, int reports, IntakeResult result) {
     v1::StreamReportsResponse response;
     response.set_batch_id(batch_id);
     response.set_accepted(static_cast<uint32_t>(result.accepted));
-    for (int i = 0; i < result.verdicts.size(); ++i) {
-      if (result.verdicts[i].verdict() == v1::VERDICT_ACCEPTED) continue;
-      v1::RefusedReport* refused = response.add_refused();
-      refused->set_index(static_cast<uint32_t>(i));
-      *refused->mutable_verdict() = std::move(result.verdicts[i]);
-    }
+    const bool malformed = !result.status.ok() && result.refused.empty();
+    *response.mutable_refused() = std::move(result.refused);
     if (result.retry_after > absl::ZeroDuration()) rpc::ToProto(result.retry_after, response.mutable_retry_after());
-    const bool malformed = result.verdicts.empty();
     Change([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
       --outstanding_;
+      reports_outstanding_ -= reports;
       if (malformed) {
         EndLocked(result.status);
       } else {
@@ -139,7 +139,8 @@ class ReportStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
       }
       const bool ending = cancelled_ || end_.has_value();
       // A client that doesn't read its answers is not read from, either.
-      if (!reading_ && !ending && outstanding_ + static_cast<int>(answers_.size()) < kBatchesOutstandingMax) {
+      if (!reading_ && !ending && outstanding_ + static_cast<int>(answers_.size()) < kBatchesOutstandingMax &&
+          reports_outstanding_ < kReportsOutstandingMax) {
         reading_ = true;
         StartRead(&incoming_);
       }
@@ -164,6 +165,7 @@ class ReportStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   bool reading_ ABSL_GUARDED_BY(mu_) = false;  // an open read, or a batch being taken from it
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   int outstanding_ ABSL_GUARDED_BY(mu_) = 0;
+  int reports_outstanding_ ABSL_GUARDED_BY(mu_) = 0;
   std::deque<v1::StreamReportsResponse> answers_
       ABSL_GUARDED_BY(mu_);  // at most kBatchesOutstandingMax, and what is being written
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
@@ -227,12 +229,22 @@ class Impl final : public IngestService, public CallbackService {
           rpc::ToGrpc(caller.status(), absl::IsUnavailable(caller.status()) ? kRetryAfter : absl::ZeroDuration()));
       return reactor;
     }
-    intake_->Submit(*gate_->policy(), *caller, request->reports(), "reports", [reactor, response](IntakeResult result) {
+    // The request stays until Finish.
+    const auto answer = [reactor, request, response](IntakeResult result) {
       if (!result.status.ok()) return reactor->Finish(rpc::ToGrpc(result.status, result.retry_after));
-      *response->mutable_verdicts() = std::move(result.verdicts);
+      response->mutable_verdicts()->Reserve(request->reports_size());
+      for (const v1::Report& report : request->reports()) {
+        v1::ReportVerdict* const verdict = response->add_verdicts();
+        verdict->set_report_id(report.report_id());
+        verdict->set_verdict(v1::VERDICT_ACCEPTED);
+      }
+      for (v1::RefusedReport& refused : result.refused) {
+        *response->mutable_verdicts(static_cast<int>(refused.index())) = std::move(*refused.mutable_verdict());
+      }
       if (result.retry_after > absl::ZeroDuration()) rpc::ToProto(result.retry_after, response->mutable_retry_after());
       reactor->Finish(grpc::Status::OK);
-    });
+    };
+    intake_->Submit(*gate_->policy(), *caller, request->reports(), "reports", answer);
     return reactor;
   }
 

@@ -50,13 +50,25 @@ absl::Status Overloaded() {
 
 bool IsRetryable(const absl::Status& status) { return !model::RefusalOf(status).has_value(); }
 
+v1::ReportVerdict* AddRefused(int index, absl::string_view report_id, IntakeResult* result) {
+  v1::RefusedReport* const refused = result->refused.Add();
+  refused->set_index(static_cast<uint32_t>(index));
+  refused->mutable_verdict()->set_report_id(std::string(report_id));
+  return refused->mutable_verdict();
+}
+
 }  // namespace
 
 // A call in flight.
 struct ReportIntake::Batch {
-  google::protobuf::RepeatedPtrField<v1::ReportVerdict> verdicts;  // with the ids
-  std::vector<absl::Status> outcomes;
-  std::vector<size_t> appended;  // the items that went to the log, in the order of its answers
+  struct Appended {
+    int index;      // of the item
+    size_t id_end;  // in `ids`
+  };
+  IntakeResult result;
+  absl::Status refused_by_log;
+  std::vector<Appended> appended;  // in the order of the log's answers
+  std::string ids;                 // of the appended reports, one after the other: asked for when the log refuses
   std::string path;
   absl::Duration started;
   Done done;
@@ -85,9 +97,6 @@ void ReportIntake::Submit(const access::Policy& policy, const access::Principal&
   }
   auto batch = std::make_shared<Batch>();
   const auto size = static_cast<size_t>(reports.size());
-  batch->verdicts.Reserve(reports.size());
-  for (const v1::Report& report : reports) batch->verdicts.Add()->set_report_id(report.report_id());
-  batch->outcomes.resize(size);
   batch->path = std::string(path);
   batch->started = clock_->Monotonic();
   batch->done = std::move(done);
@@ -98,31 +107,34 @@ void ReportIntake::Submit(const access::Policy& policy, const access::Principal&
   const absl::Duration wait =
       quota_->Take(caller.stakeholder, "reports", std::min(static_cast<double>(size), limit.burst), limit);
   if (wait > absl::ZeroDuration()) {
-    return RefuseAll(model::Refuse(model::RefusalCode::kQuotaExceeded, "", "too many reports; wait and send again"),
+    return RefuseAll(reports,
+                     model::Refuse(model::RefusalCode::kQuotaExceeded, "", "too many reports; wait and send again"),
                      wait, batch.get());
   }
   if (const absl::Status sick = LogTakesReports(); !sick.ok()) {
     if (ProbeIsDue()) Probe(policy, caller, reports);
-    return RefuseAll(sick, absl::IsResourceExhausted(sick) ? kRetryStorageFull : kRetryUnknown, batch.get());
+    return RefuseAll(reports, sick, absl::IsResourceExhausted(sick) ? kRetryStorageFull : kRetryUnknown, batch.get());
   }
 
   const wire::InputContext context = ContextOf(caller);
   std::vector<eventlog::Log::Addressed> items;
   items.reserve(size);
   batch->appended.reserve(size);
-  for (size_t i = 0; i < size; ++i) {
+  batch->ids.reserve(size * reports[0].report_id().size());
+  for (int i = 0; i < reports.size(); ++i) {
     eventlog::Log::Addressed item;
-    batch->outcomes[i] = Prepare(policy, caller, context, reports[static_cast<int>(i)], &item);
-    if (!batch->outcomes[i].ok()) continue;
+    if (const absl::Status outcome = Prepare(policy, caller, context, reports[i], &item); !outcome.ok()) {
+      Refuse(i, reports[i].report_id(), outcome, batch.get());
+      continue;
+    }
     items.push_back(std::move(item));
-    batch->appended.push_back(i);
+    batch->ids += reports[i].report_id();
+    batch->appended.push_back({i, batch->ids.size()});
   }
   if (items.empty()) return Settle(batch.get());
   log_->AppendAll(eventlog::kReportsTopic, std::move(items),
-                  [this, batch](std::vector<absl::StatusOr<eventlog::Offset>> answers) {
-                    for (size_t k = 0; k < answers.size(); ++k) {
-                      if (!answers[k].ok()) batch->outcomes[batch->appended[k]] = std::move(answers[k]).status();
-                    }
+                  [this, batch](const std::vector<absl::StatusOr<eventlog::Offset>>& answers) {
+                    OnAnswers(answers, batch.get());
                     Settle(batch.get());
                   });
 }
@@ -148,14 +160,18 @@ void ReportIntake::Probe(const access::Policy& policy, const access::Principal& 
   log_->Append({eventlog::kReportsTopic, item.partition}, std::move(item.record), [](const auto&) {});
 }
 
-void ReportIntake::RefuseAll(const absl::Status& why, absl::Duration retry_after, Batch* batch) {
-  IntakeResult result{why, std::move(batch->verdicts), retry_after};
+void ReportIntake::RefuseAll(const Reports& reports, const absl::Status& why, absl::Duration retry_after,
+                             Batch* batch) {
+  IntakeResult result;
+  result.status = why;
+  result.retry_after = retry_after;
   const std::optional<model::Refusal> refusal = model::RefusalOf(why);
-  for (v1::ReportVerdict& verdict : result.verdicts) {
-    verdict.set_verdict(v1::VERDICT_RETRY);
-    if (refusal) verdict.set_error(static_cast<v1::ErrorReason>(refusal->code));
-    verdict.set_message(refusal ? refusal->message : std::string(why.message()));
-    Count(verdict);
+  for (int i = 0; i < reports.size(); ++i) {
+    v1::ReportVerdict* const verdict = AddRefused(i, reports[i].report_id(), &result);
+    verdict->set_verdict(v1::VERDICT_RETRY);
+    if (refusal) verdict->set_error(static_cast<v1::ErrorReason>(refusal->code));
+    verdict->set_message(refusal ? refusal->message : std::string(why.message()));
+    Count(*verdict);
   }
   batch->done(std::move(result));
 }
@@ -184,44 +200,57 @@ absl::Status ReportIntake::Prepare(const access::Policy& policy, const access::P
   return absl::OkStatus();
 }
 
-void ReportIntake::Settle(Batch* batch) {
-  IntakeResult result;
-  result.verdicts = std::move(batch->verdicts);
-  absl::Status refused_by_log;
-  for (int i = 0; i < result.verdicts.size(); ++i) {
-    v1::ReportVerdict& verdict = result.verdicts[i];
-    const absl::Status& outcome = batch->outcomes[static_cast<size_t>(i)];
-    if (outcome.ok()) {
-      verdict.set_verdict(v1::VERDICT_ACCEPTED);
-      ++result.accepted;
-    } else if (IsRetryable(outcome)) {
-      verdict.set_verdict(v1::VERDICT_RETRY);
-      if (absl::IsResourceExhausted(outcome)) {
-        const bool full = absl::IsResourceExhausted(log_->Health());
-        refused_by_log = full ? StorageFull() : Overloaded();
-        const model::Refusal refusal = *model::RefusalOf(refused_by_log);
-        verdict.set_error(static_cast<v1::ErrorReason>(refusal.code));
-        verdict.set_message(refusal.message);
-        result.retry_after = std::max(result.retry_after, full ? kRetryStorageFull : kRetryOverloaded);
-      } else {
-        HUB_LOG_EVERY(5, WARN, "append_failed", {{"status", outcome.ToString()}});
-        verdict.set_message("not known to be durable; send again with the same id");
-        result.retry_after = std::max(result.retry_after, kRetryUnknown);
-      }
+void ReportIntake::OnAnswers(const std::vector<absl::StatusOr<eventlog::Offset>>& answers, Batch* batch) {
+  const int before = batch->result.refused.size();
+  size_t id_begin = 0;
+  for (size_t k = 0; k < answers.size(); ++k) {
+    const auto [index, id_end] = batch->appended[k];
+    if (answers[k].ok()) {
+      ++batch->result.accepted;
     } else {
-      const model::Refusal refusal = *model::RefusalOf(
-          batch->path.empty() ? outcome : model::WithFieldPrefix(outcome, ItemPath(batch->path, i)));
-      verdict.set_verdict(v1::VERDICT_REJECTED);
-      verdict.set_error(static_cast<v1::ErrorReason>(refusal.code));
-      verdict.set_field(refusal.field);
-      verdict.set_message(refusal.message);
+      Refuse(index, absl::string_view(batch->ids).substr(id_begin, id_end - id_begin), answers[k].status(), batch);
     }
-    if (!outcome.ok()) Count(verdict);
+    id_begin = id_end;
   }
-  accepted_.Increment(result.accepted);
+  auto& refused = batch->result.refused;
+  if (before == 0 || refused.size() == before) return;
+  std::sort(refused.pointer_begin(), refused.pointer_end(),
+            [](const v1::RefusedReport* a, const v1::RefusedReport* b) { return a->index() < b->index(); });
+}
+
+void ReportIntake::Refuse(int index, absl::string_view report_id, const absl::Status& why, Batch* batch) {
+  IntakeResult& result = batch->result;
+  v1::ReportVerdict* const verdict = AddRefused(index, report_id, &result);
+  if (!IsRetryable(why)) {
+    const model::Refusal refusal =
+        *model::RefusalOf(batch->path.empty() ? why : model::WithFieldPrefix(why, ItemPath(batch->path, index)));
+    verdict->set_verdict(v1::VERDICT_REJECTED);
+    verdict->set_error(static_cast<v1::ErrorReason>(refusal.code));
+    verdict->set_field(refusal.field);
+    verdict->set_message(refusal.message);
+    return Count(*verdict);
+  }
+  verdict->set_verdict(v1::VERDICT_RETRY);
+  if (absl::IsResourceExhausted(why)) {
+    const bool full = absl::IsResourceExhausted(log_->Health());
+    batch->refused_by_log = full ? StorageFull() : Overloaded();
+    const model::Refusal refusal = *model::RefusalOf(batch->refused_by_log);
+    verdict->set_error(static_cast<v1::ErrorReason>(refusal.code));
+    verdict->set_message(refusal.message);
+    result.retry_after = std::max(result.retry_after, full ? kRetryStorageFull : kRetryOverloaded);
+  } else {
+    HUB_LOG_EVERY(5, WARN, "append_failed", {{"status", why.ToString()}});
+    verdict->set_message("not known to be durable; send again with the same id");
+    result.retry_after = std::max(result.retry_after, kRetryUnknown);
+  }
+  Count(*verdict);
+}
+
+void ReportIntake::Settle(Batch* batch) {
+  accepted_.Increment(batch->result.accepted);
   append_seconds_.Observe(absl::ToDoubleSeconds(clock_->Monotonic() - batch->started));
-  if (result.accepted == 0) result.status = refused_by_log;
-  batch->done(std::move(result));
+  if (batch->result.accepted == 0) batch->result.status = batch->refused_by_log;
+  batch->done(std::move(batch->result));
 }
 
 void ReportIntake::Count(const v1::ReportVerdict& verdict) {

@@ -37,11 +37,11 @@ struct IntakeOptions {
 };
 
 struct IntakeResult {
-  // Not OK: nothing was accepted, and a unary call ends with it. With verdicts (all RETRY or REJECTED) a stream goes on; without any,
-  // the request itself was malformed.
+  // Not OK: nothing was accepted, and a unary call ends with it. With refused items (all of them) a stream goes on; without any, the
+  // request itself was malformed.
   absl::Status status;
-  google::protobuf::RepeatedPtrField<fraudhub::v1::ReportVerdict> verdicts;  // one per item, in order
-  absl::Duration retry_after = absl::ZeroDuration();  // set when any is RETRY
+  google::protobuf::RepeatedPtrField<fraudhub::v1::RefusedReport> refused;  // those that are not ACCEPTED, in order
+  absl::Duration retry_after = absl::ZeroDuration();                        // set when any is RETRY
   int accepted = 0;
 };
 
@@ -66,11 +66,13 @@ class ReportIntake {
   // by it. Its reporter sends it again, as it was told.
   bool ProbeIsDue();
   void Probe(const access::Policy& policy, const access::Principal& caller, const Reports& reports);
-  void RefuseAll(const absl::Status& why, absl::Duration retry_after, Batch* batch);
-  absl::Status Prepare(const access::Policy& policy, const access::Principal& caller,
-                       const wire::InputContext& context, const fraudhub::v1::Report& report,
-                       eventlog::Log::Addressed* item) const;
+  void RefuseAll(const Reports& reports, const absl::Status& why, absl::Duration retry_after, Batch* batch);
+  // The verdict on one item that is not accepted, `why` from Prepare or from the log.
+  void Refuse(int index, absl::string_view report_id, const absl::Status& why, Batch* batch);
+  absl::Status Prepare(const access::Policy& policy, const access::Principal& caller, const wire::InputContext& context,
+                       const fraudhub::v1::Report& report, eventlog::Log::Addressed* item) const;
   wire::InputContext ContextOf(const access::Principal& caller) const;
+  void OnAnswers(const std::vector<absl::StatusOr<eventlog::Offset>>& answers, Batch* batch);
   void Settle(Batch* batch);
   void Count(const fraudhub::v1::ReportVerdict& verdict);
 

@@ -41,7 +41,7 @@ class World {
     ReportIntake::Reports reports;
     for (const std::string& number : numbers) {
       v1::Report* report = reports.Add();
-      report->set_report_id(model::ToText(model::MakeNameBasedId("intake_test", absl::StrCat(next_++))));
+      report->set_report_id(IdOf(next_++));
       report->set_kind(v1::INPUT_KIND_FINANCIAL_FRAUD);
       report->mutable_identifier()->set_type(v1::IDENTIFIER_TYPE_MOBILE);
       report->mutable_identifier()->set_value(number);
@@ -54,8 +54,12 @@ class World {
     REQUIRE(result.has_value());
     return *std::move(result);
   }
+  static std::string IdOf(int report) {
+    return model::ToText(model::MakeNameBasedId("intake_test", absl::StrCat(report)));
+  }
   void SetFault(const absl::Status& fault) { log_.SetFault(fault); }
   void Advance(absl::Duration by) { clock_.Advance(by); }
+  eventlog::AppendFate fate;
   int64_t Records() {
     int64_t records = 0;
     for (int32_t p = 0; p < 2; ++p) records += log_.Offsets({eventlog::kReportsTopic, p})->end;
@@ -65,7 +69,7 @@ class World {
  private:
   base::ManualClock clock_{absl::FromUnixSeconds(1'800'000'000)};
   base::Metrics metrics_;
-  eventlog::MemoryLog log_{&clock_, {.manual_pump = true, .fate = nullptr}};
+  eventlog::MemoryLog log_{&clock_, {.manual_pump = true, .fate = [this](const auto&, const auto&) { return fate; }}};
   const model::Tokeniser tokeniser_{base::HmacKey(std::string(32, 'r')), base::HmacKey(std::string(32, 'l'))};
   access::Quota quota_{&clock_};
   ReportIntake intake_{{.partitions = 2, .allow_test_range = true}, &clock_, &metrics_, &log_, &tokeniser_, &quota_};
@@ -81,12 +85,27 @@ TEST_CASE("Each report of a call gets its own verdict, with the path of what is 
   const IntakeResult result = world.Submit({kGood, "12", "+915550000002"});
   CHECK(result.status.ok());
   CHECK(result.accepted == 2);
-  REQUIRE(result.verdicts.size() == 3);
-  CHECK(result.verdicts[0].verdict() == v1::VERDICT_ACCEPTED);
-  CHECK(result.verdicts[1].verdict() == v1::VERDICT_REJECTED);
-  CHECK(result.verdicts[1].field() == "reports[1].identifier.value");
-  CHECK(result.verdicts[2].verdict() == v1::VERDICT_ACCEPTED);
+  REQUIRE(result.refused.size() == 1);
+  CHECK(result.refused[0].index() == 1);
+  CHECK(result.refused[0].verdict().report_id() == world.IdOf(1));
+  CHECK(result.refused[0].verdict().verdict() == v1::VERDICT_REJECTED);
+  CHECK(result.refused[0].verdict().field() == "reports[1].identifier.value");
   CHECK(world.Records() == 2);
+}
+
+TEST_CASE("What the log didn't take comes in its place among what was wrong", "[ingest]") {
+  World world;
+  world.fate.kind = eventlog::AppendFate::Kind::kLost;
+  const IntakeResult result = world.Submit({kGood, "12", "+915550000002"});
+  CHECK(result.status.ok());
+  CHECK(result.accepted == 0);
+  CHECK(result.retry_after > absl::ZeroDuration());
+  REQUIRE(result.refused.size() == 3);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(result.refused[i].index() == static_cast<uint32_t>(i));
+    CHECK(result.refused[i].verdict().report_id() == world.IdOf(i));
+    CHECK(result.refused[i].verdict().verdict() == (i == 1 ? v1::VERDICT_REJECTED : v1::VERDICT_RETRY));
+  }
 }
 
 TEST_CASE("A call without reports, or with too many, is malformed as a whole", "[ingest]") {
@@ -94,7 +113,7 @@ TEST_CASE("A call without reports, or with too many, is malformed as a whole", "
   CHECK(absl::IsInvalidArgument(world.Submit({}).status));
   const IntakeResult result = world.Submit(std::vector<std::string>(kReportsPerCallMax + 1, kGood));
   CHECK(absl::IsInvalidArgument(result.status));
-  CHECK(result.verdicts.empty());
+  CHECK(result.refused.empty());
 }
 
 TEST_CASE("Beyond the quota everything is to be sent again, after a wait that then is enough", "[ingest]") {
@@ -102,9 +121,9 @@ TEST_CASE("Beyond the quota everything is to be sent again, after a wait that th
   CHECK(world.Submit(std::vector<std::string>(100, kGood)).accepted == 100);  // the burst: ten seconds' worth
   const IntakeResult over = world.Submit({kGood, kGood});
   CHECK(absl::IsResourceExhausted(over.status));
-  REQUIRE(over.verdicts.size() == 2);
-  CHECK(over.verdicts[0].verdict() == v1::VERDICT_RETRY);
-  CHECK(over.verdicts[0].error() == v1::ERROR_REASON_QUOTA_EXCEEDED);
+  REQUIRE(over.refused.size() == 2);
+  CHECK(over.refused[0].verdict().verdict() == v1::VERDICT_RETRY);
+  CHECK(over.refused[0].verdict().error() == v1::ERROR_REASON_QUOTA_EXCEEDED);
   world.Advance(over.retry_after);
   CHECK(world.Submit({kGood, kGood}).accepted == 2);
 }
@@ -115,9 +134,9 @@ TEST_CASE("A full log refuses with a time to come back, and takes reports again 
   for (int i = 0; i < 3; ++i) {  // the first is let through to see, the others are not
     const IntakeResult full = world.Submit({kGood});
     CHECK(model::RefusalOf(full.status)->code == model::RefusalCode::kStorageFull);
-    REQUIRE(full.verdicts.size() == 1);
-    CHECK(full.verdicts[0].verdict() == v1::VERDICT_RETRY);
-    CHECK(full.verdicts[0].error() == v1::ERROR_REASON_STORAGE_FULL);
+    REQUIRE(full.refused.size() == 1);
+    CHECK(full.refused[0].verdict().verdict() == v1::VERDICT_RETRY);
+    CHECK(full.refused[0].verdict().error() == v1::ERROR_REASON_STORAGE_FULL);
     CHECK(full.retry_after >= absl::Seconds(1));
   }
   world.SetFault(absl::OkStatus());
@@ -129,10 +148,10 @@ TEST_CASE("While the log is away reports are to be sent again", "[ingest]") {
   world.SetFault(absl::UnavailableError("no broker"));
   const IntakeResult probe = world.Submit({kGood});
   CHECK(probe.accepted == 0);
-  CHECK(probe.verdicts[0].verdict() == v1::VERDICT_RETRY);
+  CHECK(probe.refused[0].verdict().verdict() == v1::VERDICT_RETRY);
   const IntakeResult refused = world.Submit({kGood});
   CHECK(absl::IsUnavailable(refused.status));
-  CHECK(refused.verdicts[0].verdict() == v1::VERDICT_RETRY);
+  CHECK(refused.refused[0].verdict().verdict() == v1::VERDICT_RETRY);
   CHECK(refused.retry_after > absl::ZeroDuration());
 }
 
