@@ -1,3 +1,6 @@
+#include <cctype>
+
+#include "absl/strings/ascii.h"
 #include "libs/model/refusal.h"
 #include "libs/model/report.h"
 #include "libs/model/report_id.h"
@@ -18,6 +21,20 @@ TEST_CASE("report ids read back as written, and carry their time", "[model][ids]
   for (const char* bad : {"", "x", "00000000-0000-0000-0000-000000000000", "0190a1b2c3d47e5f8a9b0c1d2e3f4a5b",
                           "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5g", "{190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b}"}) {
     CHECK(RefusalOf(ParseReportId(bad).status())->code == RefusalCode::kBadReportId);
+  }
+}
+
+TEST_CASE("a report id is hexadecimal digits of either case and four dashes, wherever one looks", "[model][ids]") {
+  const std::string good = "01234567-89ab-7def-8ABC-DEF012345678";
+  REQUIRE(ParseReportId(good).ok());
+  for (size_t at = 0; at < good.size(); ++at) {
+    for (int c = 0; c < 256; ++c) {
+      std::string text = good;
+      text[at] = static_cast<char>(c);
+      const bool want = good[at] == '-' ? c == '-' : std::isxdigit(c) != 0;
+      if (ParseReportId(text).ok() != want) FAIL("character " << c << " at " << at);
+      if (want) CHECK(ToText(*ParseReportId(text)) == absl::AsciiStrToLower(text));
+    }
   }
 }
 

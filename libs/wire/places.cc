@@ -1,7 +1,6 @@
 #include "libs/wire/places.h"
 
-#include <algorithm>
-#include <iterator>
+#include <array>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/strip.h"
@@ -14,28 +13,48 @@ constexpr absl::string_view kCircles[] = {"AP", "AS", "BR", "DL", "GJ", "HP", "H
 constexpr absl::string_view kAliases[][2] = {{"KTK", "KA"}, {"MUM", "MU"}, {"UPE", "UE"}, {"UPW", "UW"},
                                              {"KOL", "KO"}, {"CH", "TN"},  {"ORI", "OR"}, {"OD", "OR"}};
 // 28 states and 8 union territories; CG and UK are in use beside CT and UT, OD beside OR.
-constexpr absl::string_view kStates[] = {"AN", "AP", "AR", "AS", "BR", "CH", "CG", "DH", "DL", "GA", "GJ", "HP", "HR",
-                                         "JH", "JK", "KA", "KL", "LA", "LD", "MH", "ML", "MN", "MP", "MZ", "NL", "OD",
-                                         "PB", "PY", "RJ", "SK", "TN", "TS", "TR", "UK", "UP", "WB"};
-constexpr absl::string_view kStateAliases[][2] = {{"CT", "CG"}, {"UT", "UK"}, {"OR", "OD"}, {"TG", "TS"}, {"DN", "DH"}, {"DD", "DH"}};
+constexpr absl::string_view kStates[] = {"AN", "AP", "AR", "AS", "BR", "CH", "CG", "DH", "DL", "GA", "GJ", "HP",
+                                         "HR", "JH", "JK", "KA", "KL", "LA", "LD", "MH", "ML", "MN", "MP", "MZ",
+                                         "NL", "OD", "PB", "PY", "RJ", "SK", "TN", "TS", "TR", "UK", "UP", "WB"};
+constexpr absl::string_view kStateAliases[][2] = {{"CT", "CG"}, {"UT", "UK"}, {"OR", "OD"},
+                                                  {"TG", "TS"}, {"DN", "DH"}, {"DD", "DH"}};
 
-template <size_t n, size_t m>
-bool Find(const absl::string_view (&codes)[n], const absl::string_view (&aliases)[m][2], absl::string_view text,
+// Every code has two letters, so a set of them is a table.
+constexpr size_t kPairs = 26 * 26;
+constexpr size_t PairOf(absl::string_view upper) {
+  if (upper.size() != 2) return kPairs;
+  const auto first = static_cast<size_t>(upper[0] - 'A'), second = static_cast<size_t>(upper[1] - 'A');
+  return first < 26 && second < 26 ? first * 26 + second : kPairs;
+}
+template <size_t n>
+constexpr std::array<bool, kPairs + 1> SetOf(const absl::string_view (&codes)[n]) {
+  std::array<bool, kPairs + 1> set{};
+  for (const absl::string_view code : codes) set[PairOf(code)] = true;
+  return set;
+}
+constexpr auto kIsCircle = SetOf(kCircles);
+constexpr auto kIsState = SetOf(kStates);
+static_assert(!kIsCircle[kPairs] && !kIsState[kPairs]);
+
+template <size_t m>
+bool Find(const std::array<bool, kPairs + 1>& codes, const absl::string_view (&aliases)[m][2], absl::string_view upper,
           std::string* code) {
-  *code = absl::AsciiStrToUpper(text);
   for (const auto& alias : aliases) {
-    if (alias[0] == *code) *code = std::string(alias[1]);
+    if (!codes[PairOf(upper)] && alias[0] == upper) upper = alias[1];
   }
-  return std::find(std::begin(codes), std::end(codes), *code) != std::end(codes);
+  code->assign(upper.data(), upper.size());
+  return codes[PairOf(upper)];
 }
 
 }  // namespace
 
-bool CanonicalCircle(absl::string_view text, std::string* code) { return Find(kCircles, kAliases, text, code); }
+bool CanonicalCircle(absl::string_view text, std::string* code) {
+  return Find(kIsCircle, kAliases, absl::AsciiStrToUpper(text), code);
+}
 
 bool CanonicalState(absl::string_view text, std::string* code) {
   const std::string upper = absl::AsciiStrToUpper(text);
-  return Find(kStates, kStateAliases, absl::StripPrefix(upper, "IN-"), code);
+  return Find(kIsState, kStateAliases, absl::StripPrefix(upper, "IN-"), code);
 }
 
 }  // namespace hub::wire
