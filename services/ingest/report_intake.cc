@@ -21,6 +21,8 @@ constexpr absl::Duration kRetryUnknown = absl::Seconds(1);
 constexpr absl::Duration kRetryStorageFull = absl::Seconds(30);
 // While the log is not well, so often a call is let through.
 constexpr absl::Duration kProbeInterval = absl::Seconds(1);
+constexpr size_t kIdSize = 36;     // of the text of an id that Prepare lets pass
+constexpr size_t kIdEchoMax = 64;  // answers wait in memory for their reader: no longer id is sent back
 // Per second of the sustained rate, so many may come at once (policy_spec.h).
 constexpr double kBurstFactor = 10;
 
@@ -53,8 +55,9 @@ bool IsRetryable(const absl::Status& status) { return !model::RefusalOf(status).
 v1::ReportVerdict* AddRefused(int index, absl::string_view report_id, IntakeResult* result) {
   v1::RefusedReport* const refused = result->refused.Add();
   refused->set_index(static_cast<uint32_t>(index));
-  refused->mutable_verdict()->set_report_id(std::string(report_id));
-  return refused->mutable_verdict();
+  v1::ReportVerdict* const verdict = refused->mutable_verdict();
+  if (report_id.size() <= kIdEchoMax) verdict->set_report_id(std::string(report_id));
+  return verdict;
 }
 
 }  // namespace
@@ -120,7 +123,7 @@ void ReportIntake::Submit(const access::Policy& policy, const access::Principal&
   std::vector<eventlog::Log::Addressed> items;
   items.reserve(size);
   batch->appended.reserve(size);
-  batch->ids.reserve(size * reports[0].report_id().size());
+  batch->ids.reserve(size * kIdSize);
   for (int i = 0; i < reports.size(); ++i) {
     eventlog::Log::Addressed item;
     if (const absl::Status outcome = Prepare(policy, caller, context, reports[i], &item); !outcome.ok()) {

@@ -36,12 +36,12 @@ class World {
     policy_ = access::Policy::Build(*std::move(spec)).value();
     caller_ = policy_->Identify("fraudhub://dev.hub.example/bank-1/main").value();
   }
-  // Of `numbers`, as one call.
-  IntakeResult Submit(const std::vector<std::string>& numbers) {
+  // Of `numbers`, as one call; all with `id` when there is one.
+  IntakeResult Submit(const std::vector<std::string>& numbers, const std::string& id = "") {
     ReportIntake::Reports reports;
     for (const std::string& number : numbers) {
       v1::Report* report = reports.Add();
-      report->set_report_id(IdOf(next_++));
+      report->set_report_id(id.empty() ? IdOf(next_++) : id);
       report->set_kind(v1::INPUT_KIND_FINANCIAL_FRAUD);
       report->mutable_identifier()->set_type(v1::IDENTIFIER_TYPE_MOBILE);
       report->mutable_identifier()->set_value(number);
@@ -106,6 +106,14 @@ TEST_CASE("What the log didn't take comes in its place among what was wrong", "[
     CHECK(result.refused[i].verdict().report_id() == world.IdOf(i));
     CHECK(result.refused[i].verdict().verdict() == (i == 1 ? v1::VERDICT_REJECTED : v1::VERDICT_RETRY));
   }
+}
+
+TEST_CASE("An id that is none is sent back, unless it is long", "[ingest]") {
+  World world;
+  CHECK(world.Submit({kGood}, std::string(64, 'x')).refused[0].verdict().report_id() == std::string(64, 'x'));
+  const IntakeResult result = world.Submit({kGood}, std::string(65, 'x'));
+  CHECK(result.refused[0].verdict().report_id().empty());
+  CHECK(result.refused[0].verdict().field() == "reports[0].report_id");
 }
 
 TEST_CASE("A call without reports, or with too many, is malformed as a whole", "[ingest]") {
