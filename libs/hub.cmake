@@ -113,7 +113,7 @@ endfunction()
 # hub_library(NAME [THIRD_PARTY targets...] [EXCLUDE sources...] [TEST_LIBS targets...] [THREADED sources...])
 # All *.cc of the folder but tests; links what layers.txt allows; third-party stays private to the library.
 # *_test.cc become one Catch2 binary hub_NAME_test, label unit. What has no thread, ThreadSanitizer needs not look at: it gets those of
-# THREADED, or all.
+# THREADED, of them the cases with the tag [threads], or all.
 function(hub_library name)
   cmake_parse_arguments(arg "" "" "THIRD_PARTY;EXCLUDE;TEST_LIBS;THREADED" ${ARGN})
   if(NOT DEFINED HUB_LAYER_${name})
@@ -164,16 +164,17 @@ function(hub_library name)
       set_target_properties(hub_${name} PROPERTIES EXCLUDE_FROM_ALL ON) # unless something tested needs it
     elseif(arg_THREADED)
       set(tests ${arg_THREADED})
+      set(cases SPEC "[threads]")
     endif()
   endif()
   if(HUB_TESTS AND tests)
-    hub_test(hub_${name}_test LABEL unit SOURCES ${tests} LIBS hub_${name} ${arg_THIRD_PARTY} ${arg_TEST_LIBS})
+    hub_test(hub_${name}_test LABEL unit ${cases} SOURCES ${tests} LIBS hub_${name} ${arg_THIRD_PARTY} ${arg_TEST_LIBS})
   endif()
 endfunction()
 
-# hub_test(TARGET LABEL label SOURCES ... LIBS ... [LOCK name] [TIMEOUT s]): a Catch2 binary; each case is a ctest entry.
+# hub_test(TARGET LABEL label SOURCES ... LIBS ... [LOCK name] [TIMEOUT s] [SPEC cases]): a Catch2 binary; each case is a ctest entry.
 function(hub_test target)
-  cmake_parse_arguments(arg "" "LABEL;TIMEOUT;LOCK" "SOURCES;LIBS;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT;LOCK;SPEC" "SOURCES;LIBS;ENVIRONMENT" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
@@ -194,5 +195,8 @@ function(hub_test target)
   if(arg_LOCK)  # one at a time with others that need the same; a chain that begins early
     list(APPEND properties RESOURCE_LOCK ${arg_LOCK} COST 150)
   endif()
-  catch_discover_tests(${target} TEST_PREFIX "${target}: " PROPERTIES ${properties})
+  if(arg_SPEC)
+    list(APPEND discover TEST_SPEC "${arg_SPEC}")
+  endif()
+  catch_discover_tests(${target} ${discover} TEST_PREFIX "${target}: " PROPERTIES ${properties})
 endfunction()

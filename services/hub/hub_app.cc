@@ -375,13 +375,7 @@ class Impl final : public HubApp {
       ingest::ReportIntake::Reports one;
       *one.Add() = report;
       const auto answer = [on_verdict = std::move(on_verdict), id = report.report_id()](ingest::IntakeResult result) {
-        fraudhub::v1::ReportVerdict verdict;
-        if (!result.refused.empty()) {
-          verdict = std::move(*result.refused[0].mutable_verdict());
-        } else if (result.status.ok()) {
-          verdict.set_report_id(id);
-          verdict.set_verdict(fraudhub::v1::VERDICT_ACCEPTED);
-        }
+        fraudhub::v1::ReportVerdict verdict = ingest::OnlyVerdict(id, &result);
         on_verdict(std::move(result.status), std::move(verdict), result.retry_after);
       };
       intake_->Submit(policy, caller, one, "", answer);

@@ -62,6 +62,17 @@ v1::ReportVerdict* AddRefused(int index, absl::string_view report_id, IntakeResu
 
 }  // namespace
 
+v1::ReportVerdict OnlyVerdict(const std::string& report_id, IntakeResult* result) {
+  v1::ReportVerdict verdict;
+  if (!result->refused.empty()) {
+    verdict = std::move(*result->refused[0].mutable_verdict());
+  } else if (result->status.ok()) {
+    verdict.set_report_id(report_id);
+    verdict.set_verdict(v1::VERDICT_ACCEPTED);
+  }
+  return verdict;
+}
+
 // A call in flight.
 struct ReportIntake::Batch {
   struct Appended {

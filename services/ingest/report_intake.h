@@ -45,6 +45,9 @@ struct IntakeResult {
   int accepted = 0;
 };
 
+// Of a call with one report, `report_id`; empty when the call was refused as a whole.
+fraudhub::v1::ReportVerdict OnlyVerdict(const std::string& report_id, IntakeResult* result);
+
 class ReportIntake {
  public:
   using Reports = google::protobuf::RepeatedPtrField<fraudhub::v1::Report>;

@@ -36,7 +36,7 @@ flag 5550000301
 "$bin/hubctl" sample mnrl --rows "$rows" --seed 1 --out "$work/list.json"
 as "$reporter" import mnrl-json "$work/list.json" --status-wait 60s >"$work/import.log" 2>&1 || { cat "$work/import.log" >&2; fail "the sample was not imported"; }
 settled_digest >/dev/null
-numbers=($(grep -o '555[0-9]\{7\}' "$work/list.json" | sort -u | head -n 300 | sed 's/^/MOBILE:/'))
+numbers=($(grep -o '555[0-9]\{7\}' "$work/list.json" | sort -u | sed -n '1,300s/^/MOBILE:/p'))
 # Its age bound is seconds here, and a busy machine may have the set a moment late: hence `soon`, of what holds again with the next set.
 # Nobody listens where its stream should come from, so no snapshot begins: what it knows is the compact set.
 start_edge hub.address="127.0.0.1:1" hub.query_address="$query_server"
