@@ -8,6 +8,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/base/check.h"
 #include "libs/base/status_macros.h"
 #include "libs/model/refusal.h"
 
@@ -87,10 +89,23 @@ std::shared_ptr<grpc::experimental::CertificateProviderInterface> Watch(const Fo
                                                                               kRefreshSeconds);
 }
 
+// Of contexts made from here on in this process: an idle connection has no record buffers (OpenSSL keeps two of 17 KB otherwise). gRPC has no
+// option for it and shows nobody its contexts; OpenSSL calls this for each new one, after its defaults were set (SSL_CTX_get_ex_new_index(3)).
+void LetIdleConnectionsFreeTheirBuffers() {
+  static const int index = SSL_CTX_get_ex_new_index(
+      0, nullptr,
+      [](void* context, void*, CRYPTO_EX_DATA*, int, long, void*) {
+        SSL_CTX_set_mode(static_cast<SSL_CTX*>(context), SSL_MODE_RELEASE_BUFFERS);
+      },
+      nullptr, nullptr);
+  HUB_CHECK(index >= 0);
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerIdentity(const std::string& folder) {
   HUB_ASSIGN_OR_RETURN(const Folder files, CheckedFolder(folder));
+  LetIdleConnectionsFreeTheirBuffers();
   grpc::experimental::TlsServerCredentialsOptions options(Watch(files));
   options.watch_root_certs();
   options.watch_identity_key_cert_pairs();
