@@ -1,6 +1,8 @@
 #include "libs/base/thread.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -16,5 +18,7 @@ void Thread::Stop() {
   thread_.request_stop();
   if (thread_.joinable()) thread_.join();
 }
+
+void GiveWay(int nice) { setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), nice); }
 
 }  // namespace hub::base

@@ -28,4 +28,9 @@ class Thread {
   std::jthread thread_;
 };
 
+// The calling thread is one that nobody waits for: it gets less of a core than others when there is not enough for all, and all it wants
+// when there is. `nice`: setpriority(2), 1 to 19; at 5 about a third of what another gets, at 10 a tenth. Must hold no lock for long that
+// others want. Linux keeps a priority per thread.
+void GiveWay(int nice);
+
 }  // namespace hub::base

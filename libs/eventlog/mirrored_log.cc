@@ -23,6 +23,7 @@ constexpr ReadLimits kFillLimits{2048, size_t{2} << 20};
 constexpr absl::Duration kWaitMax = absl::Milliseconds(200);  // so that the destructor is quick, and Offsets stay fresh
 constexpr int kQuietRounds = 5;                               // waits in vain between two questions for the ends
 constexpr absl::Duration kPause = absl::Seconds(1);           // after an error
+constexpr int kNice = 5;                                      // who reads at the end does not read the copy
 
 std::string MetaKey(int32_t partition) {
   std::string key;
@@ -242,6 +243,7 @@ class Impl final : public MirroredLog {
   }
 
   void Fill(const std::stop_token& stop) {
+    base::GiveWay(kNice);
     const base::RealClock real;
     int quiet = 0;
     absl::Duration next_trim = clock_->Monotonic();

@@ -1,8 +1,5 @@
 #include "services/fanout/fanout_app.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 namespace hub::fanout_service {
 namespace {
 constexpr absl::Duration kWaitMax = absl::Milliseconds(100);  // so that Stop is quick
@@ -79,7 +76,7 @@ void FanoutApp::KeepBooks(const std::stop_token& stop) {
 // With what the machine has to spare: a scan takes seconds of a core, live events come first. A thread of lower priority gets less only
 // when there is not enough for all.
 void FanoutApp::MakeSnapshots(const std::stop_token& stop) {
-  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kSnapshotNice);
+  base::GiveWay(kSnapshotNice);
   while (!stop.stop_requested()) {
     if (snapshots_.Step()) {
       egress_->Wake(/*urgent=*/false);

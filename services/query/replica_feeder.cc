@@ -17,6 +17,7 @@ constexpr absl::Duration kWaitMax = absl::Milliseconds(200);  // so that Stop is
 constexpr absl::Duration kWholeFor =
     absl::Hours(24 * 6);  // younger records compaction leaves alone, with a day to spare
 constexpr absl::Duration kPause = absl::Milliseconds(500);  // after an error
+constexpr int kNice = 5;  // reports and streams come first; it takes more at once when it is behind
 
 }  // namespace
 
@@ -40,6 +41,7 @@ void ReplicaFeeder::Start() {
 void ReplicaFeeder::Stop() { thread_.Stop(); }
 
 void ReplicaFeeder::Run(const std::stop_token& stop) {
+  base::GiveWay(kNice);
   base::Mutex mu;
   base::CondVar never;
   while (!stop.stop_requested()) {
