@@ -1,11 +1,12 @@
 // The newest corrections: who held the flag when the first stakeholder heard of it, who has heard since, and how long it took.
 //
-// At most kKept; older ones are forgotten. Not thread-safe.
+// At most kKept; older ones are forgotten, and who hears of one of those later counts in the totals only: thousands of late streams would
+// else bring each of them back, one after the other. Not thread-safe.
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <string>
-#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
@@ -22,17 +23,21 @@ class Corrections {
 
   // One stakeholder that held `key` was told. `others_holding`: how many others hold it; asked for the first only.
   void Note(KeyId key, const EventHead& head, absl::Time now, absl::FunctionRef<int()> others_holding) {
+    const absl::Duration took = absl::Microseconds(absl::ToUnixMicros(now) - head.received_micros);
+    all_.Add(took);
+    if (head.received_micros <= forgotten_micros_) return;
     auto it = std::find_if(seen_.begin(), seen_.end(),
                            [&](const Seen& seen) { return seen.key == key && seen.version == head.version; });
     if (it == seen_.end()) {
-      if (seen_.size() >= kKept) seen_.erase(seen_.begin());
-      seen_.push_back({key, head.version, head.kind, 1 + others_holding(), 0, {}});
+      if (seen_.size() >= kKept) {
+        forgotten_micros_ = std::max(forgotten_micros_, seen_.front().received_micros);
+        seen_.pop_front();
+      }
+      seen_.push_back({key, head.version, head.received_micros, head.kind, 1 + others_holding(), 0, {}});
       it = seen_.end() - 1;
     }
     ++it->confirmed;
-    const absl::Duration took = absl::Microseconds(absl::ToUnixMicros(now) - head.received_micros);
     it->latency.Add(took);
-    all_.Add(took);
   }
 
   // Members of a JSON object: all that were told since Clear, and the newest corrections, oldest first.
@@ -51,6 +56,7 @@ class Corrections {
   }
   void Clear() {
     seen_.clear();
+    forgotten_micros_ = 0;
     all_.Clear();
   }
 
@@ -58,12 +64,14 @@ class Corrections {
   struct Seen {
     KeyId key = 0;
     uint64_t version = 0;
+    int64_t received_micros = 0;
     int kind = 0;
     int held_before = 0;  // stakeholders that held it flagged when the first copy came
     int confirmed = 0;    // of them, told since
     Latency latency;      // accepted by the hub -> at the stakeholder
   };
-  std::vector<Seen> seen_;
+  std::deque<Seen> seen_;
+  int64_t forgotten_micros_ = 0;  // as old as the youngest that was forgotten, or older: forgotten
   Latency all_;
 };
 
