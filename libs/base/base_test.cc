@@ -1,3 +1,6 @@
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "libs/base/clock.h"
@@ -50,6 +53,18 @@ TEST_CASE("a thread stops when asked and is joined", "[base][thread]") {
   thread.Stop();
   MutexLock lock(&mu);
   CHECK(ended);
+}
+
+TEST_CASE("a thread that gives way is the only one", "[base][thread]") {
+  const auto priority = [] { return getpriority(PRIO_PROCESS, static_cast<id_t>(gettid())); };
+  const int before = priority();
+  int given = 0;
+  Thread("gives-way", [&](const std::stop_token&) {
+    GiveWay(before + 3);
+    given = priority();
+  }).Stop();
+  CHECK(given == before + 3);
+  CHECK(priority() == before);
 }
 
 TEST_CASE("metrics with one name and one label set are one series", "[base][metrics]") {

@@ -2,6 +2,7 @@
 #include "libs/rpc/tls.h"
 
 #include <grpcpp/grpcpp.h>
+#include <openssl/ssl.h>
 
 #include <fstream>
 
@@ -83,6 +84,13 @@ TEST_CASE("a broken identity folder stops the start and says which file", "[rpc]
   CHECK(problem("").find("identity_dir") == 0);
   CHECK(problem("/nowhere").find("/nowhere/cert.pem") == 0);
   CHECK(problem(Pki() / "other_key").find("not the key of") != std::string::npos);
+}
+
+TEST_CASE("who has a server's identity makes contexts whose idle connections hold no record buffers", "[rpc][tls]") {
+  REQUIRE(Pki().made());
+  REQUIRE(ServerIdentity(Pki() / "server").ok());
+  const std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
+  CHECK((SSL_CTX_get_mode(context.get()) & SSL_MODE_RELEASE_BUFFERS) != 0);
 }
 
 TEST_CASE("clear text is refused off loopback, and a taken port is said", "[rpc][tls]") {
