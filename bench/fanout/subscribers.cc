@@ -50,6 +50,23 @@ api::Filter FilterOf(int number) {
   return filter;
 }
 
+// By partition, what a stream was told and acknowledges.
+struct Told {
+  int64_t offsets[64] = {};
+  int partitions = 0;
+  void Take(absl::string_view entry) {
+    size_t partition = 0;
+    int64_t offset = 0;
+    swarm::ScanFields(entry, [&](int part, uint64_t number, absl::string_view) {
+      if (part == 1) partition = static_cast<size_t>(number);
+      if (part == 2) offset = static_cast<int64_t>(number);
+    });
+    if (partition >= std::size(offsets)) return;
+    offsets[partition] = offset;
+    partitions = std::max(partitions, static_cast<int>(partition) + 1);
+  }
+};
+
 struct Connection {
   int index = 0;
   bool scanned = false;
@@ -61,8 +78,7 @@ struct Connection {
 
   // The hub.
   std::unique_ptr<swarm::H2Stream> stream;
-  int64_t positions[64] = {};  // by partition, those that were told
-  int partitions = 0;
+  Told positions, urgent_positions;
   int64_t unacked = 0;
   absl::Duration acked_at;
 
@@ -287,19 +303,9 @@ class Impl final : public Subscribers {
         case 1:
           OnEvent(connection, value, false);
           break;
-        case 2: {
-          size_t partition = 0;
-          int64_t offset = 0;
-          swarm::ScanFields(value, [&](int part, uint64_t number, absl::string_view) {
-            if (part == 1) partition = static_cast<size_t>(number);
-            if (part == 2) offset = static_cast<int64_t>(number);
-          });
-          if (partition < std::size(connection->positions)) {
-            connection->positions[partition] = offset;
-            connection->partitions = std::max(connection->partitions, static_cast<int>(partition) + 1);
-          }
+        case 2:
+          connection->positions.Take(value);
           break;
-        }
         case 3:
           Subscribed(connection);
           break;
@@ -307,6 +313,9 @@ class Impl final : public Subscribers {
           swarm::ScanFields(value, [&](int part, uint64_t, absl::string_view event) {
             if (part == 1) OnEvent(connection, event, true);
           });
+          break;
+        case 7:
+          connection->urgent_positions.Take(value);
           break;
         default:
           break;
@@ -317,12 +326,16 @@ class Impl final : public Subscribers {
   }
 
   void Acknowledge(Connection* connection) {
-    if (connection->partitions == 0) return;
+    const Told& told = connection->positions;
+    const Told& urgent = connection->urgent_positions;
+    if (told.partitions == 0) return;
     connection->unacked = 0;
     connection->acked_at = monotonic_;
     api::SubscribeRequest request;
-    for (int i = 0; i < connection->partitions; ++i)
-      (*request.mutable_ack()->mutable_positions())[i] = connection->positions[i];
+    for (int i = 0; i < told.partitions; ++i) (*request.mutable_ack()->mutable_positions())[i] = told.offsets[i];
+    // Copies that nobody acknowledges fill the window.
+    for (int i = 0; i < urgent.partitions; ++i)
+      (*request.mutable_ack()->mutable_urgent_positions())[i] = urgent.offsets[i];
     connection->stream->Send(request.SerializeAsString());
   }
 
