@@ -31,6 +31,7 @@ namespace {
 
 namespace v1 = fraudhub::v1;
 using SteadyClock = std::chrono::steady_clock;
+constexpr std::chrono::seconds kCallMax{30};
 
 struct Load {
   hub::client::ConnectionOptions connection;
@@ -97,6 +98,10 @@ Tally SendCalls(const Load& load, SteadyClock::time_point start, int thread, std
     const int64_t count = Prepare(load, start, from, &random, &request);
     const auto sent = SteadyClock::now();
     grpc::ClientContext context;
+    // A hub that is away is waited for: calls that fail at once leave nobody to look after the connection (libs/decisions/0059).
+    context.set_wait_for_ready(true);
+    const auto now = std::chrono::system_clock::now();  // tidy:clock-ok gRPC takes deadlines of the wall clock
+    context.set_deadline(now + kCallMax);
     v1::SubmitReportsResponse response;
     const grpc::Status status = stub->SubmitReports(&context, request, &response);
     tally.millis.push_back(MillisSince(sent));

@@ -1,6 +1,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "libs/base/clock.h"
@@ -57,13 +59,14 @@ TEST_CASE("a thread stops when asked and is joined", "[base][thread]") {
 
 TEST_CASE("a thread that gives way is the only one", "[base][thread]") {
   const auto priority = [] { return getpriority(PRIO_PROCESS, static_cast<id_t>(gettid())); };
+  constexpr int kLowest = 19;  // where all of it may run already
   const int before = priority();
   int given = 0;
   Thread("gives-way", [&](const std::stop_token&) {
     GiveWay(before + 3);
     given = priority();
   }).Stop();
-  CHECK(given == before + 3);
+  CHECK(given == std::min(before + 3, kLowest));
   CHECK(priority() == before);
 }
 

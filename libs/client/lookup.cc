@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/synchronization/notification.h"
 #include "fraudhub/v1/lookup.grpc.pb.h"
 #include "libs/base/clock.h"
 #include "libs/base/status_macros.h"
@@ -83,11 +84,26 @@ class RemoteLookup final : public Lookup {
     grpc::ClientContext context;
     const auto now = std::chrono::system_clock::now();  // tidy:clock-ok gRPC takes deadlines of the wall clock
     context.set_deadline(now + absl::ToChronoNanoseconds(timeout));
-    HUB_RETURN_IF_ERROR(rpc::FromGrpc(v1::LookupService::NewStub(channel)->Lookup(&context, request, &response)));
+    HUB_RETURN_IF_ERROR(rpc::FromGrpc(Call(channel, &context, request, &response)));
     if (response.results_size() != request.identifiers_size()) {
       return absl::InternalError("the hub answered about another number of identifiers than were asked about");
     }
     return response;
+  }
+
+  // Through the callback API, although this thread waits: that has threads which look after connections between calls. With the blocking one
+  // nobody does while calls fail at once, and a hub that comes back waits in vain for the rest of the handshake.
+  static grpc::Status Call(const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext* context,
+                           const v1::LookupRequest& request, v1::LookupResponse* response) {
+    const auto stub = v1::LookupService::NewStub(channel);
+    grpc::Status status;
+    absl::Notification answered;
+    stub->async()->Lookup(context, &request, response, [&](grpc::Status told) {
+      status = std::move(told);
+      answered.Notify();
+    });
+    answered.WaitForNotification();
+    return status;
   }
 
   const base::RealClock clock_;

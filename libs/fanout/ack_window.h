@@ -15,10 +15,13 @@ namespace hub::fanout {
 class AckWindow {
  public:
   static constexpr size_t kMin = 16 * 1024;
-  static constexpr size_t kStart = 256 * 1024;  // until something was acknowledged
+  // Until something was acknowledged. On a line of 64 kbit/s what is urgent stands behind it for four seconds.
+  static constexpr size_t kStart = 32 * 1024;
   static constexpr size_t kMax = size_t{4} << 20;
-  // A full window without any acknowledgement for so long doubles: there are clients that acknowledge every so many bytes only.
+  // A full window without any acknowledgement for so long doubles, and is kSilent at least: there are clients that acknowledge every so many
+  // bytes only.
   static constexpr absl::Duration kPatience = absl::Seconds(5);
+  static constexpr size_t kSilent = 512 * 1024;
 
   // `client_max`: the client's own limit; the window never passes it, be it below kMin.
   explicit AckWindow(size_t client_max = kMax) : most_(std::min(client_max, kMax)), bytes_(std::min(kStart, most_)) {}
@@ -30,12 +33,13 @@ class AckWindow {
   // at some time since the acknowledgement before.
   void OnAck(size_t acknowledged, absl::Duration took, bool full);
   // Nothing came for kPatience, and the window is full.
-  void OnSilence() { bytes_ = std::min(bytes_ * 2, most_); }
+  void OnSilence() { bytes_ = std::min(std::max(bytes_ * 2, kSilent), most_); }
 
  private:
   size_t most_;
   size_t bytes_;
   double rate_ = 0;
+  bool rising_ = true;  // until a full window once brought no more than the one before
   absl::Duration least_ = absl::InfiniteDuration();  // that a message ever took
 };
 

@@ -56,7 +56,7 @@ class Line {
   void Send() {
     unacked_.CheckSilence(now_);
     while (!unacked_.full()) {
-      const size_t bytes = std::clamp<size_t>(window() / 16, 4096, 65536);
+      const size_t bytes = std::clamp<size_t>(window() / 16, 3072, 65536);
       unacked_.Sent(bytes, At(++sent_), now_);
       on_line_.push_back({bytes, sent_});
     }
@@ -107,7 +107,7 @@ TEST_CASE("The window of a fast client grows to its bound, and no further than t
   Line tiny(kFast, 1);
   tiny.Run(absl::Seconds(2));
   CHECK(tiny.window() == 1);
-  CHECK(tiny.received_bytes() > 50 * 4096);  // one message always may go
+  CHECK(tiny.received_bytes() > 50 * 3072);  // one message always may go
 }
 
 TEST_CASE("A slow client has seconds of bytes on its way, not megabytes", "[fanout][window]") {
@@ -116,6 +116,14 @@ TEST_CASE("A slow client has seconds of bytes on its way, not megabytes", "[fano
   CHECK(line.window() < 2 * AckWindow::kMin);
   CHECK(line.queue() < absl::Seconds(4));
   CHECK(line.received_bytes() > 57 * 8000);  // and the line is never idle
+}
+
+TEST_CASE("What is urgent for a client that is new on a slow line stands behind a few seconds of bytes from the first", "[fanout][window]") {
+  Line line(kSlow);
+  for (int i = 0; i < 100; ++i) {
+    line.Run(absl::Milliseconds(100));
+    CHECK(line.queue() < absl::Seconds(5));
+  }
 }
 
 TEST_CASE("A client that becomes slow gets a small window, one that becomes fast a large one", "[fanout][window]") {
@@ -129,6 +137,15 @@ TEST_CASE("A client that becomes slow gets a small window, one that becomes fast
   line.Be(kFast);
   line.Run(absl::Seconds(10));
   CHECK(line.window() == AckWindow::kMax);
+}
+
+TEST_CASE("A client that is new has a large window within a second or two", "[fanout][window]") {
+  Line quick({.rtt = absl::Milliseconds(50), .ack_interval = absl::Milliseconds(100)});
+  quick.Run(absl::Seconds(1));
+  CHECK(quick.window() > 2'000'000);
+  Line patient({.ack_interval = absl::Seconds(1)});
+  patient.Run(absl::Seconds(8));
+  CHECK(patient.window() > 1'000'000);
 }
 
 TEST_CASE("A window of a second's bytes keeps the line of a middling client full", "[fanout][window]") {

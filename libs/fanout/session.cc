@@ -22,7 +22,7 @@ constexpr int kLogReadsMax = 4;
 // Rounds over all partitions that one Next may make while the log grows faster than it matches.
 constexpr int kRoundsMax = 16;
 
-constexpr size_t kMessageBytesMin = 4 * 1024;  // however small the window
+constexpr size_t kMessageBytesMin = 3 * 1024;  // however small the window; ten of them are in the first
 
 size_t Index(int32_t partition) { return static_cast<size_t>(partition); }
 

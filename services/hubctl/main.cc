@@ -14,6 +14,9 @@ int main(int argc, char** argv) {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   hub::base::SetLogLevel(hub::base::LogLevel::WARN);
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);  // our own messages say what matters
+  // `board --watch` asks with pauses: in them gRPC looks after a connection that is being made every so many milliseconds only, five thousand
+  // unless told, and the hub gives a handshake as long.
+  setenv("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "100", /*overwrite=*/0);
   std::ios::sync_with_stdio(false);
   const hub::base::RealClock clock;
   hub::hubctl::Environment env;

@@ -92,7 +92,7 @@ wait "$swarm" || status=$?
 ((status == 0)) || cat "$work/swarm.log" >&2
 drain_hub
 
-column() { awk -v c="$1" '{ printf "%s%s", NR > 1 ? ", " : "", $c }' "$work/drains"; }
+column() { awk -v c="$1" '{ printf "%s%s", (NR > 1 ? ", " : ""), $c }' "$work/drains"; }
 row "streams, reports per second" "$total, $rate"
 row "ms until the node had ended" "$(column 2)"
 row "streams that moved" "$(column 3)"

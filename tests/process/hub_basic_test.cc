@@ -6,6 +6,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -258,6 +259,32 @@ TEST_CASE("A hub that was killed goes on where it was, and so does a subscriber 
   Submit(files.Connection("police-1/main", hub), {Fraud(kNumber, "first"), Fraud(kOtherNumber, "second")});
   CHECK(watcher.Sees(kOtherNumber, IsVeryHigh));
   CHECK(watcher.events() == 1);  // the first was seen before, and its repeat changed nothing
+}
+
+// A bank's process that does nothing but ask has no thread of gRPC's that looks after a connection between two calls.
+TEST_CASE("Who only looks up is answered again soon after the hub was away", "[process][hub]") {
+  const HubFiles files;
+  std::optional<HubProcess> hub(files.Arguments());
+  REQUIRE(hub->Serves());
+  const std::string address = absl::StrCat("listen.address=127.0.0.1:", hub->port());
+  const auto lookup = client::Lookup::Create(files.Connection("bank-1/main", *hub));
+  REQUIRE(lookup.ok());
+  v1::LookupRequest request;
+  auto* identifier = request.add_identifiers();
+  identifier->set_type(v1::IDENTIFIER_TYPE_MOBILE);
+  identifier->set_value("+915550000001");
+  const auto answered = [&] { return (*lookup)->Get(request, absl::Seconds(1)).ok(); };
+  REQUIRE(Eventually(answered));
+  hub->Signal(SIGKILL);
+  REQUIRE(hub->WaitForExit().has_value());
+  // Until its calls fail at once, as those of a bank's do for as long as the hub is away.
+  for (int i = 0; i < 100; ++i) {
+    CHECK_FALSE(answered());
+    (void)hub::Eventually([] { return false; }, absl::Milliseconds(20));
+  }
+  hub.emplace(files.Arguments({"--set", address}));
+  REQUIRE(hub->Serves());
+  CHECK(hub::Eventually(answered, absl::Seconds(5), absl::Milliseconds(100)));
 }
 
 TEST_CASE("Every report gets its verdict though the hub is restarted meanwhile", "[process][hub]") {

@@ -13,7 +13,8 @@
 #   --memory-mb      the most that the hub may take at any time
 #   --part           percent of the policy's stakeholders that take part
 #
-# Who stands still is a process that is stopped; who breaks and who is slow sits behind a fault-proxy. A time's p99 is the worse of the two healthy
+# Who stands still is a process that is stopped; who breaks and who is slow sits behind a fault-proxy. The slow ones lose their line and come back
+# over one of 64 kbit/s. (Were the line to become so much slower under an open stream, what is under way, up to a second's bytes, would come first.) A time's p99 is the worse of the two healthy
 # processes'. At the end every view is compared and the check of each stream (hub-swarm --check) must have found nothing.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -106,6 +107,7 @@ measure() { # peace|rough
   local until most=0 now next_reset=0
   if [[ $1 == rough ]]; then
     proxy_says slow "rules down=8000 up=8000"
+    proxy_says slow reset
     kill -STOP "$stalled_pid"
     pause 2
   fi
