@@ -111,6 +111,21 @@ TEST_CASE("Sessions of a class that lag share blocks, wherever they stand", "[fa
   CHECK(Blocks(&feed, "shared") > 20 * 7);
 }
 
+TEST_CASE("Classes share what was read of the log, and the forms of equal audiences", "[fanout][catchup]") {
+  Feed feed(1);
+  for (int i = 0; i < 1000; ++i) feed.Change(0, i, Row(static_cast<Level>(1 + i % 4)));
+  auto dispatcher = feed.Open();
+  int seen = 0;
+  for (const Level least : {Level::kMedium, Level::kHigh, Level::kVeryHigh}) {
+    auto filter_class = *dispatcher->Join(LevelFrom(least), kit::Everyone());
+    seen += ReadAll(dispatcher.get(), filter_class, {}, 5000).events;
+  }
+  CHECK(seen == 250 * (1 + 2 + 3));
+  CHECK(Blocks(&feed, "read") == 4);
+  CHECK(Blocks(&feed, "made") == 12);
+  CHECK(feed.metrics.AddCounter("fraudhub_fanout_encoded_total", "", {{"mode", "catchup"}}).Value() == 750);
+}
+
 TEST_CASE("Blocks over the bound are dropped, slices of them stay", "[fanout][catchup]") {
   Feed feed(1);
   for (int i = 0; i < 2000; ++i) feed.Change(0, i, Row(Level::kHigh));

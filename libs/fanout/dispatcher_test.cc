@@ -89,13 +89,16 @@ TEST_CASE("Three sessions of one class get the same slices, encoded once", "[fan
 
   std::vector<const char*> first;
   for (const auto& session : sessions) {
-    const auto message = session->Next();
-    REQUIRE(message.ok());
-    REQUIRE(message->events == 100);
-    REQUIRE(message->slices.size() >= 3);  // segments of events and the trailer, which is the session's own
     std::vector<const char*> starts;
-    for (const Slice& slice : message->slices) starts.push_back(slice.bytes.data());
-    starts.pop_back();
+    for (int events = 0; events < 100;) {
+      const auto message = session->Next();
+      REQUIRE(message.ok());
+      REQUIRE(message->events > 0);
+      REQUIRE(message->slices.size() >= 2);
+      events += message->events;
+      for (const Slice& slice : message->slices) starts.push_back(slice.bytes.data());
+      starts.pop_back();  // the trailer, which is the session's own
+    }
     if (first.empty()) first = starts;
     CHECK(starts == first);
     CHECK(session->mode() == SessionMode::kLive);

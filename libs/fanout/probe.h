@@ -25,6 +25,7 @@ struct FanoutProbe {
         reads_catchup(Reads(metrics, "catchup")),
         blocks_made(Blocks(metrics, "made")),
         blocks_shared(Blocks(metrics, "shared")),
+        blocks_read(Blocks(metrics, "read")),
         read_errors(
             metrics->AddCounter("fraudhub_fanout_log_errors_total", "Reads of the log by the dispatcher that failed")),
         segments_dropped(
@@ -43,7 +44,7 @@ struct FanoutProbe {
   base::Counter matched, left_view;
   base::Counter encoded_live, encoded_catchup;
   base::Counter reads_live, reads_catchup;  // by sessions, of those that found something or moved on
-  base::Counter blocks_made, blocks_shared;
+  base::Counter blocks_made, blocks_shared, blocks_read;
   base::Counter read_errors, segments_dropped;
   base::Gauge segment_bytes, classes, class_overflow;
   base::Counter classes_refused;
@@ -62,7 +63,9 @@ struct FanoutProbe {
                                {{"mode", mode}});
   }
   static base::Counter Blocks(base::Metrics* metrics, const char* how) {
-    return metrics->AddCounter("fraudhub_fanout_catchup_blocks_total", "Catch-up blocks asked for", {{"how", how}});
+    return metrics->AddCounter("fraudhub_fanout_catchup_blocks_total",
+                               "Catch-up blocks of a class that were asked for, made or shared; and those of the log read for them",
+                               {{"how", how}});
   }
 };
 
