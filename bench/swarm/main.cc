@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   app.add_option("--status-file", options.status_file, "JSON, rewritten twice a second");
   app.add_option("--seed", options.seed, "of reconnect pauses");
   app.add_flag("--snapshots", options.snapshots, "begin with a snapshot");
+  app.add_flag("--come-later", options.come_later, "the auditor comes at once, everybody else with the first SIGUSR1");
   app.add_flag("--from-now", options.from_now, "only what happens from now on; views are not compared");
   app.add_option("--look-into", options.look_into,
                  "of every so many streams one: its latencies, its view; of the others, events are counted")

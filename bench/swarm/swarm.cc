@@ -181,6 +181,7 @@ void Swarm::Impl::ConnectDue() {
   const absl::Duration now = clock_.Monotonic();
   for (const auto& member : members_) {
     if (member->stream != nullptr || now < member->connect_at) continue;
+    if (options_.come_later && figures_ == 0 && !member->auditor) continue;
     Connect(member.get());
     if (++started >= (storms_ > 0 ? kConnectsPerTurnInStorm : kConnectsPerTurn)) return;
   }

@@ -39,6 +39,7 @@ struct SwarmOptions {
   std::string status_file;                                // rewritten every half second: one JSON object
   uint64_t seed = 1;
   bool snapshots = false;  // begin with a snapshot rather than with all that the log holds
+  bool come_later = false;  // the auditor comes alone, and all others with the first StartFigures: what it reads is read before
   bool from_now = false;   // only what happens from now on; what is held is then nobody's to judge
   int look_into = 1;       // of every so many streams one is looked into; events of the others are counted
   bool urgent = false;     // ask for copies ahead of the order

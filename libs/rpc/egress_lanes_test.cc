@@ -115,12 +115,21 @@ TEST_CASE("the linger grows with what writing costs, within its bounds", "[rpc][
   // The sizing rule: 2,500 x 11 us / 50 ms is half a core.
   CHECK(LingerAfter(&pace, 2500, 2500) == absl::Milliseconds(50));
   CHECK(LingerAfter(&pace, 9000, 9000) == absl::Milliseconds(100));
-  CHECK(LingerAfter(&pace, 300, 300, true) > LingerAfter(&pace, 300, 300));
+  CHECK(LingerAfter(&pace, 300, 300, true) == LingerAfter(&pace, 300, 300));  // catch-up's 30 % are in the half that is left
   pace.Measured(absl::Milliseconds(1), 10);  // too few to tell
   CHECK(pace.write_cost() == absl::Microseconds(11));
   pace.Measured(absl::Milliseconds(5), 990);
   CHECK(pace.write_cost() == absl::Microseconds(6));
   CHECK(LingerAfter(&pace, 300, 300) == absl::Microseconds(3600));
+}
+
+TEST_CASE("passes leave catch-up its share and no more", "[rpc][egress]") {
+  EgressOptions options;
+  options.core_share = 0.8;
+  options.catchup_share = 0.5;
+  EgressPace pace(options);
+  CHECK(LingerAfter(&pace, 400, 400) == absl::Microseconds(5500));
+  CHECK(LingerAfter(&pace, 400, 400, true) == absl::Microseconds(8800));
 }
 
 TEST_CASE("where cores are short passes become rarer, and catch-up is not in the price", "[rpc][egress]") {

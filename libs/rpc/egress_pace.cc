@@ -57,7 +57,7 @@ void EgressPace::Measured(absl::Duration spent, int64_t writes) {
 
 absl::Duration EgressPace::Linger(int64_t streams, bool shared) {
   const int64_t writes = std::exchange(pass_writes_, 0);
-  const double share = core_share_ * (shared ? 1 - catchup_share_ : 1);
+  const double share = shared ? std::min(core_share_, 1 - catchup_share_) : core_share_;
   const double crowd = std::max(1.0, static_cast<double>(streams) / kCrowdedStreams);
   const absl::Duration bound = std::min(linger_max_ * crowd, linger_crowded_max_);
   return std::clamp(write_cost_ * static_cast<double>(writes) / share, linger_min_, bound);

@@ -26,7 +26,8 @@ class EgressPace {
   void OnSweep(absl::Duration cpu);
   // Time of the thread for streams that are current, and messages written to them. Few messages are kept until there are enough to tell.
   void Measured(absl::Duration spent, int64_t writes);
-  // From the start of the pass that begins now to that of the next. `shared`: streams that read the log want the thread as well.
+  // From the start of the pass that begins now to that of the next. `shared`: streams that read the log want the thread as well, and passes
+  // leave them their share.
   absl::Duration Linger(int64_t streams, bool shared);
   // Time per write with all that goes with it.
   absl::Duration write_cost() const { return write_cost_; }

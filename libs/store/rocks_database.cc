@@ -94,12 +94,12 @@ class FilesInUse {
 
 class RocksCursor final : public Cursor {
  public:
-  RocksCursor(FilesInUse::Lease files, TableId table, absl::string_view begin, absl::string_view end)
+  RocksCursor(FilesInUse::Lease files, TableId table, TableShape shape, absl::string_view begin, absl::string_view end)
       : files_(std::move(files)), end_(end), bound_(end_) {
     rocksdb::ReadOptions options;
     if (!end_.empty()) options.iterate_upper_bound = &bound_;
-    // Who reads a whole table reads it once: it would push everything else out of the cache.
-    options.fill_cache = !begin.empty() || !end_.empty();
+    // Who reads a whole table, or one of points in order, reads it once: it would push everything else out of the cache.
+    options.fill_cache = shape == TableShape::kScans && (!begin.empty() || !end_.empty());
     it_.reset(files_->db->NewIterator(options, files_->tables[static_cast<size_t>(table)]));
     it_->Seek(ToSlice(begin));
   }
@@ -192,7 +192,8 @@ class RocksDatabase final : public Database {
     FilesInUse::Lease files = files_.Use();
     if (!files.ok()) return std::make_unique<EmptyCursor>(Closed());
     At(files, table);  // checks the table
-    return std::make_unique<RocksCursor>(std::move(files), table, begin, end);
+    const TableShape shape = opener_->shape(table);
+    return std::make_unique<RocksCursor>(std::move(files), table, shape, begin, end);
   }
 
   absl::StatusOr<std::optional<std::pair<std::string, std::string>>> Last(TableId table, absl::string_view begin,

@@ -55,6 +55,7 @@ class Opener {
   // What must stay free after a commit: the guard's part and room for one flush.
   int64_t commit_reserve() const;
   size_t table_count() const { return tables_.size(); }
+  TableShape shape(TableId table) const { return tables_[static_cast<size_t>(table)].shape; }
 
  private:
   const std::string path_;
