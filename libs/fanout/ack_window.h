@@ -17,6 +17,8 @@ class AckWindow {
   static constexpr size_t kMin = 16 * 1024;
   // Until something was acknowledged. On a line of 64 kbit/s what is urgent stands behind it for four seconds.
   static constexpr size_t kStart = 32 * 1024;
+  // The same of a snapshot: its parts are acknowledged whole, and several must fit for a client that acknowledges every ten messages.
+  static constexpr size_t kStartOfSnapshot = 256 * 1024;
   static constexpr size_t kMax = size_t{4} << 20;
   // A full window without any acknowledgement for so long doubles, and is kSilent at least: there are clients that acknowledge every so many
   // bytes only.
@@ -24,7 +26,8 @@ class AckWindow {
   static constexpr size_t kSilent = 512 * 1024;
 
   // `client_max`: the client's own limit; the window never passes it, be it below kMin.
-  explicit AckWindow(size_t client_max = kMax) : most_(std::min(client_max, kMax)), bytes_(std::min(kStart, most_)) {}
+  explicit AckWindow(size_t client_max = kMax, size_t start = kStart)
+      : most_(std::min(client_max, kMax)), bytes_(std::min(start, most_)) {}
 
   size_t bytes() const { return bytes_; }
   double rate() const { return rate_; }  // bytes a second; 0 before the first acknowledgement

@@ -148,7 +148,7 @@ void Session::BeginWalk(std::shared_ptr<const SnapshotRun> run, uint32_t part, u
   walk_ = std::make_unique<SnapshotWalk>(options_.snapshots, std::move(run), part, parts, std::move(heads));
   parts_told_ = parts_acked_ = part;
   parts_due_ = parts;
-  unacked_ = UnackedWindow(options_.unacked_bytes_max, PresentCursor());
+  unacked_ = UnackedWindow(options_.unacked_bytes_max, PresentCursor(), AckWindow::kStartOfSnapshot);
 }
 
 absl::StatusOr<Session::Message> Session::Next() {

@@ -5,7 +5,8 @@
 
 namespace hub::fanout {
 
-UnackedWindow::UnackedWindow(size_t bytes_max, wire::Cursor start) : window_(bytes_max), acked_(std::move(start)) {}
+UnackedWindow::UnackedWindow(size_t bytes_max, wire::Cursor start, size_t bytes_at_first)
+    : window_(bytes_max, bytes_at_first), acked_(std::move(start)) {}
 
 void UnackedWindow::Sent(size_t bytes, wire::Cursor cursor, absl::Duration now, bool copies, uint32_t snapshot_parts) {
   bytes_ += bytes;

@@ -21,8 +21,8 @@ class UnackedWindow {
   static constexpr size_t kEntriesMax = 32;
 
   UnackedWindow() = default;
-  // `bytes_max`: the client's limit of the window; entries are grouped to about a sixteenth of the window as it is.
-  UnackedWindow(size_t bytes_max, wire::Cursor start);
+  // `bytes_max`: the client's limit of the window, `bytes_at_first` the window until something is acknowledged; entries are grouped to about a sixteenth of the window as it is.
+  UnackedWindow(size_t bytes_max, wire::Cursor start, size_t bytes_at_first = AckWindow::kStart);
 
   // A message of `bytes` was sent at `now` (monotonic); `cursor` is the session's place after it. `copies`: urgent ones were in it.
   // `snapshot_parts`: wholly or partly sent so far.

@@ -55,7 +55,7 @@ soon "with what was corrected" verdict 5550000303 NO_INDICATOR
 kill_edge
 start_edge
 soon "it is ready" edge_ready
-check "and its answers are whole" eval '[[ $(at_edge MOBILE:5550000301) != *detailsPending* ]]'
+soon "and its answers are whole" eval '[[ $(at_edge MOBILE:5550000301) != *detailsPending* ]]'
 check "what was corrected stays away" verdict 5550000303 NO_INDICATOR
 check "it tells what the hub tells" same MOBILE:5550000301
 check "of what was imported, too: ${#numbers[@]} numbers" same "${numbers[@]}"
