@@ -114,7 +114,9 @@ uint64_t HeldHash(KeyId key, uint64_t version) {
 bool View::Apply(KeyId key, const EventHead& event) {
   while (key >= size()) chunks_.push_back(std::make_unique<Chunk>());
   Entry& entry = (*chunks_[key / kChunk])[key % kChunk];
-  if (event.term < entry.term || (event.term == entry.term && event.version <= entry.version)) return false;
+  if (event.term < entry.term || (event.term == entry.term && event.version < entry.version)) return false;
+  // The same again, unless the view has changed meanwhile.
+  if (event.term == entry.term && event.version == entry.version && entry.held != event.left_view) return false;
   if (entry.held) {
     set_hash_ -= HeldHash(key, entry.version);
     --held_;

@@ -13,6 +13,11 @@ bool SeenVersions::IsNew(const std::string& indicator_id, const VersionStamp& st
   return found == entries_.end() || stamp > found->second.stamp;
 }
 
+bool SeenVersions::Turns(const std::string& indicator_id, const VersionStamp& stamp, bool held) const {
+  const auto found = entries_.find(KeyOf(indicator_id));
+  return found != entries_.end() && stamp == found->second.stamp && held != found->second.held;
+}
+
 bool SeenVersions::Note(const std::string& indicator_id, const VersionStamp& stamp, bool held) {
   const Key key = KeyOf(indicator_id);
   const auto found = entries_.find(key);

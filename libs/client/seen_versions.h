@@ -28,6 +28,8 @@ class SeenVersions {
   explicit SeenVersions(size_t entries_max, bool keep_ids = false) : entries_max_(entries_max), keep_ids_(keep_ids) {}
   // True: newer than anything noted for this indicator, or unknown.
   bool IsNew(const std::string& indicator_id, const VersionStamp& stamp) const;
+  // This very version is noted, but as in the view when it is not now, or the other way round: the view has changed (libs/decisions/0061).
+  bool Turns(const std::string& indicator_id, const VersionStamp& stamp, bool held) const;
   // False: full, not noted. `held`: the indicator is in the view now.
   bool Note(const std::string& indicator_id, const VersionStamp& stamp, bool held = true);
   size_t size() const { return entries_.size(); }

@@ -208,7 +208,8 @@ class Session {
     if (options_.every_delivery) return !handlers_.on_event || handlers_.on_event(event);
     const std::string& id = event.indicator().indicator_id();
     const VersionStamp stamp = StampOf(event);
-    if (!seen_.IsNew(id, stamp) || ahead_.Covers(id, stamp)) {
+    const bool same_or_old = !seen_.IsNew(id, stamp) || ahead_.Covers(id, stamp);
+    if (same_or_old && !seen_.Turns(id, stamp, !event.left_view())) {
       Tell(id);
       return true;
     }

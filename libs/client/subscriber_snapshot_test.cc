@@ -74,7 +74,13 @@ struct Story {
     options.backoff_max = absl::Milliseconds(5);
     SubscriberHandlers handlers;
     handlers.on_event = [&](const v1::Event& event) {
-      held[event.indicator().indicator_id()] = event.version().version();
+      const std::string& id = event.indicator().indicator_id();
+      history.push_back(event.left_view() ? absl::StrCat(id, "-") : absl::StrCat(id, event.version().version()));
+      if (event.left_view()) {
+        held.erase(id);
+      } else {
+        held[id] = event.version().version();
+      }
       told.insert(event.indicator().indicator_id());
       return true;
     };
@@ -98,6 +104,7 @@ struct Story {
   base::Mutex mu;
   std::vector<v1::SubscribeOpen> opens;
   std::map<std::string, uint64_t> held;
+  std::vector<std::string> history;  // events handled: version, or - for what left the view
   std::set<std::string> removed;
   std::set<std::string> told;  // since the last snapshot began
   int begun = 0, ended = 0, views = 0, logs = 0;
@@ -258,6 +265,29 @@ TEST_CASE("Subscriber follows a change of its view by the snapshot that comes wi
   REQUIRE(story.opens.size() == 2);
   CHECK(story.opens[1].start() == v1::STREAM_START_SNAPSHOT);
   CHECK(story.held == std::map<std::string, uint64_t>{{"a", 1}});
+}
+
+TEST_CASE("What left a narrow view is there again when the view is wide again, though its version is the same", "[client][subscriber][snapshot]") {
+  Story story;
+  (void)story.Play({}, {[](Stream* stream) {
+                          stream->Write(Opened("start"));
+                          stream->Write(Events({{"back", 1}, {"away", 1}}));
+                          v1::SubscribeResponse left = Events({{"back", 2}});
+                          left.mutable_events(0)->set_left_view(true);
+                          stream->Write(left);
+                          v1::SubscribeResponse wide = Begins(Events({{"back", 2}, {"away", 1}}));
+                          wide.mutable_view_changed();
+                          stream->Write(Ends(wide, "wide"));
+                          // Narrow again; the log's tail tells anew of what a part had not shown any more.
+                          v1::SubscribeResponse narrow = Begins(Events({{"away", 1}}));
+                          narrow.mutable_view_changed();
+                          narrow.mutable_events(0)->set_left_view(true);
+                          stream->Write(Ends(narrow, "narrow"));
+                          return Story::Over();
+                        }});
+  CHECK(story.history == std::vector<std::string>{"back1", "away1", "back-", "back2", "away-"});
+  CHECK(story.removed == std::set<std::string>{"back"});
+  CHECK(story.held.empty());
 }
 
 TEST_CASE("Subscriber acknowledges the parts of a snapshot", "[client][subscriber][snapshot]") {

@@ -280,7 +280,7 @@ void World::OnEvent(Client* client, absl::string_view bytes) {
   }
   client->sweep.told.insert(id);
   Client::Held& held = client->view[id];
-  if (held.stamp.version != 0 && stamp <= held.stamp) return;
+  if (held.stamp.version != 0 && (stamp < held.stamp || (stamp == held.stamp && held.held != event.left_view()))) return;
   if (said == accepted.end()) return Fail("a record was delivered that is not in force");
   // Who sees everything misses no version while its stream goes on.
   if (client->sees_all && !client->narrow && held.stamp.version != 0 && stamp.version > held.stamp.version + 1) {

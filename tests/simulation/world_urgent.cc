@@ -20,7 +20,7 @@ void World::OnCopy(Client* client, absl::string_view bytes) {
   const model::VersionStamp stamp{event.version().term(), event.version().version(), event.version().reports_offset()};
   const std::string& id = event.indicator().indicator_id();
   Client::Held& held = client->view[id];
-  if (held.stamp.version != 0 && stamp <= held.stamp) return;
+  if (held.stamp.version != 0 && (stamp < held.stamp || (stamp == held.stamp && held.held != event.left_view()))) return;
   const auto said = accepted_[id].find(stamp);
   if (said == accepted_[id].end()) return Fail("a copy was delivered that is not in force");
   if (!event.left_view() && !client->wants(said->second)) return Fail("a copy was delivered that is not of the view");

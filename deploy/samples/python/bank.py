@@ -36,7 +36,7 @@ def apply_event(store, event, sweep):
     held = store.execute("SELECT term, version, cause FROM flags WHERE id = ?",
                          (event.indicator.indicator_id,)).fetchone()
     stamp = (event.version.term, event.version.version, event.version.reports_offset)
-    if held and stamp <= held:  # old, or the same again; but the snapshot told of it
+    if held and stamp < held:  # old; but the snapshot told of it
         store.execute("UPDATE flags SET sweep = ? WHERE id = ?", (sweep, event.indicator.indicator_id))
         return
     indicator = event.indicator
