@@ -187,6 +187,7 @@ void World::OpenStream(Client* client) {
 }
 
 void World::Opened(Client* client) {
+  Observe();  // or what is observed later would be judged, though it lies before the start
   client->unacked.clear();
   client->urgent_unacked.clear();
   client->parts = 0;
