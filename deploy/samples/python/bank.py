@@ -18,10 +18,22 @@ import hub
 from fraudhub.v1 import subscription_pb2 as subscription, subscription_pb2_grpc, vocabulary_pb2 as words
 
 
+def write_ahead(store):
+    """So that lookups go on while the follower writes. Of two who begin with a new file one must wait: SQLite does not, here."""
+    until = time.monotonic() + 10
+    while True:
+        try:
+            store.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+
 
 def open_store(path):
     store = sqlite3.connect(path, isolation_level=None, timeout=10)
-    store.execute("PRAGMA journal_mode=WAL")  # lookups go on while the follower writes
+    write_ahead(store)
     # A withdrawn flag stays as a row without a level: its version keeps a late repeat from bringing it back.
     store.execute("""CREATE TABLE IF NOT EXISTS flags (
         id TEXT PRIMARY KEY, type INT, value TEXT, level INT NOT NULL, reasons TEXT, lapses REAL,
