@@ -53,6 +53,7 @@ void RunSeeds(uint64_t from, uint64_t to) {
                              "foreign token",
                              "resumed behind",
                              "compaction",
+                             "compaction put off",
                              "rules changed",
                              "reconnect",
                              "stall",
@@ -75,6 +76,7 @@ void RunSeeds(uint64_t from, uint64_t to) {
       CHECK(fired[name] > 0);
     }
     CHECK(pairs.size() >= 40);  // of 91
+    CHECK(fired["compaction"] > 4 * fired["compaction put off"]);
   }
 }
 

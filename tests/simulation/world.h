@@ -144,6 +144,7 @@ class World {
   std::vector<std::vector<Event>> events_;
   std::vector<eventlog::Offset> observed_;
   std::vector<uint64_t> term_in_force_;
+  std::vector<absl::Time> owned_;  // when the partition last had an owner that had taken over
   std::map<int32_t, uint64_t> highest_owner_term_;
   std::map<int32_t, std::pair<eventlog::Offset, uint64_t>>
       urgent_twin_;  // the newest urgent event in force, and its term
