@@ -46,6 +46,7 @@ struct Leg {
   uint64_t events = 30'000;
   double rate = 2000, urgent_rate = 0;
   double seconds = 5;
+  double warm_up = 0;  // paced: seconds of the same load before, which count for nothing
 };
 
 struct Published {
@@ -78,9 +79,15 @@ class Run {
       return settled;
     resident_after_ = hub::bench::ResidentBytes(leg_.pid);
     subscribers_->Clear();
+    if (leg_.warm_up > 0 && leg_.mode == Mode::kPaced) {
+      if (absl::Status warm = Load(leg_.warm_up); !warm.ok()) return warm;
+      first_ += published_.events;
+      published_.events = published_.stamps = 0;
+      subscribers_->Clear();
+    }
 
     Mark();
-    absl::Status done = leg_.mode == Mode::kIdle ? Receive(absl::Seconds(leg_.seconds)) : Load();
+    absl::Status done = leg_.mode == Mode::kIdle ? Receive(absl::Seconds(leg_.seconds)) : Load(leg_.seconds);
     Measure();
     if (!done.ok() || leg_.mode == Mode::kIdle) return done;
     // The raw server knows no stamps.
@@ -143,7 +150,7 @@ class Run {
     return absl::OkStatus();
   }
 
-  absl::Status Load() {
+  absl::Status Load(double seconds) {
     if (leg_.subscribers.target == Target::kRaw) {
       published_.events = leg_.events;
       if (absl::Status started = hub::bench::StartRawFlood(leg_.subscribers.server, leg_.events); !started.ok())
@@ -152,7 +159,7 @@ class Run {
     }
     std::atomic<bool> finished{false};
     const hub::base::Thread thread("publisher", [&](std::stop_token stop) {
-      const absl::Status status = leg_.mode == Mode::kFlood ? Flood(stop) : Pace(stop);
+      const absl::Status status = leg_.mode == Mode::kFlood ? Flood(stop) : Pace(seconds, stop);
       if (!status.ok()) {
         std::fprintf(stderr, "bench_fanout: publisher: %s\n", std::string(status.message()).c_str());
         published_.failed = true;
@@ -198,9 +205,9 @@ class Run {
   }
 
   // Each event at its time; the stamp is the time at which it was due.
-  absl::Status Pace(const std::stop_token& stop) {
+  absl::Status Pace(double seconds, const std::stop_token& stop) {
     const absl::Time start = clock_.TimeNow() + absl::Milliseconds(100);
-    const auto count = static_cast<uint64_t>(leg_.rate * leg_.seconds);
+    const auto count = static_cast<uint64_t>(leg_.rate * seconds);
     const auto urgent_every = leg_.urgent_rate > 0 ? static_cast<uint64_t>(leg_.rate / leg_.urgent_rate) : 0;
     for (uint64_t i = 0; i < count && !stop.stop_requested(); ++i) {
       const absl::Time due =
@@ -218,7 +225,7 @@ class Run {
   const Leg leg_;
   const hub::base::RealClock clock_;
   // Keys of one run differ from those of another: a second event of the same version would be nothing new.
-  const uint64_t first_ = static_cast<uint64_t>(absl::ToUnixMicros(clock_.TimeNow()));
+  uint64_t first_ = static_cast<uint64_t>(absl::ToUnixMicros(clock_.TimeNow()));
   std::unique_ptr<hub::bench::Subscribers> subscribers_;
   std::unique_ptr<hub::bench::Publisher> publisher_;
   Published published_;
@@ -258,6 +265,7 @@ int main(int argc, char** argv) {
   app.add_option("--rate", leg.rate, "paced: events per second");
   app.add_option("--urgent-rate", leg.urgent_rate, "paced: of these, events per second that overtake");
   app.add_option("--seconds", leg.seconds, "paced and idle: how long");
+  app.add_option("--warm-up", leg.warm_up, "paced: seconds of the load before that, not counted");
   CLI11_PARSE(app, argc, argv);
   leg.publisher.target = leg.subscribers.target;
   leg.publisher.server = leg.subscribers.server;
