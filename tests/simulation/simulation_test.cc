@@ -50,6 +50,7 @@ void RunSeeds(uint64_t from, uint64_t to) {
                              "moved",
                              "client crashed",
                              "from what was acknowledged",
+                             "acknowledged in part",
                              "foreign token",
                              "resumed behind",
                              "compaction",

@@ -128,6 +128,7 @@ class World {
     model::VersionStamp stamp;
     model::IndicatorState state;
     uint64_t last_event_version = 0;
+    int32_t partition = 0;
   };
   std::map<std::string, Seen> truth_;
   // Every stamp that was ever in force, per indicator, with what it says.
@@ -205,8 +206,9 @@ struct World::Client {
     bool held = false;
   };
   std::map<std::string, Held> view;  // by indicator id
-  // As of its last acknowledgement.
+  // As of its last acknowledgement; of one partition, perhaps.
   std::map<std::string, Held> safe_view;
+  int64_t safe_parts = -1;  // `parts` when all was acknowledged last on this stream; -1: not yet
   std::string safe_token;
   uint64_t safe_filter = 0;
   std::map<int32_t, eventlog::Offset> unacked, urgent_unacked;

@@ -58,7 +58,7 @@ void World::Observe() {
       if (is_event && state->version > seen.last_event_version + 1) {
         return Fail(absl::StrCat("versions are not dense: ", seen.last_event_version, " then ", state->version));
       }
-      seen = {stamp, *state, std::max(seen.last_event_version, state->version)};
+      seen = {stamp, *state, std::max(seen.last_event_version, state->version), partition};
     }
     observed_[static_cast<size_t>(partition)] = result->next;
   }

@@ -191,6 +191,7 @@ void World::Opened(Client* client) {
   client->unacked.clear();
   client->urgent_unacked.clear();
   client->parts = 0;
+  client->safe_parts = -1;
   client->positions.clear();
   client->judged.assign(kPartitions, 0);
   for (const fanout::PartitionPosition& position : client->session->positions())
@@ -358,14 +359,31 @@ void World::CheckProgress(Client* client) {
 }
 
 void World::Acknowledge(Client* client) {
-  if (absl::Status status = client->session->OnAck(client->unacked, client->urgent_unacked, client->parts);
-      !status.ok()) {
+  // Now and then one partition is made safe before the others; what the client holds of those goes with its process.
+  const bool swept = !client->sweep.on && !client->safe_sweep.on && client->parts == client->safe_parts;
+  const bool in_part = !calm_ && swept && Draw(3) == 0;
+  const int32_t only = in_part ? Draw(kPartitions) : -1;
+  std::map<int32_t, eventlog::Offset> positions = client->unacked, urgent_positions = client->urgent_unacked;
+  if (in_part) {
+    const auto other = [only](const auto& entry) { return entry.first != only; };
+    std::erase_if(positions, other);
+    std::erase_if(urgent_positions, other);
+    ++fired_["acknowledged in part"];
+  }
+  if (absl::Status status = client->session->OnAck(positions, urgent_positions, client->parts); !status.ok()) {
     return Fail(absl::StrCat("ack: ", status.message()));
   }
   client->safe_token = client->session->AckedToken();
   client->safe_filter = client->effective().Fingerprint();
+  if (in_part) {
+    for (const auto& [id, held] : client->view) {
+      if (truth_.at(id).partition == only) client->safe_view[id] = held;
+    }
+    return;
+  }
   client->safe_view = client->view;
   client->safe_sweep = client->sweep;
+  client->safe_parts = client->parts;
 }
 
 }  // namespace hub::simulation
