@@ -2,11 +2,12 @@
 # A busy day in small: hub-all with 560 stakeholders' streams and events all the time, banks' edges that are asked without pause, and an
 # analyst with a question a second. Nobody waits for long, no lookup fails, memory stands still.
 #
-#   tests/process/soak.sh [BIN] [--seconds 600] [--warm-up 180] [--known 100000] [--events 200] [--edges 4] [--lookups 10000] [--factor 1]
-#                         [--slope-mb 0]
+#   tests/process/soak.sh [BIN] [--seconds 600] [--warm-up 180] [--warm-up-events 2000] [--known 100000] [--events 200] [--edges 4]
+#                         [--lookups 10000] [--factor 1] [--slope-mb 0]
 #
 #   BIN        folder of the binaries (default build/release/bin)
-#   --seconds  how long it is measured, after --warm-up of the same: by then the hub's 256 MB of encoded events are full
+#   --seconds  how long it is measured, after --warm-up of the same at --warm-up-events and a minute more at --events: by then write buffers and caches,
+#              which would take an hour at the lower rate, are full, and what is left of growth would be a leak
 #   --known    indicators before it begins; half of the numbers that are looked up are among them
 #   --events   per second, each about another number, to every stakeholder
 #   --lookups  per second and edge, in calls of 100
@@ -24,12 +25,13 @@ set -euo pipefail
 # shellcheck source=tests/process/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-folder="" seconds=600 warm_up=180 known=100000 events=200 edges=4 lookups=10000 factor=1 slope_mb=0
+folder="" seconds=600 warm_up=180 warm_up_events=2000 settle=60 known=100000 events=200 edges=4 lookups=10000 factor=1 slope_mb=0
 stream_p99_ms=250 verdict_p99_us=5 query_p99_ms=100
 while (($#)); do
   case $1 in
     --seconds) seconds=$2; shift ;;
     --warm-up) warm_up=$2; shift ;;
+    --warm-up-events) warm_up_events=$2; shift ;;
     --known) known=$2; shift ;;
     --events) events=$2; shift ;;
     --edges) edges=$2; shift ;;
@@ -119,11 +121,20 @@ new_figures() {
   until_true 30 "new figures" started_anew
 }
 
-"${report[@]}" --reports 100000000 --batch 5 --in-flight 8 --rate "$events" --seed 7 >"$work/reports.json" 2>"$work/reports.log" &
-reports_pid=$!
-keep_pid "$reports_pid"
+start_reports() { # RATE SEED
+  "${report[@]}" --reports 100000000 --batch 5 --in-flight 8 --rate "$1" --seed "$2" >"$work/reports.json" 2>"$work/reports.log" &
+  reports_pid=$!
+  keep_pid "$reports_pid"
+}
+end_reports() { kill -TERM "$reports_pid" && wait "$reports_pid" 2>/dev/null || true; }
+start_reports "$warm_up_events" 7
 ask "$warm_up" warm-up
 await_loads warm-up
+end_reports
+start_reports "$events" 8
+((warm_up < settle)) && settle=$warm_up
+ask "$settle" settle
+await_loads settle
 
 new_figures
 edge_marks before
@@ -148,7 +159,7 @@ await_loads asked
 for pid in "${processes[@]}" "$swarm_pid" "$reports_pid"; do spent[$pid]=$(($(cpu_ms "$pid") - spent[$pid])); done
 edge_marks after
 hub_lives || fail "hub-all ended"
-kill -TERM "$reports_pid" && wait "$reports_pid" 2>/dev/null || true
+end_reports
 kill -TERM "$swarm_pid"
 wait "$swarm_pid" || { cat "$work/swarm.log" >&2; fail "the swarm found a problem"; }
 
