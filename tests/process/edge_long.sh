@@ -83,7 +83,7 @@ mount_disk() {
   [[ -e $keep/disk.img ]] || { truncate -s "${mib}M" "$keep/disk.img" && mkfs.ext4 -q -m 0 "$keep/disk.img"; }
   mountpoint -q "$keep/disk" || mount -o loop "$keep/disk.img" "$keep/disk"
 }
-at_close() { ! mountpoint -q "$keep/disk" || umount "$keep/disk"; }
+at_close() { ! mountpoint -q "$keep/disk" || umount "$keep/disk" || umount --lazy "$keep/disk"; } # an edge that was killed may still be going
 disk_free() { df --output=avail -B 1 "$keep/disk" | tail -n 1; }
 
 # What is said of new flags while the edge does whatever it does.

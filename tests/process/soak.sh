@@ -2,7 +2,7 @@
 # A busy day in small: hub-all with 560 stakeholders' streams and events all the time, banks' edges that are asked without pause, and an
 # analyst with a question a second. Nobody waits for long, no lookup fails, memory stands still.
 #
-#   tests/process/soak.sh [BIN] [--seconds 600] [--warm-up 180] [--warm-up-events 2000] [--known 100000] [--events 200] [--edges 4]
+#   tests/process/soak.sh [BIN] [--seconds 600] [--warm-up 180] [--warm-up-events 800] [--known 100000] [--events 200] [--edges 4]
 #                         [--lookups 10000] [--factor 1] [--slope-mb 0]
 #
 #   BIN        folder of the binaries (default build/release/bin)
@@ -25,7 +25,7 @@ set -euo pipefail
 # shellcheck source=tests/process/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-folder="" seconds=600 warm_up=180 warm_up_events=2000 settle=60 known=100000 events=200 edges=4 lookups=10000 factor=1 slope_mb=0
+folder="" seconds=600 warm_up=180 warm_up_events=800 settle=60 known=100000 events=200 edges=4 lookups=10000 factor=1 slope_mb=0
 stream_p99_ms=250 verdict_p99_us=5 query_p99_ms=100
 while (($#)); do
   case $1 in
