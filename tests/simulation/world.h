@@ -204,8 +204,10 @@ struct World::Client {
   struct Held {
     model::VersionStamp stamp;
     bool held = false;
+    bool dense = true;  // the next version must be the next that comes
   };
   std::map<std::string, Held> view;  // by indicator id
+  bool dense = true;                 // its stream reads where compaction removes nothing any more (R9)
   // As of its last acknowledgement; of one partition, perhaps.
   std::map<std::string, Held> safe_view;
   int64_t safe_parts = -1;  // `parts` when all was acknowledged last on this stream; -1: not yet

@@ -285,10 +285,11 @@ void World::OnEvent(Client* client, absl::string_view bytes) {
   if (held.stamp.version != 0 && (stamp < held.stamp || (stamp == held.stamp && held.held != event.left_view()))) return;
   if (said == accepted.end()) return Fail("a record was delivered that is not in force");
   // Who sees everything misses no version while its stream goes on.
-  if (client->sees_all && !client->narrow && held.stamp.version != 0 && stamp.version > held.stamp.version + 1) {
+  if (client->sees_all && !client->narrow && held.dense && held.stamp.version != 0 &&
+      stamp.version > held.stamp.version + 1) {
     return Fail(absl::StrCat("a gap: version ", held.stamp.version, ", then ", stamp.version));
   }
-  held = {stamp, !event.left_view()};
+  held = {stamp, !event.left_view(), client->dense};
 }
 
 void World::StepClient(Client* client) {
@@ -296,6 +297,7 @@ void World::StepClient(Client* client) {
   if (client->session == nullptr) OpenStream(client);
   if (client->session == nullptr) return;
   Observe();  // what is in force by now
+  client->dense = !client->session->Token().empty();  // there is none below the bound
   auto message = client->session->Next();
   if (!message.ok()) {
     client->session.reset();
@@ -360,8 +362,8 @@ void World::CheckProgress(Client* client) {
 
 void World::Acknowledge(Client* client) {
   // Now and then one partition is made safe before the others; what the client holds of those goes with its process.
-  const bool swept = !client->sweep.on && !client->safe_sweep.on && client->parts == client->safe_parts;
-  const bool in_part = !calm_ && swept && Draw(3) == 0;
+  const bool no_snapshot = !client->sweep.on && !client->safe_sweep.on && client->parts == client->safe_parts;
+  const bool in_part = !calm_ && no_snapshot && Draw(3) == 0;
   const int32_t only = in_part ? Draw(kPartitions) : -1;
   std::map<int32_t, eventlog::Offset> positions = client->unacked, urgent_positions = client->urgent_unacked;
   if (in_part) {
