@@ -217,8 +217,7 @@ void World::StepOwners() {
       if (owner->partition != partition) continue;
       if (newest == nullptr || owner->processor->Status().term > newest->processor->Status().term) newest = owner.get();
     }
-    if (newest == nullptr) continue;
-    if (newest->processor->Status().phase == registry::ProcessorPhase::kRunning) {
+    if (newest != nullptr && newest->processor->Status().phase == registry::ProcessorPhase::kRunning) {
       owned_[static_cast<size_t>(partition)] = clock_.TimeNow();
     }
   }
