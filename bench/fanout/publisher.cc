@@ -102,6 +102,7 @@ class LogPublisher final : public Publisher {
 
   absl::Status Publish(uint64_t number, absl::Time stamp, Lane lane) override {
     newest_ = number;
+    newest_stamp_ = stamp;
     held_.push_back({number, stamp, lane});
     const absl::Duration now = clock_.Monotonic();
     if (now - committed_at_ >= kCommit || held_.size() >= kCommitMax) Commit(now);
@@ -133,7 +134,7 @@ class LogPublisher final : public Publisher {
     ticked_at_ = now;
     for (int32_t p = 0; p < partitions_; ++p) {
       Put({eventlog::kEventsTopic, p},
-          {"tick", wire::EncodeRecord({1, newest_ + 1}, model::Tick{clock_.TimeNow(), 1})}, [](int64_t) {});
+          {"tick", wire::EncodeRecord({1, newest_ + 1}, model::Tick{newest_stamp_, 1})}, [](int64_t) {});
     }
   }
 
@@ -165,6 +166,7 @@ class LogPublisher final : public Publisher {
   base::Metrics metrics_;
   std::vector<Held> held_;  // since the last commit
   uint64_t newest_ = 0;
+  absl::Time newest_stamp_ = absl::InfinitePast();  // what comes later has a later one, however late it comes
   absl::Duration committed_at_, ticked_at_;
   // Counters that the log's threads change; sequentially consistent: nobody is in a hurry here.
   std::atomic<int64_t> pending_{0};

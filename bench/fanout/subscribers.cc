@@ -30,9 +30,9 @@ constexpr char kPath[] = "/fraudhub.v1.SubscriptionService/Subscribe";
 constexpr int kConnecting = 64;  // handshakes at a time
 constexpr int kAgainMax = 500;   // streams begun once more because they broke before they stood
 constexpr int64_t kAckBytes = 512 * 1024;
-constexpr absl::Duration kAckInterval = absl::Milliseconds(500);
+constexpr absl::Duration kAckInterval = absl::Seconds(1);  // as the SDK
 constexpr absl::Duration kAckLookInterval = absl::Milliseconds(50);
-constexpr uint32_t kBehindWindow = 128 * 1024;  // with an acknowledgement twice a second
+constexpr uint32_t kBehindWindow = 128 * 1024;  // with an acknowledgement a second
 
 // Number `number` of the filters that match every event of load_event.h.
 api::Filter FilterOf(int number) {

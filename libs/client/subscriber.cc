@@ -24,10 +24,11 @@ namespace {
 
 namespace v1 = ::fraudhub::v1;
 
-// An acknowledgement goes out after so many batches, so many bytes (the hub pauses at 4 MiB un-acknowledged) or so long.
-constexpr int kAckBatches = 10;
+// An acknowledgement goes out after so many batches, so many bytes (the hub pauses at 4 MiB un-acknowledged) or so long; sooner when few
+// batches are there already, since a hub that is ahead of its client pauses after four.
+constexpr int kAckBatches = 10, kFewBatches = 3;
 constexpr size_t kAckBytes = 512 << 10;
-constexpr absl::Duration kAckInterval = absl::Seconds(1);
+constexpr absl::Duration kAckInterval = absl::Seconds(1), kAckIntervalOfFew = absl::Milliseconds(200);
 constexpr absl::Duration kSteadyAfter = absl::Seconds(1);
 
 using Call = DuplexCall<v1::SubscribeRequest, v1::SubscribeResponse>;
@@ -99,8 +100,8 @@ class Session {
       MaybeAck(&call);
       const absl::Duration quiet = clock_.Monotonic() - quiet_since;
       if (quiet > options_.silence_max) return absl::UnavailableError("the hub fell silent");
-      Wait(std::min(options_.silence_max - quiet, NothingToAck() ? options_.silence_max : kAckInterval) +
-           absl::Milliseconds(1));
+      const absl::Duration until_ack = std::max(AckIsDueIn(), absl::Milliseconds(10));  // the call may be busy writing
+      Wait(std::min(options_.silence_max - quiet, until_ack) + absl::Milliseconds(1));
     }
     if (stop_.stop_requested() || !ended.ok()) {
       LastAck(&call);
@@ -305,13 +306,15 @@ class Session {
 
   bool NothingToAck() const { return acks_.empty() && urgent_acks_.empty() && parts_ == parts_acked_; }
 
-  bool AckIsDue() const {
-    return !NothingToAck() &&
-           (ack_batches_ >= kAckBatches || ack_bytes_ >= kAckBytes || clock_.Monotonic() >= last_ack_ + kAckInterval);
+  absl::Duration AckIsDueIn() const {
+    if (NothingToAck()) return absl::InfiniteDuration();
+    if (ack_batches_ >= kAckBatches || ack_bytes_ >= kAckBytes) return absl::ZeroDuration();
+    const absl::Duration interval = ack_batches_ >= kFewBatches ? kAckIntervalOfFew : kAckInterval;
+    return std::max(absl::ZeroDuration(), last_ack_ + interval - clock_.Monotonic());
   }
 
   void MaybeAck(Call* call) {
-    if (AckIsDue() && call->CanWrite()) WriteAck(call);
+    if (AckIsDueIn() == absl::ZeroDuration() && call->CanWrite()) WriteAck(call);
   }
 
   void WriteAck(Call* call) {

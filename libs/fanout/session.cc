@@ -22,7 +22,8 @@ constexpr int kLogReadsMax = 4;
 // Rounds over all partitions that one Next may make while the log grows faster than it matches.
 constexpr int kRoundsMax = 16;
 
-constexpr size_t kMessageBytesMin = 3 * 1024;  // however small the window; ten of them are in the first
+constexpr size_t kMessageBytesMin = 3 * 1024;  // however small the window
+constexpr size_t kMessagesPerWindow = 4;
 
 size_t Index(int32_t partition) { return static_cast<size_t>(partition); }
 
@@ -253,9 +254,10 @@ absl::Status Session::Gather(Message* message) {
   return absl::OkStatus();
 }
 
-// A window holds several messages: a slow client's first acknowledgement then comes early, and tells its rate.
+// A window holds several messages, so that a slow client's first acknowledgement comes early and tells its rate; but few, since a message costs
+// about the same whatever is in it.
 size_t Session::MessageBytes() const {
-  return std::min(options_.message_bytes_max, std::max(kMessageBytesMin, unacked_.window().bytes() / 16));
+  return std::min(options_.message_bytes_max, std::max(kMessageBytesMin, unacked_.window().bytes() / kMessagesPerWindow));
 }
 
 // After the events of the message: what they bring in its order needs no copy.

@@ -56,9 +56,9 @@ void UnackedWindow::Acked(const std::vector<eventlog::Offset>& positions, absl::
     entries_.pop_front();
   }
   if (released_bytes == 0) return;
-  bytes_ -= released_bytes;
   acknowledged_ += released_bytes;
-  window_.OnAck(acknowledged_ - before, now - sent_at, was_full_);
+  window_.OnAck({sent_at, now, acknowledged_ - before, released_bytes, bytes_, was_full_});
+  bytes_ -= released_bytes;
   was_full_ = full();
   quiet_since_ = now;
 }
