@@ -171,8 +171,8 @@ absl::Status H2Stream::Flush() {
 
 absl::Status H2Stream::ReadAll() {
   alignas(64) static thread_local char buffer[256 * 1024];
-  // Bounded, so that one busy stream can't starve the others; level-triggered epoll brings us back.
-  for (int turn = 0; turn < 8; ++turn) {
+  // Bounded, so that one busy stream can't starve the others; level-triggered epoll brings us back. But not to what OpenSSL has read ahead.
+  for (int turn = 0; turn < 8 || (ssl_ != nullptr && SSL_has_pending(ssl_) == 1); ++turn) {
     ssize_t got;
     if (ssl_ != nullptr) {
       ERR_clear_error();
