@@ -18,6 +18,8 @@ constexpr double kDecay = 0.25;
 // From one probe to the next: a probe may cost most of what three answers would bring.
 constexpr absl::Duration kProbeInterval = absl::Seconds(30);
 constexpr int kProbeIntervalAnswers = 20;
+// A window that is full for less is that of a stream that catches up with a moment's standstill; a probe would make it wait for seconds.
+constexpr absl::Duration kFullBeforeProbe = absl::Seconds(5);
 
 }  // namespace
 
@@ -43,6 +45,7 @@ void AckWindow::OnAck(const Ack& ack) {
   const absl::Duration took = std::max(ack.now - ack.sent_at, kTookMin);
   if (probing_) return TakeProbe(ack, took);
   if (!probed_) alone_ = std::min(alone_, took);
+  if (!ack.full || rate_ == 0) full_since_ = ack.now;
   if (!ack.full) {
     meter_ = {};
     whole_.reset();
@@ -62,7 +65,7 @@ void AckWindow::OnAck(const Ack& ack) {
   const bool grows = wanted > static_cast<double>(bytes_);
   // What a probe has told is looked into again after a while: the client may have become quicker.
   const bool due = (ack.now >= probe_at_ && (!grows || probed_)) || wanted < static_cast<double>(probed_bytes_) / 2;
-  if (whole_ && !rising_ && may_probe_ && due) {
+  if (whole_ && !rising_ && may_probe_ && due && ack.now - full_since_ >= kFullBeforeProbe) {
     probing_ = true;
     probing_since_ = ack.now;
     meter_ = {};

@@ -5,8 +5,9 @@
 // downwards only while the window was full: a session with little to say proves nothing about its client.
 //
 // A client whose way is long, or whose processors are short, answers late whatever is under way; a second's bytes would then be ever
-// fewer. Before a full window becomes smaller, and now and then, it is therefore cut to a quarter for a few answers. If the line was the limit, about as much
-// goes through as before. Otherwise the window was, and what goes through tells how long an answer takes (Little's law): it must hold that.
+// fewer. Before a full window becomes smaller, and now and then, it is therefore cut to a quarter for a few answers. If the line was the
+// limit, about as much goes through as before. Otherwise the window was, and what goes through tells how long an answer takes (Little's
+// law): it must hold that.
 #pragma once
 
 #include <algorithm>
@@ -73,7 +74,7 @@ class AckWindow {
   Meter meter_;                // while the window is full
   std::optional<Flow> whole_;  // with a full window, of late
   bool may_probe_ = true, probing_ = false, probed_ = false;
-  absl::Duration probing_since_;
+  absl::Duration probing_since_, full_since_;
   size_t probed_bytes_ = 0;  // the window after the last probe; the next comes at half of it, or at its time
   absl::Duration probe_at_ = -absl::InfiniteDuration();
 };

@@ -201,6 +201,23 @@ TEST_CASE("A client that waits for more bytes than the window before it acknowle
   CHECK(line.received_bytes() > 1'000'000);
 }
 
+// A probe would make a stream that is current wait for seconds.
+TEST_CASE("A window that is full for a moment is not looked into", "[fanout][window]") {
+  AckWindow window;
+  absl::Duration now = absl::Seconds(1);
+  const auto acknowledge = [&](absl::Duration took) {
+    const size_t before = window.bytes();
+    now += took;
+    window.OnAck({now - took, now, 100'000, 100'000, before, true});
+    return static_cast<double>(window.bytes()) / static_cast<double>(before);
+  };
+  for (int i = 0; i < 10; ++i) acknowledge(absl::Milliseconds(100));
+  for (int i = 0; i < 3; ++i) CHECK(acknowledge(absl::Milliseconds(1200)) > 0.5);
+  double least = 1;
+  for (int i = 0; i < 5; ++i) least = std::min(least, acknowledge(absl::Milliseconds(1200)));
+  CHECK(least < 0.5);
+}
+
 TEST_CASE("A quiet session proves nothing about its client", "[fanout][window]") {
   AckWindow window;
   absl::Duration now = absl::Seconds(1);

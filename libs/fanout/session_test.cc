@@ -1,6 +1,7 @@
 #include "libs/fanout/session.h"
 
 #include "absl/strings/str_cat.h"
+#include "libs/fanout/ack_window.h"
 #include "libs/fanout/fanout_kit_test.h"
 #include "libs/fanout/unacked.h"
 #include "libs/model/refusal.h"
@@ -80,6 +81,23 @@ TEST_CASE("A full window parks the session until the client acknowledges", "[fan
   CHECK(session->events_sent() > before);
   CHECK(session->RecordsBehind() == 0);
   CHECK(session->mode() == SessionMode::kLive);
+}
+
+// A message costs about the same whatever is in it: four fill a window, which is a second of what its client takes, so that a pass every quarter of a
+// second brings each stream one.
+TEST_CASE("A message holds a quarter of the window when there is that much", "[fanout][session]") {
+  Stage stage;
+  auto session = stage.Start();
+  stage.Flag(1000);
+  const size_t quarter = AckWindow::kStart / 4;
+  int messages = 0;
+  for (; !session->paused(); ++messages) {
+    const auto message = session->Next();
+    REQUIRE(message.ok());
+    CHECK(message->bytes > quarter * 9 / 10);
+    CHECK(message->bytes < quarter * 12 / 10);
+  }
+  CHECK(messages <= 5);
 }
 
 TEST_CASE("A parked session still tells of progress, of what it has sent only", "[fanout][session]") {

@@ -81,6 +81,7 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& target) {
 
 bool Answers(const std::shared_ptr<grpc::Channel>& channel) {
   grpc::ClientContext context;
+  context.set_wait_for_ready(true);  // a socket's file is there a moment before anybody listens
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));  // tidy:clock-ok gRPC's deadline
   v1::GetCursorResponse response;
   return v1::SubscriptionService::NewStub(channel)->GetCursor(&context, {}, &response).ok();

@@ -3,23 +3,28 @@
 # stays within what a node of that size may take. Events come through a real broker; beside the many, some stakeholders of the sample
 # policy keep full views, which hub-swarm compares with what they may see.
 #
-#   tests/process/many.sh [BIN] [--streams N] [--rate R] [--seconds S] [--p99-ms T] [--resident-mb M]
+#   tests/process/many.sh [BIN] [--streams N] [--rate R] [--warm-up S] [--seconds S] [--p99-ms T] [--resident-mb M] [--segment-mb M]
 #
-#   BIN  folder of the binaries (default build/release/bin); the rest: default 5000, 500, 600, 500, 900
+#   BIN           folder of the binaries (default build/release/bin)
+#   the rest      default 5000, 500, 10, 600, 500, 900, 48
+#   --warm-up     seconds of the same load before: a broker that has just started takes a core for its compiler
+#   --segment-mb  of encoded events kept in memory: some ten seconds here, where every event is kept for some fifty classes
 #
 # Wants two open files per stream: the limit is raised as far as it goes. Ends with one JSON line; exit status 1 when a bound is missed.
 set -euo pipefail
 # shellcheck source=tests/process/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-streams=5000 rate=500 seconds=600 p99_ms=500 resident_mb=900 bin_given=""
+streams=5000 rate=500 warm_up=10 seconds=600 p99_ms=500 resident_mb=900 segment_mb=48 bin_given=""
 while (($#)); do
   case $1 in
     --streams) streams=$2; shift ;;
     --rate) rate=$2; shift ;;
+    --warm-up) warm_up=$2; shift ;;
     --seconds) seconds=$2; shift ;;
     --p99-ms) p99_ms=$2; shift ;;
     --resident-mb) resident_mb=$2; shift ;;
+    --segment-mb) segment_mb=$2; shift ;;
     -*) echo "many.sh: unknown flag '$1'" >&2; exit 2 ;;
     *) bin_given=$1 ;;
   esac
@@ -44,7 +49,8 @@ for key in routing log cursor; do od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n'
 
 "$bin/hub-fanout" --config deploy/config/hub.textproto --set data_dir="$work/data" --set key_dir="$work/keys" --set policy_file="$policy" \
   --set rules_file="$rules" --set listen.identity_dir="$work/pki/server" --set listen.address=127.0.0.1:0 --set listen.ops_address=127.0.0.1:0 \
-  --set log.kind=kafka --set log.kafka_bootstrap="$broker" --set fanout.streams_max=$((streams + 100)) >"$work/fanout.log" 2>&1 &
+  --set log.kind=kafka --set log.kafka_bootstrap="$broker" --set fanout.streams_max=$((streams + 100)) \
+  --set fanout.segment_bytes_max=$((segment_mb << 20)) >"$work/fanout.log" 2>&1 &
 fanout_pid=$!
 keep_pid "$fanout_pid"
 until_true 60 "a fan-out that serves" grep -q ' hub_serves ' "$work/fanout.log"
@@ -59,7 +65,7 @@ until_true 60 "the judges' streams" swarm_connected
 
 say "$streams streams, $rate events/s for $seconds s"
 "$bin/bench_fanout" --target hub --server "$address" --pid "$fanout_pid" --also "$swarm_pid" --mode paced --identity "$work/pki/bench/main" \
-  --subscribers "$streams" --brokers "$broker" --rate "$rate" --seconds "$seconds" >"$work/many.json" 2>"$work/many.err" ||
+  --subscribers "$streams" --brokers "$broker" --rate "$rate" --warm-up "$warm_up" --seconds "$seconds" >"$work/many.json" 2>"$work/many.err" ||
   { cat "$work/many.err" >&2; fail "a stream broke, or somebody lacks something"; }
 say "the many have everything; the judges compare their views"
 wait "$swarm_pid" || { cat "$work/swarm.out" >&2; fail "a view is not what it must be"; }
