@@ -19,6 +19,8 @@ constexpr double kDecay = 0.25;
 constexpr absl::Duration kProbeInterval = absl::Seconds(30);
 constexpr int kProbeIntervalAnswers = 20;
 // A window that is full for less is that of a stream that catches up with a moment's standstill; a probe would make it wait for seconds.
+// Nor is a new stream looked into, which may be one of thousands that come back at once.
+constexpr absl::Duration kAgeBeforeProbe = absl::Seconds(20);
 constexpr absl::Duration kFullBeforeProbe = absl::Seconds(5);
 
 }  // namespace
@@ -45,6 +47,7 @@ void AckWindow::OnAck(const Ack& ack) {
   const absl::Duration took = std::max(ack.now - ack.sent_at, kTookMin);
   if (probing_) return TakeProbe(ack, took);
   if (!probed_) alone_ = std::min(alone_, took);
+  if (rate_ == 0) probe_at_ = ack.now + kAgeBeforeProbe;
   if (!ack.full || rate_ == 0) full_since_ = ack.now;
   if (!ack.full) {
     meter_ = {};

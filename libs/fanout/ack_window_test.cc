@@ -59,7 +59,7 @@ class Line {
   void Send() {
     unacked_.CheckSilence(now_);
     while (!unacked_.full()) {
-      const size_t bytes = std::clamp<size_t>(window() / 4, 3072, 65536);
+      const size_t bytes = std::clamp<size_t>(window() / (window() > AckWindow::kStart ? 4 : 16), 3072, 65536);
       unacked_.Sent(bytes, At(++sent_), now_);
       on_line_.push_back({bytes, sent_});
     }
@@ -208,10 +208,12 @@ TEST_CASE("A window that is full for a moment is not looked into", "[fanout][win
   const auto acknowledge = [&](absl::Duration took) {
     const size_t before = window.bytes();
     now += took;
-    window.OnAck({now - took, now, 100'000, 100'000, before, true});
+    window.OnAck({now - took, now, 100'000, 100'000, before, took > absl::Seconds(1)});
     return static_cast<double>(window.bytes()) / static_cast<double>(before);
   };
   for (int i = 0; i < 10; ++i) acknowledge(absl::Milliseconds(100));
+  now += absl::Seconds(30);
+  acknowledge(absl::Milliseconds(100));
   for (int i = 0; i < 3; ++i) CHECK(acknowledge(absl::Milliseconds(1200)) > 0.5);
   double least = 1;
   for (int i = 0; i < 5; ++i) least = std::min(least, acknowledge(absl::Milliseconds(1200)));

@@ -23,7 +23,7 @@ constexpr int kLogReadsMax = 4;
 constexpr int kRoundsMax = 16;
 
 constexpr size_t kMessageBytesMin = 3 * 1024;  // however small the window
-constexpr size_t kMessagesPerWindow = 4;
+constexpr size_t kMessagesPerWindow = 4, kMessagesPerSmallWindow = 16;
 
 size_t Index(int32_t partition) { return static_cast<size_t>(partition); }
 
@@ -254,10 +254,12 @@ absl::Status Session::Gather(Message* message) {
   return absl::OkStatus();
 }
 
-// A window holds several messages, so that a slow client's first acknowledgement comes early and tells its rate; but few, since a message costs
-// about the same whatever is in it.
+// A window holds few messages, since one costs about the same whatever is in it; but one that is not known yet, or that of a slow client, several:
+// what comes back first tells the rate, and what was sent last tells it best.
 size_t Session::MessageBytes() const {
-  return std::min(options_.message_bytes_max, std::max(kMessageBytesMin, unacked_.window().bytes() / kMessagesPerWindow));
+  const size_t window = unacked_.window().bytes();
+  const size_t wanted = window / (window > AckWindow::kStart ? kMessagesPerWindow : kMessagesPerSmallWindow);
+  return std::min(options_.message_bytes_max, std::max(kMessageBytesMin, wanted));
 }
 
 // After the events of the message: what they bring in its order needs no copy.
