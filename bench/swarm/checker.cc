@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "fraudhub/config/v1/policy.pb.h"
 #include "fraudhub/v1/indicator.pb.h"
-#include "libs/base/hash.h"
 
 namespace hub::swarm {
 namespace {
@@ -223,7 +223,7 @@ void Checker::JudgeArrival(Ledger::Entry* entry, const Arrival& arrival, absl::s
 void Checker::JudgeContent(Ledger::Entry* entry, const Arrival& arrival, absl::string_view bytes) {
   const Stream& stream = streams_[static_cast<size_t>(arrival.stream)];
   Tested(Invariant::kFields);
-  const uint64_t hash = base::Mix64(bytes, stream.audiences * 2 + (arrival.any_term ? 1 : 0));
+  const uint64_t hash = absl::HashOf(bytes, stream.audiences, arrival.any_term);
   if (std::find(entry->verified.begin(), entry->verified.end(), hash) != entry->verified.end()) return;
   const ContentProblem problem =
       CompareContent(bytes, entry->bytes, audiences_[stream.audiences], arrival.any_term || !entry->exact);

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "fraudhub/config/v1/policy.pb.h"
 #include "fraudhub/v1/indicator.pb.h"
 #include "fraudhub/v1/visibility.pb.h"
@@ -14,7 +15,13 @@ namespace {
 namespace api = fraudhub::v1;
 namespace pb = google::protobuf;
 
-int AudienceOf(const pb::FieldDescriptor& field) { return field.options().GetExtension(api::visible_to); }
+// Options are dear to look into, and there are some hundred fields.
+int AudienceOf(const pb::FieldDescriptor& field) {
+  static auto& known = *new absl::flat_hash_map<const pb::FieldDescriptor*, int>();
+  const auto [entry, is_new] = known.try_emplace(&field, 0);
+  if (is_new) entry->second = field.options().GetExtension(api::visible_to);
+  return entry->second;
+}
 
 bool IsOurs(const pb::Message& message) { return message.GetDescriptor()->file()->package() == "fraudhub.v1"; }
 
@@ -67,17 +74,18 @@ Audiences::Audiences(const fraudhub::config::v1::Policy& policy, int role) {
 ContentProblem CompareContent(absl::string_view told, absl::string_view full, const Audiences& audiences,
                               bool counters_may_differ) {
   api::Event got, wanted;
-  if (!got.ParseFromArray(told.data(), static_cast<int>(told.size())) ||
-      !wanted.ParseFromArray(full.data(), static_cast<int>(full.size()))) {
-    return ContentProblem::kMalformed;
-  }
+  if (!wanted.ParseFromArray(full.data(), static_cast<int>(full.size()))) return ContentProblem::kMalformed;
+  RemoveHidden(audiences, &wanted);
+  // Byte for byte what may be shown needs no second look, which is dear; a field that this program does not know does.
+  wanted.DiscardUnknownFields();
+  if (wanted.SerializeAsString() == told) return ContentProblem::kNone;
+  if (!got.ParseFromArray(told.data(), static_cast<int>(told.size()))) return ContentProblem::kMalformed;
   // A field that this program does not know has no annotation that it could know either.
   if (!got.GetReflection()->GetUnknownFields(got).empty() ||
       !got.indicator().GetReflection()->GetUnknownFields(got.indicator()).empty()) {
     return ContentProblem::kHiddenField;
   }
   if (api::Event copy = got; RemoveHidden(audiences, &copy)) return ContentProblem::kHiddenField;
-  RemoveHidden(audiences, &wanted);
   if (got.left_view()) {
     api::Indicator key;
     key.set_indicator_id(wanted.indicator().indicator_id());

@@ -1,4 +1,5 @@
 // Whether an event's fields are what a role may see of what the auditor was told: by the annotations in the API's files, with code of its own.
+// For one thread.
 #pragma once
 
 #include <set>

@@ -162,7 +162,8 @@ void Receiver::OnEvent(absl::string_view bytes, bool copy, int32_t partition, in
                        absl::FunctionRef<void(const Told&)> on_event) {
   EventHead head;
   if (!ScanEvent(bytes, &head)) return;
-  const KeyId key = keys_->Intern(head.indicator_id);
+  const KeyId key = keys_->Intern(head.indicator_id, last_key_);
+  last_key_ = key;
   Told told{.key = key, .head = head, .bytes = bytes};
   told.held_before = view_.Holds(key);
   told.term_before = view_.term(key);

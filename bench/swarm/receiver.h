@@ -110,6 +110,7 @@ class Receiver {
 
   KeyTable* const keys_;
   const bool looks_into_;
+  KeyId last_key_ = 0;
   View view_;
   std::string token_;
   Positions token_positions_;

@@ -96,12 +96,16 @@ bool ScanEvent(absl::string_view bytes, EventHead* head) {
   });
 }
 
-KeyId KeyTable::Intern(absl::string_view indicator_id) {
-  const auto it = ids_.find(indicator_id);
-  if (it != ids_.end()) return it->second;
-  const auto id = static_cast<KeyId>(ids_.size());
-  ids_.emplace(std::string(indicator_id), id);
-  return id;
+KeyId KeyTable::Intern(absl::string_view indicator_id, KeyId previous) {
+  if (previous < next_.size() && ids_[next_[previous]] == indicator_id) return next_[previous];
+  auto it = numbers_.find(indicator_id);
+  if (it == numbers_.end()) {
+    const auto id = static_cast<KeyId>(ids_.size());
+    it = numbers_.emplace(ids_.emplace_back(indicator_id), id).first;
+    next_.push_back(id);
+  }
+  if (previous < next_.size()) next_[previous] = it->second;
+  return it->second;
 }
 
 uint64_t HeldHash(KeyId key, uint64_t version) {

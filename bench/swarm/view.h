@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,11 +31,15 @@ using KeyId = uint32_t;
 
 class KeyTable {
  public:
-  KeyId Intern(absl::string_view indicator_id);
+  // `previous`: what the same stream told before, or 0. Streams tell nearly the same in nearly the same order, so what came after it the last
+  // time is tried first; hundreds of streams would else pay for the same cold places of one large table.
+  KeyId Intern(absl::string_view indicator_id, KeyId previous = 0);
   size_t size() const { return ids_.size(); }
 
  private:
-  absl::flat_hash_map<std::string, KeyId> ids_;
+  absl::flat_hash_map<absl::string_view, KeyId> numbers_;
+  std::deque<std::string> ids_;  // by number
+  std::vector<KeyId> next_;      // by number
 };
 
 // The parts of an event that a view needs; found by scanning the bytes, not by parsing the message.

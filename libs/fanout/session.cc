@@ -421,4 +421,10 @@ int64_t Session::RecordsBehind() const {
   return behind;
 }
 
+int64_t Session::offsets_passed() const {
+  int64_t passed = 0;
+  for (const PartitionPosition& position : positions_) passed += position.offset;
+  return passed;
+}
+
 }  // namespace hub::fanout

@@ -105,6 +105,7 @@ class Session {
   const std::map<int32_t, eventlog::Offset>& acked() const { return acked_; }
   absl::Time acked_at() const { return acked_at_; }
   int64_t RecordsBehind() const;
+  int64_t offsets_passed() const;  // of all partitions together
   uint64_t events_sent() const { return events_sent_; }
   bool paused() const { return unacked_.full(); }
   size_t window_bytes() const { return unacked_.window().bytes(); }

@@ -19,6 +19,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -70,6 +71,8 @@ class EgressSource {
   // Is it worth asking Next again as soon as its last message is written, or did that take all there was?
   virtual bool HasMore() const { return true; }
   virtual EgressStanding Standing() const { return EgressStanding::kCurrent; }
+  // Of one that reads a log, how far it has come; those furthest behind are served first, now and then, so that what is read serves many.
+  virtual int64_t Place() const { return std::numeric_limits<int64_t>::max(); }
   // May the caller still have this stream? Asked every `recheck_interval`, also while a write is pending; an error ends the stream at
   // once, and what is in flight is dropped.
   virtual absl::Status StillAllowed() { return absl::OkStatus(); }

@@ -1,6 +1,10 @@
 // Shares and pace, without a server.
 #include "libs/rpc/egress_lanes.h"
 
+#include <algorithm>
+#include <map>
+#include <vector>
+
 #include "libs/rpc/egress_pace.h"
 #include "tests/catch.h"
 
@@ -63,6 +67,48 @@ TEST_CASE("one dear stream among those that catch up has no more than its neighb
   }
   CHECK(items[0].had < 1.5 * items[1].had);
   CHECK(items[0].had > 0.5 * items[1].had);
+}
+
+TEST_CASE("those that read the log come together: who is furthest behind has every other turn", "[rpc][egress]") {
+  struct Reader : Item {
+    int64_t place = 0;
+  };
+  constexpr int kTurns = 60'000;
+  Lanes<Reader> lanes(0.3);
+  std::vector<Reader> readers(12);
+  for (size_t i = 0; i < readers.size(); ++i) {
+    readers[i].place = static_cast<int64_t>(i) * 400;
+    lanes.Push(&readers[i], Lane::kCatchup, readers[i].place);
+  }
+  const int64_t ahead_at_first = readers.back().place;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    Reader* const reader = lanes.Pop(false);
+    ++reader->place;
+    lanes.Charge(reader, Lane::kCatchup, absl::Microseconds(300));
+    lanes.Push(reader, Lane::kCatchup, reader->place);
+  }
+  const auto [furthest, foremost] = std::minmax_element(
+      readers.begin(), readers.end(), [](const Reader& a, const Reader& b) { return a.place < b.place; });
+  CHECK(foremost->place - furthest->place <= 2);
+  CHECK(foremost->place - ahead_at_first >= kTurns / 12 / 2 - 1);  // at most half as fast as without
+}
+
+TEST_CASE("who has no place in the log, or a client that takes nothing, holds nobody up", "[rpc][egress]") {
+  Lanes<Item> lanes(0.3);
+  Item opening, behind, ahead;
+  lanes.Push(&opening, Lane::kCatchup);
+  lanes.Push(&ahead, Lane::kCatchup, 1000);
+  lanes.Push(&behind, Lane::kCatchup, 10);
+  std::map<Item*, int> turns;
+  for (int i = 0; i < 300; ++i) {
+    Item* const item = lanes.Pop(false);
+    ++turns[item];
+    if (item == &behind && turns[item] == 50) continue;  // what it was sent last stays on its way
+    lanes.Push(item, Lane::kCatchup, item == &opening ? lanes.kNowhere : item == &ahead ? 1000 : 10);
+  }
+  CHECK(turns[&behind] == 50);
+  CHECK(turns[&opening] > 90);
+  CHECK(turns[&ahead] > 90);
 }
 
 TEST_CASE("a kind that is alone has all, and owes little for it later", "[rpc][egress]") {

@@ -113,7 +113,9 @@ class Shard final : public EgressShard {
   }
   bool MayWrite(const EgressStream& stream) const { return stream.call->CanWrite() && !stream.ending; }
   void Queue(EgressStream* stream) {
-    if (MayWrite(*stream)) lanes_.Push(stream, LaneOf(*stream));
+    if (!MayWrite(*stream)) return;
+    const Lane lane = LaneOf(*stream);
+    lanes_.Push(stream, lane, lane == Lane::kCatchup ? stream->source->Place() : lanes_.kNowhere);
   }
   void TakeTurn(EgressStream* stream);
   void StartRead(EgressStream* stream);

@@ -300,6 +300,12 @@ rpc::EgressStanding SubscriptionStream::Standing() const {
   return rpc::EgressStanding::kCatchup;
 }
 
+// Of all partitions together. A snapshot's reader is nowhere: it doesn't read the log.
+int64_t SubscriptionStream::Place() const {
+  if (session_ == nullptr || session_->mode() != fanout::SessionMode::kCatchup) return EgressSource::Place();
+  return session_->offsets_passed();
+}
+
 absl::Status SubscriptionStream::FollowPolicy() {
   const uint64_t changes = context_->gate->policy_changes();
   if (changes == policy_changes_) return absl::OkStatus();

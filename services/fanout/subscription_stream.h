@@ -54,6 +54,7 @@ class SubscriptionStream final : public rpc::EgressSource {
   absl::StatusOr<std::vector<rpc::EgressSlice>> Next() override;
   bool HasMore() const override { return !drained_; }
   rpc::EgressStanding Standing() const override;
+  int64_t Place() const override;
   absl::Status StillAllowed() override;
   std::vector<rpc::EgressSlice> Farewell(rpc::EgressEnd why) override;
   void OnDone() override;
