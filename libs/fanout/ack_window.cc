@@ -40,13 +40,16 @@ std::optional<AckWindow::Flow> AckWindow::Meter::OnAck(const Ack& ack, absl::Dur
 
 double AckWindow::Wanted(double rate) const {
   const double allowance = rising_ ? kAllowanceAtFirst : probed_ ? kAllowanceProbed : kAllowance;
-  return rate * absl::ToDoubleSeconds(std::clamp(allowance * alone_, kHorizon, kHorizonMax));
+  return rate * absl::ToDoubleSeconds(std::clamp(allowance * std::max(alone_, pause_), kHorizon, kHorizonMax));
 }
 
 void AckWindow::OnAck(const Ack& ack) {
   const absl::Duration took = std::max(ack.now - ack.sent_at, kTookMin);
   if (probing_) return TakeProbe(ack, took);
   if (!probed_) alone_ = std::min(alone_, took);
+  // Nobody waited for longer than its oldest message.
+  if (ack.full) pause_ = std::max(pause_ * (1 - kDecay), ack.now - std::max(answered_at_, ack.oldest_sent_at));
+  answered_at_ = ack.now;
   if (rate_ == 0) probe_at_ = ack.now + kAgeBeforeProbe;
   if (!ack.full || rate_ == 0) full_since_ = ack.now;
   if (!ack.full) {

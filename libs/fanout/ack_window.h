@@ -33,6 +33,7 @@ class AckWindow {
 
   struct Ack {
     absl::Duration sent_at, now;  // of the newest message that came back, monotonic
+    absl::Duration oldest_sent_at;  // of those that came back with it
     size_t acknowledged = 0;      // bytes, since it was sent
     size_t released = 0;          // bytes, since the acknowledgement before
     size_t under_way = 0;         // bytes, before this
@@ -68,9 +69,11 @@ class AckWindow {
   size_t most_;
   size_t bytes_;
   double rate_ = 0;
-  bool rising_ = true;  // until a full window once brought no more than the one before
+  bool rising_ = true;  // until a full window brings no more than the one before
   // What an answer takes: the least ever, until a probe has told.
   absl::Duration alone_ = absl::InfiniteDuration();
+  // From one answer to the next, of late: a message that is sent right before its client's time to answer takes no time at all.
+  absl::Duration pause_, answered_at_;
   Meter meter_;                // while the window is full
   std::optional<Flow> whole_;  // with a full window, of late
   bool may_probe_ = true, probing_ = false, probed_ = false;

@@ -35,7 +35,7 @@ void UnackedWindow::Sent(size_t bytes, wire::Cursor cursor, absl::Duration now, 
 void UnackedWindow::Acked(const std::vector<eventlog::Offset>& positions, absl::Duration now,
                           const std::vector<eventlog::Offset>& urgent, uint32_t snapshot_parts) {
   size_t released_bytes = 0;
-  absl::Duration sent_at;
+  absl::Duration sent_at, oldest_sent_at = absl::InfiniteDuration();
   size_t before = 0;
   while (!entries_.empty()) {
     Entry& oldest = entries_.front();
@@ -49,6 +49,7 @@ void UnackedWindow::Acked(const std::vector<eventlog::Offset>& positions, absl::
     if (!released || oldest.snapshot_parts > snapshot_parts) break;
     if (oldest.bytes > 0) {
       sent_at = oldest.sent_at;
+      oldest_sent_at = std::min(oldest_sent_at, sent_at);
       before = oldest.acknowledged_before;
     }
     released_bytes += oldest.bytes;
@@ -57,7 +58,7 @@ void UnackedWindow::Acked(const std::vector<eventlog::Offset>& positions, absl::
   }
   if (released_bytes == 0) return;
   acknowledged_ += released_bytes;
-  window_.OnAck({sent_at, now, acknowledged_ - before, released_bytes, bytes_, was_full_});
+  window_.OnAck({sent_at, now, oldest_sent_at, acknowledged_ - before, released_bytes, bytes_, was_full_});
   bytes_ -= released_bytes;
   was_full_ = full();
   quiet_since_ = now;
