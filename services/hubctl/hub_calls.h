@@ -2,8 +2,8 @@
 // files include it.
 #pragma once
 
-#include <grpcpp/channel.h>
-#include <grpcpp/client_context.h>
+#include <grpcpp/channel.h>  // tidy:third-party-ok templates over stubs, included by .cc files only
+#include <grpcpp/client_context.h>  // tidy:third-party-ok templates over stubs, included by .cc files only
 
 #include <chrono>
 #include <memory>
