@@ -3,20 +3,21 @@
 bank=bank-psb-03/main # whose edge it is
 edge_data=""          # its data_dir; $work/edge unless set
 edge_settings=()      # path=value, for every start
-edge_pid="" edge_port=0 edge="" edge_ops=""
+edge_pid="" edge_port="" edge="" edge_ops=""
 
 start_edge() { # [path=value...]
   local setting more=()
   for setting in "${edge_settings[@]}" "$@"; do more+=(--set "$setting"); done
   [[ ! -e $work/edge.log ]] || cat "$work/edge.log" >>"$work/edge-before.log"
   : >"$work/edge.log"
+  # Of its own choice, and not the kernel's: between a kill and the next start another program's client could be given that one.
+  [[ -n $edge_port ]] || edge_port=$(free_port)
   "$bin/hub-edge" --config deploy/config/edge.textproto --set data_dir="${edge_data:-$work/edge}" --set hub.address="$stream_server" \
     --set hub.identity_dir="$work/pki/$bank" --set listen.address=127.0.0.1:"$edge_port" --set listen.ops_address=127.0.0.1:0 \
     --set allow_test_range=true "${more[@]}" >"$work/edge.log" 2>&1 &
   edge_pid=$!
   keep_pid "$edge_pid"
   until_true 20 "an edge that serves" grep -q ' edge_serves ' "$work/edge.log" || fail "hub-edge did not start: $(tail -n 3 "$work/edge.log")"
-  edge_port=$(sed -n 's/.* edge_serves .* port=\([0-9]*\).*/\1/p' "$work/edge.log")
   edge_ops=127.0.0.1:$(sed -n 's/.* edge_serves .*ops_port=\([0-9]*\).*/\1/p' "$work/edge.log")
   edge=127.0.0.1:$edge_port
 }
