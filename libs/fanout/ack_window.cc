@@ -1,12 +1,10 @@
 #include "libs/fanout/ack_window.h"
 
-#include <cmath>
+#include <optional>
 
 namespace hub::fanout {
 namespace {
 
-// A clock that stands still must not look like an endless rate.
-constexpr absl::Duration kTookMin = absl::Milliseconds(1);
 constexpr absl::Duration kHorizon = absl::Seconds(1);
 // For a client that answers every few seconds a second's bytes would not last until its next answer, and the rate would be that of the
 // window, ever smaller. A little more than what an answer takes is what lets such a window grow, at first as much again; no more than this.
@@ -18,28 +16,9 @@ constexpr double kDecay = 0.25;
 // The client's pauses count as far as a stream that is current needs it. Beyond, where processors are short, those that catch up would take
 // more of them than those that are current can spare.
 constexpr double kEnoughForPauses = 256 * 1024;
-// From one probe to the next: a probe may cost most of what three answers would bring.
-constexpr absl::Duration kProbeInterval = absl::Seconds(30);
 constexpr int kProbeIntervalAnswers = 20;
-// A window that is full for less is that of a stream that catches up with a moment's standstill; a probe would make it wait for seconds.
-// Nor is a new stream looked into, which may be one of thousands that come back at once.
-constexpr absl::Duration kAgeBeforeProbe = absl::Seconds(20);
-constexpr absl::Duration kFullBeforeProbe = absl::Seconds(5);
 
 }  // namespace
-
-std::optional<AckWindow::Flow> AckWindow::Meter::OnAck(const Ack& ack, absl::Duration took) {
-  if (from == absl::InfiniteDuration()) {
-    from = ack.now;
-    until = from + 2 * took;
-    return std::nullopt;
-  }
-  released += ack.released;
-  under_way = std::max(under_way, ack.under_way);
-  if (ack.now < until) return std::nullopt;
-  return Flow{static_cast<double>(released) / absl::ToDoubleSeconds(std::max(ack.now - from, kTookMin)),
-              static_cast<double>(under_way)};
-}
 
 double AckWindow::Wanted(double rate) const {
   const double allowance = rising_ ? kAllowanceAtFirst : probed_ ? kAllowanceProbed : kAllowance;
@@ -49,23 +28,19 @@ double AckWindow::Wanted(double rate) const {
   return std::max(bytes_in(alone_), std::min(bytes_in(pause_), kEnoughForPauses));
 }
 
-void AckWindow::OnAck(const Ack& ack) {
-  const absl::Duration took = std::max(ack.now - ack.sent_at, kTookMin);
-  if (probing_) return TakeProbe(ack, took);
-  if (!probed_) alone_ = std::min(alone_, took);
+void AckWindow::OnAck(const Acknowledgement& ack) {
+  if (probe_.running()) {
+    const std::optional<WindowProbe::Finding> found = probe_.Take(ack);
+    if (found) OnFound(*found, ack.now);
+    if (!probe_.running()) probed_bytes_ = bytes_;
+    return;
+  }
+  probe_.Watch(ack);
+  if (!probed_) alone_ = std::min(alone_, ack.took());
   // Nobody waited for longer than its oldest message.
   if (ack.full) pause_ = std::max(pause_ * (1 - kDecay), ack.now - std::max(answered_at_, ack.oldest_sent_at));
   answered_at_ = ack.now;
-  if (rate_ == 0) probe_at_ = ack.now + kAgeBeforeProbe;
-  if (!ack.full || rate_ == 0) full_since_ = ack.now;
-  if (!ack.full) {
-    meter_ = {};
-    whole_.reset();
-  } else if (const std::optional<Flow> flow = meter_.OnAck(ack, took)) {
-    meter_ = {};
-    whole_ = flow;
-  }
-  const double measured = static_cast<double>(ack.acknowledged) / absl::ToDoubleSeconds(took);
+  const double measured = static_cast<double>(ack.acknowledged) / absl::ToDoubleSeconds(ack.took());
   if (ack.full && rate_ > 0 && measured < rate_ * kAllowance) rising_ = false;
   double rate = rate_;
   if (measured > rate_ || rate_ == 0) {
@@ -76,50 +51,27 @@ void AckWindow::OnAck(const Ack& ack) {
   const double wanted = Wanted(rate);
   const bool grows = wanted > static_cast<double>(bytes_);
   // What a probe has told is looked into again after a while: the client may have become quicker.
-  const bool due = (ack.now >= probe_at_ && (!grows || probed_)) || wanted < static_cast<double>(probed_bytes_) / 2;
-  if (whole_ && !rising_ && may_probe_ && due && ack.now - full_since_ >= kFullBeforeProbe) {
-    probing_ = true;
-    probing_since_ = ack.now;
-    meter_ = {};
-    return;
-  }
+  const bool halved = wanted < static_cast<double>(probed_bytes_) / 2;
+  if (!rising_ && (halved ? probe_.CanRun(ack.now) : (!grows || probed_) && probe_.MayRun(ack.now))) return probe_.Run(ack.now);
   rate_ = rate;
   const size_t sized = wanted >= static_cast<double>(kMax) ? kMax : std::max(kMin, static_cast<size_t>(wanted));
   if (ack.full || grows) bytes_ = std::min(sized, most_);
 }
 
-void AckWindow::TakeProbe(const Ack& ack, absl::Duration took) {
-  if (ack.sent_at < probing_since_) return;
-  const std::optional<Flow> quarter = meter_.OnAck(ack, took);
-  if (ack.full && !quarter) return;
-  probe_at_ = ack.now + kProbeInterval;
-  if (ack.full) OnProbed(*quarter, ack.now);  // else there was nothing more to send, which tells nothing
-  probed_bytes_ = bytes_;
-  probing_ = false;
-  meter_ = {};
-  whole_.reset();
-}
-
-void AckWindow::OnProbed(const Flow& quarter, absl::Duration now) {
-  // Late answers: as much less goes through as was under way. A slow line: about as much as before.
-  const bool line = quarter.rate > whole_->rate * std::sqrt(quarter.under_way / whole_->under_way);
-  const absl::Duration answer = absl::Seconds(quarter.under_way / quarter.rate);
-  alone_ = line && probed_ ? std::min(alone_, answer) : answer;
+void AckWindow::OnFound(const WindowProbe::Finding& quarter, absl::Duration now) {
+  alone_ = quarter.line && probed_ ? std::min(alone_, quarter.answer) : quarter.answer;
   probed_ = true;
-  probe_at_ = now + std::max(kProbeInterval, kProbeIntervalAnswers * alone_);
-  rising_ = !line;
-  if (!line) return;
+  rising_ = !quarter.line;
+  probe_.NotBefore(now + std::max(WindowProbe::kInterval, kProbeIntervalAnswers * alone_));
+  if (!quarter.line) return;
   rate_ = quarter.rate;
   const double second = quarter.rate * absl::ToDoubleSeconds(kHorizon);
-  if (static_cast<double>(bytes_ / 4) > second) probe_at_ = now;  // less may do
+  if (static_cast<double>(bytes_ / 4) > second) probe_.NotBefore(now);  // less may do
   bytes_ = std::min(bytes_, std::max({bytes_ / 4, static_cast<size_t>(second), kMin}));
 }
 
 void AckWindow::OnSilence() {
-  if (probing_) {  // a client that says nothing to so little
-    probing_ = may_probe_ = false;
-    return;
-  }
+  if (probe_.running()) return probe_.GiveUp();
   bytes_ = std::min(std::max(bytes_ * 2, kSilent), most_);
 }
 

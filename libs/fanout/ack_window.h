@@ -2,19 +2,15 @@
 // behind a second of other bytes at most, and a fast client is never held up. Private to this library. A plain value.
 //
 // The rate is that of bytes acknowledged between the sending of a message and its acknowledgement. It is believed upwards always, and
-// downwards only while the window was full: a session with little to say proves nothing about its client.
-//
-// A client whose way is long, or whose processors are short, answers late whatever is under way; a second's bytes would then be ever
-// fewer. Before a full window becomes smaller, and now and then, it is therefore cut to a quarter for a few answers. If the line was the
-// limit, about as much goes through as before. Otherwise the window was, and what goes through tells how long an answer takes (Little's
-// law): it must hold that.
+// downwards only while the window was full: a session with little to say proves nothing about its client. Before a full window becomes
+// half as large, and now and then, a probe tells whether less will do.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
-#include <optional>
 
 #include "absl/time/time.h"
+#include "libs/fanout/window_probe.h"
 
 namespace hub::fanout {
 
@@ -31,40 +27,20 @@ class AckWindow {
   static constexpr absl::Duration kPatience = absl::Seconds(5);
   static constexpr size_t kSilent = 512 * 1024;
 
-  struct Ack {
-    absl::Duration sent_at, now;  // of the newest message that came back, monotonic
-    absl::Duration oldest_sent_at;  // of those that came back with it
-    size_t acknowledged = 0;      // bytes, since it was sent
-    size_t released = 0;          // bytes, since the acknowledgement before
-    size_t under_way = 0;         // bytes, before this
-    bool full = false;            // the window was, at some time since the acknowledgement before
-  };
-
   // `client_max`: the client's own limit; the window never passes it, be it below kMin.
   explicit AckWindow(size_t client_max = kMax, size_t start = kStart)
       : most_(std::min(client_max, kMax)), bytes_(std::min(start, most_)) {}
 
-  size_t bytes() const { return probing_ ? bytes_ / 4 : bytes_; }
+  size_t bytes() const { return probe_.running() ? bytes_ / 4 : bytes_; }
   double rate() const { return rate_; }  // bytes a second; 0 before the first acknowledgement
 
-  void OnAck(const Ack& ack);
+  void OnAck(const Acknowledgement& ack);
   // Nothing came for kPatience, and the window is full.
   void OnSilence();
 
  private:
-  // What goes through, over some answers.
-  struct Flow {
-    double rate = 0;       // bytes a second
-    double under_way = 0;  // bytes, at most
-  };
-  struct Meter {
-    absl::Duration from = absl::InfiniteDuration(), until;
-    size_t released = 0, under_way = 0;
-    std::optional<Flow> OnAck(const Ack& ack, absl::Duration took);
-  };
   double Wanted(double rate) const;
-  void TakeProbe(const Ack& ack, absl::Duration took);
-  void OnProbed(const Flow& quarter, absl::Duration now);
+  void OnFound(const WindowProbe::Finding& quarter, absl::Duration now);
 
   size_t most_;
   size_t bytes_;
@@ -74,12 +50,9 @@ class AckWindow {
   absl::Duration alone_ = absl::InfiniteDuration();
   // From one answer to the next, of late: a message that is sent right before its client's time to answer takes no time at all.
   absl::Duration pause_, answered_at_;
-  Meter meter_;                // while the window is full
-  std::optional<Flow> whole_;  // with a full window, of late
-  bool may_probe_ = true, probing_ = false, probed_ = false;
-  absl::Duration probing_since_, full_since_;
+  WindowProbe probe_;
+  bool probed_ = false;
   size_t probed_bytes_ = 0;  // the window after the last probe; the next comes at half of it, or at its time
-  absl::Duration probe_at_ = -absl::InfiniteDuration();
 };
 
 }  // namespace hub::fanout

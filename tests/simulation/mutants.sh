@@ -52,7 +52,7 @@ run_judge() { # JUDGE BINARY LOG
     swarm)
       local bin
       bin=$(dirname "$2")
-      ln -sf "$build"/bin/{hubctl,hub-swarm,fault-proxy,bench_p07_load} "$bin/"
+      [[ $bin -ef $build/bin ]] || ln -sf "$build"/bin/{hubctl,hub-swarm,fault-proxy,bench_p07_load} "$bin/"
       "$root/tests/process/judged.sh" "$bin" >"$3" 2>&1 ;;
   esac
 }
