@@ -1,7 +1,9 @@
-// Who is next: deficit round robin between streams that are current and those that read the log, then within each kind.
+// Who is next: deficit round robin between streams that are current and those that read the log, and between these; those that are
+// current simply take turns.
 //
 // Time is what is shared, because it is what is scarce: a turn that reads the log may write nothing and still cost milliseconds. What a
-// kind may be owed is bounded, so that a pause buys no long turn later.
+// kind may be owed is bounded, so that a pause buys no long turn later. A turn of a stream that is current is one message from memory; if
+// that takes long the thread waited for a processor, which is no fault of the stream's.
 //
 // Of those that read the log every other turn is for whoever is furthest behind, so that they come together: what was read and decoded for the
 // one is then there for the others, and what would be read once for each is read once (elevator, convoy; as databases share scans). Who is
@@ -65,13 +67,14 @@ class Lanes {
 
   // The turn of an item from `lane` took so long.
   void Charge(Item* item, Lane lane, absl::Duration took) {
-    if (!item->turn.brought_on) item->turn.credit = std::max(item->turn.credit - took, -kOwedMax);
+    if (lane == Lane::kCatchup && !item->turn.brought_on) item->turn.credit = std::max(item->turn.credit - took, -kStreamOwesMax);
     owed_to_live_ += lane == Lane::kLive ? -took * catchup_share_ : took * (1 - catchup_share_);
     owed_to_live_ = std::clamp(owed_to_live_, -kOwedToCatchupMax, kOwedMax);
   }
 
  private:
   static constexpr absl::Duration kQuantum = absl::Microseconds(500);  // of a stream, per round
+  static constexpr absl::Duration kStreamOwesMax = absl::Milliseconds(4);
   static constexpr absl::Duration kOwedMax = absl::Milliseconds(20);
   static constexpr absl::Duration kOwedToCatchupMax =
       absl::Milliseconds(4);  // less: it is waited for by those who are current
@@ -82,12 +85,9 @@ class Lanes {
     return item->turn.credit > absl::ZeroDuration();
   }
   Item* PopLive() {
-    while (true) {
-      Item* const item = live_.front();
-      live_.pop_front();
-      if (Due(item) || live_.empty()) return item;
-      live_.push_back(item);  // once round
-    }
+    Item* const item = live_.front();
+    live_.pop_front();
+    return item;
   }
   Item* PopCatchup() {
     behind_next_ = !behind_next_;

@@ -54,6 +54,19 @@ TEST_CASE("the shares of live and catch-up hold both ways, whatever their turns 
   }
 }
 
+// As when the thread is made to wait for a processor in the middle of it.
+TEST_CASE("a turn that took long costs a current stream none of its next ones", "[rpc][egress]") {
+  Lanes<Item> lanes(0.3);
+  std::vector<Item> items(3);
+  for (Item& item : items) lanes.Push(&item, Lane::kLive);
+  for (int i = 0; i < 30; ++i) {
+    Item* const item = lanes.Pop(false);
+    CHECK(item == &items[static_cast<size_t>(i) % items.size()]);
+    lanes.Charge(item, Lane::kLive, i == 0 ? absl::Milliseconds(20) : absl::Microseconds(50));
+    lanes.Push(item, Lane::kLive);
+  }
+}
+
 TEST_CASE("one dear stream among those that catch up has no more than its neighbours", "[rpc][egress]") {
   Lanes<Item> lanes(0.3);
   std::vector<Item> items(10);
