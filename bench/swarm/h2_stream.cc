@@ -170,42 +170,62 @@ absl::Status H2Stream::Flush() {
 }
 
 absl::Status H2Stream::ReadAll() {
-  alignas(64) static thread_local char buffer[256 * 1024];
+  // Of all streams of a thread, so that what is read is taken apart where it lands; what is left of a frame is kept in in_. Larger than the
+  // largest frame, and as much again.
+  alignas(64) static thread_local char buffer[4 << 20];
+  size_t end = in_.size();
+  std::memcpy(buffer, in_.data(), end);
+  size_t begin = 0;
+  absl::Status status = absl::OkStatus();
   // Bounded, so that one busy stream can't starve the others; level-triggered epoll brings us back. But not to what OpenSSL has read ahead.
   for (int turn = 0; turn < 8 || (ssl_ != nullptr && SSL_has_pending(ssl_) == 1); ++turn) {
-    ssize_t got;
-    if (ssl_ != nullptr) {
-      ERR_clear_error();
-      got = SSL_read(ssl_, buffer, sizeof buffer);
-      if (got <= 0) {
-        const int error = SSL_get_error(ssl_, static_cast<int>(got));
-        if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return absl::OkStatus();
-        return absl::UnavailableError(TlsReason());
-      }
-    } else {
-      got = recv(fd_, buffer, sizeof buffer, 0);
-      if (got == 0) return absl::UnavailableError("connection closed");
-      if (got < 0) {
-        if (errno == EAGAIN || errno == EWOULDBLOCK) return absl::OkStatus();
-        return absl::UnavailableError(absl::StrCat("read: ", std::strerror(errno)));
-      }
+    if (sizeof buffer - end < sizeof buffer / 2) {
+      std::memmove(buffer, buffer + begin, end - begin);
+      end -= begin;
+      begin = 0;
     }
-    in_.append(buffer, static_cast<size_t>(got));
-    if (absl::Status status = ParseFrames(); !status.ok()) return status;
+    const absl::StatusOr<size_t> got = ReadSome(buffer + end, sizeof buffer - end);
+    if (!got.ok() || *got == 0) {
+      status = got.status();
+      break;
+    }
+    end += *got;
+    status = ParseFrames(absl::string_view(buffer + begin, end - begin), &begin);
+    if (!status.ok()) break;
+    if (begin == end) begin = end = 0;
   }
-  return absl::OkStatus();
+  in_.assign(buffer + begin, end - begin);
+  return status;
 }
 
-absl::Status H2Stream::ParseFrames() {
+// 0: there is nothing now.
+absl::StatusOr<size_t> H2Stream::ReadSome(char* to, size_t room) {
+  if (ssl_ != nullptr) {
+    ERR_clear_error();
+    const int got = SSL_read(ssl_, to, static_cast<int>(room));
+    if (got > 0) return static_cast<size_t>(got);
+    const int error = SSL_get_error(ssl_, got);
+    if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return 0;
+    return absl::UnavailableError(TlsReason());
+  }
+  const ssize_t got = recv(fd_, to, room, 0);
+  if (got > 0) return static_cast<size_t>(got);
+  if (got == 0) return absl::UnavailableError("connection closed");
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
+  return absl::UnavailableError(absl::StrCat("read: ", std::strerror(errno)));
+}
+
+// Adds to `taken` the bytes of the whole frames.
+absl::Status H2Stream::ParseFrames(absl::string_view in, size_t* taken) {
   size_t at = 0;
   absl::Status ended = absl::OkStatus();
-  while (in_.size() - at >= 9 && ended.ok()) {
-    const auto* head = reinterpret_cast<const uint8_t*>(in_.data() + at);
+  while (in.size() - at >= 9 && ended.ok()) {
+    const auto* head = reinterpret_cast<const uint8_t*>(in.data() + at);
     const size_t size = (size_t{head[0]} << 16) | (size_t{head[1]} << 8) | head[2];
-    if (in_.size() - at < 9 + size) break;
+    if (in.size() - at < 9 + size) break;
     const uint8_t type = head[3];
     const uint8_t flags = head[4];
-    const absl::string_view payload(in_.data() + at + 9, size);
+    const absl::string_view payload(in.data() + at + 9, size);
     at += 9 + size;
     switch (type) {
       case kData:
@@ -242,7 +262,7 @@ absl::Status H2Stream::ParseFrames() {
         break;
     }
   }
-  in_.erase(0, at);
+  *taken += at;
   return ended;
 }
 

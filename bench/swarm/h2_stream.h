@@ -13,6 +13,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 using SSL = struct ssl_st;
@@ -43,7 +44,8 @@ class H2Stream {
   absl::Status Handshake();
   absl::Status Flush();
   absl::Status ReadAll();
-  absl::Status ParseFrames();
+  absl::StatusOr<size_t> ReadSome(char* to, size_t room);
+  absl::Status ParseFrames(absl::string_view in, size_t* taken);
   void QueueFrame(uint8_t type, uint8_t flags, uint32_t stream, absl::string_view payload);
   void QueuePreface();
   void TakeMessages(absl::string_view payload);

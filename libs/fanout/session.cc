@@ -22,8 +22,6 @@ constexpr int kLogReadsMax = 4;
 // Rounds over all partitions that one Next may make while the log grows faster than it matches.
 constexpr int kRoundsMax = 16;
 
-constexpr size_t kMessageBytesMin = 3 * 1024;  // however small the window
-constexpr size_t kMessagesPerWindow = 4, kMessagesPerSmallWindow = 16;
 
 size_t Index(int32_t partition) { return static_cast<size_t>(partition); }
 
@@ -158,7 +156,7 @@ absl::StatusOr<Session::Message> Session::Next() {
   unacked_.CheckSilence(now);
   // A part that was begun is finished: only whole ones can be acknowledged.
   if (!paused() || (walk_ != nullptr && walk_->inside_part())) {
-    HUB_RETURN_IF_ERROR(Gather(&message));
+    HUB_RETURN_IF_ERROR(Gather(&message, std::min(options_.message_bytes_max, unacked_.MessageBytes(now))));
   } else {
     message.drained = true;  // until it is acknowledged
   }
@@ -205,8 +203,7 @@ wire::SnapshotMark Session::Mark(bool due) {
   return mark;
 }
 
-void Session::GatherStates(Message* message) {
-  const size_t bytes_max = MessageBytes();
+void Session::GatherStates(Message* message, size_t bytes_max) {
   while (!walk_->done() && message->bytes < bytes_max) {
     SnapshotPiece piece = walk_->Next(bytes_max - message->bytes);
     if (piece.events == 0) {
@@ -221,14 +218,13 @@ void Session::GatherStates(Message* message) {
 }
 
 // Sub-slices of one partition after the other, until the message is full or a whole round brings nothing.
-absl::Status Session::Gather(Message* message) {
+absl::Status Session::Gather(Message* message, size_t bytes_max) {
   if (walk_ != nullptr && !walk_->done()) {
-    GatherStates(message);
+    GatherStates(message, bytes_max);
     return absl::OkStatus();
   }
   int without_news = 0;
   int log_reads = 0;
-  const size_t bytes_max = MessageBytes();
   read_log_ = false;
   for (int reads = 0; reads < kRoundsMax * dispatcher_->partitions(); ++reads) {
     if (without_news >= dispatcher_->partitions() || message->bytes >= bytes_max ||
@@ -252,14 +248,6 @@ absl::Status Session::Gather(Message* message) {
   }
   message->drained = without_news >= dispatcher_->partitions();
   return absl::OkStatus();
-}
-
-// A window holds few messages, since one costs about the same whatever is in it; but one that is not known yet, or that of a slow client, several:
-// what comes back first tells the rate, and what was sent last tells it best.
-size_t Session::MessageBytes() const {
-  const size_t window = unacked_.window().bytes();
-  const size_t wanted = window / (window > AckWindow::kStart ? kMessagesPerWindow : kMessagesPerSmallWindow);
-  return std::min(options_.message_bytes_max, std::max(kMessageBytesMin, wanted));
 }
 
 // After the events of the message: what they bring in its order needs no copy.

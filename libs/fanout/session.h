@@ -28,7 +28,7 @@ class SnapshotWalk;
 
 struct SessionOptions {
   std::string stakeholder;
-  size_t message_bytes_max = 64 * 1024;        // aim of one batch
+  size_t message_bytes_max = 128 * 1024;       // of one batch, about; gRPC holds what a connection has not taken
   // The client's limit; the window is smaller for a client that acknowledges slowly (ack_window.h). Next pauses beyond it; progress marks
   // still go out.
   size_t unacked_bytes_max = size_t{4} << 20;
@@ -124,10 +124,9 @@ class Session {
 
   void Begin(std::vector<PartitionPosition> positions, std::vector<eventlog::Offset> bootstrap_end);
   void BeginWalk(std::shared_ptr<const SnapshotRun> run, uint32_t part, uint32_t parts);
-  absl::Status Gather(Message* message);
-  size_t MessageBytes() const;
+  absl::Status Gather(Message* message, size_t bytes_max);
   void GatherUrgent(Message* message);
-  void GatherStates(Message* message);
+  void GatherStates(Message* message, size_t bytes_max);
   wire::SnapshotMark Mark(bool due);
   absl::StatusOr<Chunk> ReadPartition(int32_t partition, size_t bytes_max);
   bool Bootstrapping() const;

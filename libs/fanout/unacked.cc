@@ -4,12 +4,19 @@
 #include <utility>
 
 namespace hub::fanout {
+namespace {
+
+constexpr size_t kMessageBytesMin = 3 * 1024;  // however small the window
+constexpr size_t kMessagesPerWindow = 4, kMessagesPerSmallWindow = 16;
+
+}  // namespace
 
 UnackedWindow::UnackedWindow(size_t bytes_max, wire::Cursor start, size_t bytes_at_first)
     : window_(bytes_max, bytes_at_first), acked_(std::move(start)) {}
 
 void UnackedWindow::Sent(size_t bytes, wire::Cursor cursor, absl::Duration now, bool copies, uint32_t snapshot_parts) {
   bytes_ += bytes;
+  could_send_since_ = now;
   if (full() && !was_full_) {
     was_full_ = true;
     quiet_since_ = now;
@@ -59,9 +66,22 @@ void UnackedWindow::Acked(const std::vector<eventlog::Offset>& positions, absl::
   if (released_bytes == 0) return;
   acknowledged_ += released_bytes;
   window_.OnAck({sent_at, now, oldest_sent_at, acknowledged_ - before, released_bytes, bytes_, was_full_});
+  const bool could_not_send = full();
   bytes_ -= released_bytes;
   was_full_ = full();
+  if (could_not_send) could_send_since_ = now;
   quiet_since_ = now;
+}
+
+// A window holds few messages, since one costs about the same whatever is in it; but one that is not known yet, or that of a slow client, several:
+// what comes back first tells the rate, and what was sent last tells it best. A window is what goes through in about a second. Where turns to send
+// are rare, a message must hold what goes through from one to the next, or the turns would be the limit, and who is behind stay there.
+size_t UnackedWindow::MessageBytes(absl::Duration now) const {
+  const size_t window = window_.bytes();
+  const size_t part = window / (window > AckWindow::kStart ? kMessagesPerWindow : kMessagesPerSmallWindow);
+  const double seconds = std::clamp(absl::ToDoubleSeconds(now - could_send_since_), 0.0, 1.0);
+  const size_t room = full() ? 0 : window - bytes_;
+  return std::max({kMessageBytesMin, part, std::min(static_cast<size_t>(static_cast<double>(window) * seconds), room)});
 }
 
 void UnackedWindow::CheckSilence(absl::Duration now) {

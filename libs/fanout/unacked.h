@@ -33,6 +33,8 @@ class UnackedWindow {
              const std::vector<eventlog::Offset>& urgent = {}, uint32_t snapshot_parts = 0);
 
   size_t bytes() const { return bytes_; }
+  // About how many bytes the next message should have, at `now` (monotonic).
+  size_t MessageBytes(absl::Duration now) const;
   // No more may be sent. Never with nothing un-acknowledged, so one message always may go.
   bool full() const { return bytes_ > 0 && bytes_ >= window_.bytes(); }
   // Makes room if the client has been silent with a full window for long. Asked while full.
@@ -57,6 +59,8 @@ class UnackedWindow {
   size_t bytes_ = 0;
   size_t acknowledged_ = 0;     // bytes, ever
   bool was_full_ = false;       // since the last acknowledgement
+  // Nothing was sent, though something could be; never before the first message.
+  absl::Duration could_send_since_ = absl::InfiniteDuration();
   absl::Duration quiet_since_;  // the last acknowledgement, or when the window filled or doubled after it
   wire::Cursor acked_;
 };
