@@ -13,19 +13,13 @@ constexpr double kAllowance = 1.25;
 constexpr double kAllowanceAtFirst = 2;
 constexpr double kAllowanceProbed = 1.5;
 constexpr double kDecay = 0.25;
-// The client's pauses count as far as a stream that is current needs it. Beyond, where processors are short, those that catch up would take
-// more of them than those that are current can spare.
-constexpr double kEnoughForPauses = 256 * 1024;
 constexpr int kProbeIntervalAnswers = 20;
 
 }  // namespace
 
 double AckWindow::Wanted(double rate) const {
   const double allowance = rising_ ? kAllowanceAtFirst : probed_ ? kAllowanceProbed : kAllowance;
-  const auto bytes_in = [&](absl::Duration answer) {
-    return rate * absl::ToDoubleSeconds(std::clamp(allowance * answer, kHorizon, kHorizonMax));
-  };
-  return std::max(bytes_in(alone_), std::min(bytes_in(pause_), kEnoughForPauses));
+  return rate * absl::ToDoubleSeconds(std::clamp(allowance * std::max(alone_, pause_), kHorizon, kHorizonMax));
 }
 
 void AckWindow::OnAck(const Acknowledgement& ack) {

@@ -67,14 +67,13 @@ class Lanes {
 
   // The turn of an item from `lane` took so long.
   void Charge(Item* item, Lane lane, absl::Duration took) {
-    if (lane == Lane::kCatchup && !item->turn.brought_on) item->turn.credit = std::max(item->turn.credit - took, -kStreamOwesMax);
+    if (lane == Lane::kCatchup && !item->turn.brought_on) item->turn.credit = std::max(item->turn.credit - took, -kOwedMax);
     owed_to_live_ += lane == Lane::kLive ? -took * catchup_share_ : took * (1 - catchup_share_);
     owed_to_live_ = std::clamp(owed_to_live_, -kOwedToCatchupMax, kOwedMax);
   }
 
  private:
   static constexpr absl::Duration kQuantum = absl::Microseconds(500);  // of a stream, per round
-  static constexpr absl::Duration kStreamOwesMax = absl::Milliseconds(4);
   static constexpr absl::Duration kOwedMax = absl::Milliseconds(20);
   static constexpr absl::Duration kOwedToCatchupMax =
       absl::Milliseconds(4);  // less: it is waited for by those who are current
