@@ -17,6 +17,9 @@ using model::RefusalCode;
 using model::Refuse;
 
 constexpr char kTokenField[] = "open.token";
+// Who reads the log goes on in small steps, so that those who stand near each other stay near: what is read and decoded for one is kept for the
+// others, not for ever.
+constexpr size_t kLogMessageBytesMax = 32 * 1024;
 // Blocks of the log that one Next may go through: a session that matches little must not keep its thread from the others.
 constexpr int kLogReadsMax = 4;
 // Rounds over all partitions that one Next may make while the log grows faster than it matches.
@@ -225,7 +228,7 @@ absl::Status Session::Gather(Message* message, size_t bytes_max) {
   }
   int without_news = 0;
   int log_reads = 0;
-  read_log_ = false;
+  if (std::exchange(read_log_, false)) bytes_max = std::min(bytes_max, kLogMessageBytesMax);
   for (int reads = 0; reads < kRoundsMax * dispatcher_->partitions(); ++reads) {
     if (without_news >= dispatcher_->partitions() || message->bytes >= bytes_max ||
         log_reads >= kLogReadsMax) {
