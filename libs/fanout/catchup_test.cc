@@ -1,5 +1,6 @@
 #include "libs/fanout/catchup.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <random>
 
@@ -242,6 +243,31 @@ TEST_CASE("Fan-out over the log on disk: live, lagging, and resumed on another n
     CHECK(dispatcher->Step());
   }
   std::filesystem::remove_all(folder);
+}
+
+// What is read and decoded for one of those who stand near each other is kept for the others, not for ever.
+TEST_CASE("Who reads the log goes on in small steps, however large its window", "[fanout][session]") {
+  Feed feed(1);
+  feed.PutMark(0, 1);
+  for (int i = 0; i < 4000; ++i) feed.Change(0, i, Row(Level::kHigh));
+  DispatcherOptions bounds = feed.Options();
+  bounds.segment_bytes_max = 1;  // nothing stays in memory
+  auto dispatcher = feed.Open(bounds);
+  auto session = feed.Start(dispatcher.get(), model::Filter::Everything(), SessionStart::kEarliest);
+  kit::Drain(dispatcher.get());
+  size_t most = 0;
+  while (session->RecordsBehind() > 0) {
+    const auto message = session->Next();
+    REQUIRE(message.ok());
+    REQUIRE(message->events > 0);
+    CHECK(session->mode() == SessionMode::kCatchup);
+    most = std::max(most, message->bytes);
+    feed.clock.Advance(absl::Milliseconds(20));
+    REQUIRE(session->OnAck(kit::Parse(kit::Bytes(*message)).positions).ok());
+  }
+  CHECK(session->window_bytes() > 256 * 1024);
+  CHECK(most > 24 * 1024);
+  CHECK(most < 34 * 1024);
 }
 
 }  // namespace
