@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -21,6 +22,7 @@ constexpr uint8_t kData = 0, kHeaders = 1, kReset = 3, kSettings = 4, kPing = 6,
 constexpr uint8_t kEndStream = 1, kAck = 1, kEndHeaders = 4;
 constexpr uint32_t kWindow = 0x7fffffff;
 constexpr int64_t kReturnCreditAt = 1 << 28;
+constexpr size_t kReadMax = 256 * 1024;
 
 std::string Big32(uint32_t value) {
   std::string bytes(4, '\0');
@@ -184,7 +186,7 @@ absl::Status H2Stream::ReadAll() {
       end -= begin;
       begin = 0;
     }
-    const absl::StatusOr<size_t> got = ReadSome(buffer + end, sizeof buffer - end);
+    const absl::StatusOr<size_t> got = ReadSome(buffer + end, std::min(sizeof buffer - end, kReadMax));
     if (!got.ok() || *got == 0) {
       status = got.status();
       break;
