@@ -56,10 +56,11 @@ class Lanes {
   bool Empty() const { return live_.empty() && arrived_.empty(); }
   bool Empty(Lane lane) const { return lane == Lane::kLive ? live_.empty() : arrived_.empty(); }
 
-  // Takes the next item out, or null. `live_first`: whatever the shares say.
+  // Takes the next item out, or null. `live_first`: those that are current, until the others are owed half of the most that they can be.
   Item* Pop(bool live_first) {
     if (Empty()) return nullptr;
-    const bool live = arrived_.empty() || (!live_.empty() && (live_first || owed_to_live_ >= absl::ZeroDuration()));
+    const bool live_may = live_first ? owed_to_live_ > -kOwedToCatchupMax / 2 : owed_to_live_ >= absl::ZeroDuration();
+    const bool live = arrived_.empty() || (!live_.empty() && live_may);
     Item* const item = live ? PopLive() : PopCatchup();
     item->turn.queued = false;
     return item;

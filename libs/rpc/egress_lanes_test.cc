@@ -18,12 +18,12 @@ struct Item {
 
 // Every item comes back to its lane after its turn: both kinds always want the thread.
 void Contend(std::vector<Item>* live, absl::Duration live_turn, std::vector<Item>* catchup, absl::Duration catchup_turn,
-             int turns) {
+             bool urgent, int turns) {
   Lanes<Item> lanes(0.3);
   for (Item& item : *live) lanes.Push(&item, Lane::kLive);
   for (Item& item : *catchup) lanes.Push(&item, Lane::kCatchup);
   for (int i = 0; i < turns; ++i) {
-    Item* const item = lanes.Pop(/*live_first=*/false);
+    Item* const item = lanes.Pop(urgent);
     REQUIRE(item != nullptr);
     const Lane lane = item->turn.lane;
     const absl::Duration took = lane == Lane::kLive ? live_turn : catchup_turn;
@@ -42,13 +42,14 @@ absl::Duration Sum(const std::vector<Item>& items) {
 }  // namespace
 
 TEST_CASE("the shares of live and catch-up hold both ways, whatever their turns cost", "[rpc][egress]") {
+  const bool urgent = GENERATE(false, true);  // news that is, all the time
   for (const auto& [live_turn, catchup_turn] : {std::pair(absl::Microseconds(10), absl::Milliseconds(3)),
                                                std::pair(absl::Microseconds(10), absl::Microseconds(10)),
                                                std::pair(absl::Microseconds(500), absl::Microseconds(20))}) {
     std::vector<Item> live(600), catchup(60);
-    Contend(&live, live_turn, &catchup, catchup_turn, 200'000);
+    Contend(&live, live_turn, &catchup, catchup_turn, urgent, 200'000);
     const double share = absl::FDivDuration(Sum(catchup), Sum(live) + Sum(catchup));
-    INFO(live_turn << " " << catchup_turn);
+    INFO(live_turn << " " << catchup_turn << " " << urgent);
     CHECK(share > 0.25);
     CHECK(share < 0.35);
   }
@@ -145,14 +146,18 @@ TEST_CASE("a kind that is alone has all, and owes little for it later", "[rpc][e
   CHECK(waited <= absl::Milliseconds(80));
 }
 
-TEST_CASE("what is urgent goes before catch-up", "[rpc][egress]") {
+TEST_CASE("what is urgent goes before catch-up, until that is owed too much", "[rpc][egress]") {
   Lanes<Item> lanes(0.3);
   Item live, catchup;
   lanes.Push(&live, Lane::kLive);
-  lanes.Charge(&live, Lane::kLive, absl::Seconds(1));
   lanes.Push(&catchup, Lane::kCatchup);
-  CHECK(lanes.Pop(/*live_first=*/true) == &live);
+  lanes.Charge(&live, Lane::kLive, absl::Milliseconds(2));
+  REQUIRE(lanes.Pop(/*live_first=*/true) == &live);
+  lanes.Push(&live, Lane::kLive);
   CHECK(lanes.Pop(false) == &catchup);
+  lanes.Push(&catchup, Lane::kCatchup);
+  lanes.Charge(&live, Lane::kLive, absl::Seconds(1));
+  CHECK(lanes.Pop(/*live_first=*/true) == &catchup);
 }
 
 // A pass of so many writes to streams that are current, then the linger until the next.
