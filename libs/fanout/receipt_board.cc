@@ -241,16 +241,23 @@ ReceiptBoard::Reader::~Reader() {
   for (const Waiting& waiting : waiting_) --waiting.entry->waiting;
 }
 
-bool ReceiptBoard::Reader::curious() const {
-  return !waiting_.empty() || seen_ != core_->learned_.load(std::memory_order_acquire);
+bool ReceiptBoard::Reader::news() const { return seen_ != core_->learned_.load(std::memory_order_acquire); }
+bool ReceiptBoard::Reader::curious() const { return !waiting_.empty() || news(); }
+
+// What of an entry doesn't change may be read without the lock.
+bool ReceiptBoard::Reader::Moves(const Waiting& waiting, ReachOf reach_of) {
+  const Reach reach = reach_of(waiting.entry->partition);
+  return reach.acked > waiting.entry->offset || (!waiting.told && reach.sent > waiting.entry->offset);
 }
 
-void ReceiptBoard::Reader::Note(const std::vector<eventlog::Offset>& sent, const std::vector<eventlog::Offset>& acked) {
+void ReceiptBoard::Reader::Note(ReachOf reach_of) {
+  const auto moves = [&](const Waiting& waiting) { return Moves(waiting, reach_of); };
+  if (!news() && std::none_of(waiting_.begin(), waiting_.end(), moves)) return;
   base::MutexLock lock(&core_->mu_);
   for (auto it = core_->entries_.rbegin(); it != core_->entries_.rend() && (*it)->number > seen_; ++it) {
     const std::shared_ptr<Entry>& entry = *it;
     const size_t p = Index(entry->partition);
-    if (p >= sent.size() || entry->offset < since_[p]) continue;
+    if (p >= since_.size() || entry->offset < since_[p]) continue;
     if (!view_.Matches(entry->now) && !(entry->previous && view_.Matches(*entry->previous))) continue;
     ++entry->waiting;
     waiting_.push_back({entry});
@@ -258,13 +265,13 @@ void ReceiptBoard::Reader::Note(const std::vector<eventlog::Offset>& sent, const
   seen_ = core_->learned_.load(std::memory_order_relaxed);
   const auto settled = [&](Waiting& waiting) {
     Entry& entry = *waiting.entry;
-    const size_t p = Index(entry.partition);
-    if (!waiting.told && sent[p] > entry.offset) {
+    const Reach reach = reach_of(entry.partition);
+    if (!waiting.told && reach.sent > entry.offset) {
       waiting.told = true;
       core_->AddReceiptLocked(waiting.entry, stakeholder_, /*confirmed=*/false);
     }
-    if (acked[p] > entry.offset) core_->AddReceiptLocked(waiting.entry, stakeholder_, /*confirmed=*/true);
-    if (acked[p] <= entry.offset && !entry.forgotten) return false;
+    if (reach.acked > entry.offset) core_->AddReceiptLocked(waiting.entry, stakeholder_, /*confirmed=*/true);
+    if (reach.acked <= entry.offset && !entry.forgotten) return false;
     --entry.waiting;
     return true;
   };

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 #include "libs/base/clock.h"
 #include "libs/base/metrics.h"
@@ -44,16 +45,25 @@ class ReceiptBoard {
    public:
     Reader(std::shared_ptr<Core> core, std::string stakeholder, model::Filter view, std::vector<eventlog::Offset> since);
     ~Reader();
-    // Worth a Note? Cheap: asked after each message and each acknowledgement.
+    // How far a stream has come in a partition: everything before `sent` was given to it, everything before `acked` is safe with its client.
+    struct Reach {
+      eventlog::Offset sent = 0, acked = 0;
+    };
+    using ReachOf = absl::FunctionRef<Reach(int32_t partition)>;
+
+    // Worth a Note?
     bool curious() const;
-    // Per partition: everything before `sent` was given to the stream, everything before `acked` is safe with the client.
-    void Note(const std::vector<eventlog::Offset>& sent, const std::vector<eventlog::Offset>& acked);
+    // Both are cheap, for after each message and each acknowledgement: no lock is taken where nothing has come of them.
+    void Note(ReachOf reach_of);
 
    private:
     struct Waiting {
       std::shared_ptr<Entry> entry;
       bool told = false;
     };
+    bool news() const;
+    static bool Moves(const Waiting& waiting, ReachOf reach_of);
+
     const std::shared_ptr<Core> core_;
     const std::string stakeholder_;
     const model::Filter view_;

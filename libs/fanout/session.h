@@ -101,7 +101,9 @@ class Session {
   // R9 forbids one.
   std::optional<wire::Cursor> AckedCursor() const;
   std::string AckedToken() const;  // the same as a token; empty
-  std::vector<PartitionPosition> positions() const { return positions_; }
+  // That place is before the end of a snapshot.
+  bool acked_within_snapshot() const { return unacked_.acked().snapshot_parts > 0; }
+  const std::vector<PartitionPosition>& positions() const { return positions_; }
   const std::map<int32_t, eventlog::Offset>& acked() const { return acked_; }
   absl::Time acked_at() const { return acked_at_; }
   int64_t RecordsBehind() const;

@@ -23,12 +23,14 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/check.h"
 #include "libs/base/log.h"
+#include "libs/base/thread.h"
 
 namespace hub::store::rocks {
 namespace {
 
 // Flushes and compactions leave this much to the write-ahead log and the manifest.
 constexpr int64_t kLeftToLogs = int64_t{2} << 20;
+constexpr int kCompactionNice = 5;
 // Keys come from everywhere, so a block of rows is rarely wanted again; indexes and filters always are.
 constexpr double kCacheForIndexes = 0.75;
 constexpr int kCacheShardBits = 4;
@@ -100,6 +102,12 @@ class ErrorWatch final : public rocksdb::EventListener {
 
  private:
   const std::shared_ptr<std::atomic<bool>> stopped_;
+};
+
+// Nobody waits for a compaction, until there are too many files for the next flush: then it gets the core that the writer doesn't use.
+class LowerPriority final : public rocksdb::EventListener {
+ public:
+  void OnCompactionBegin(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override { base::GiveWay(kCompactionNice); }
 };
 
 // RocksDB's messages of level WARN and above, in our log. Its own log is a file in the database's folder, and Debian's build aborts when
@@ -231,6 +239,7 @@ absl::StatusOr<std::unique_ptr<Files>> Opener::Open() {
   rocksdb::DBOptions db_options = DatabaseWideOptions(options_, tables_.size());
   db_options.env = env_.get();
   db_options.listeners.push_back(std::make_shared<ErrorWatch>(files->stopped));
+  db_options.listeners.push_back(std::make_shared<LowerPriority>());
 
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   std::set<std::string> named;

@@ -199,15 +199,13 @@ void SubscriptionStream::Begin(std::unique_ptr<fanout::Session> session) {
 void SubscriptionStream::NoteReceipts() {
   if (session_->in_snapshot() || !receipts_->curious()) return;
   // Until all of a snapshot is acknowledged, positions say nothing of what is safe.
-  if (const auto place = session_->AckedCursor(); place && place->snapshot_parts > 0) return;
-  const std::vector<fanout::PartitionPosition> positions = session_->positions();
-  std::vector<eventlog::Offset> sent, acked;
-  for (size_t i = 0; i < positions.size(); ++i) {
-    const auto found = session_->acked().find(static_cast<int32_t>(i));
-    sent.push_back(positions[i].offset);
-    acked.push_back(std::max(start_[i].offset, found == session_->acked().end() ? 0 : found->second));
-  }
-  receipts_->Note(sent, acked);
+  if (session_->acked_within_snapshot()) return;
+  receipts_->Note([this](int32_t partition) -> fanout::ReceiptBoard::Reader::Reach {
+    const auto i = static_cast<size_t>(partition);
+    const auto acked = session_->acked().find(partition);
+    return {.sent = session_->positions()[i].offset,
+            .acked = std::max(start_[i].offset, acked == session_->acked().end() ? 0 : acked->second)};
+  });
 }
 
 absl::Status SubscriptionStream::Acknowledge(const v1::SubscribeAck& ack) {
