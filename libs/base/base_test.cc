@@ -1,7 +1,10 @@
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -68,6 +71,24 @@ TEST_CASE("a thread that gives way is the only one", "[base][thread]") {
   }).Stop();
   CHECK(given == std::min(before + 3, kLowest));
   CHECK(priority() == before);
+}
+
+TEST_CASE("a thread that takes short turns keeps its priority", "[base][thread]") {
+  const auto priority = [] { return getpriority(PRIO_PROCESS, static_cast<id_t>(gettid())); };
+  int given = 0, kept = 0;
+  bool taken = false;
+  Thread("short-turns", [&](const std::stop_token&) {
+    GiveWay(priority() + 1);
+    given = priority();
+    taken = TakeShortTurns();
+    kept = priority();
+  }).Stop();
+  CHECK(kept == given);
+  utsname kernel{};
+  std::pair<int, int> version;
+  REQUIRE(uname(&kernel) == 0);
+  REQUIRE(std::sscanf(kernel.release, "%d.%d", &version.first, &version.second) == 2);
+  if (version >= std::pair(6, 12)) CHECK(taken);
 }
 
 TEST_CASE("metrics with one name and one label set are one series", "[base][metrics]") {

@@ -229,6 +229,7 @@ void Producer::CallBack(std::unique_ptr<Call> call) {
 }
 
 void Producer::Run(std::stop_token stop) {
+  base::TakeShortTurns();
   while (!stop.stop_requested()) {
     const auto current = client();
     current->handle->poll(kPollMillis);

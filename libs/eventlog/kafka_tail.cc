@@ -88,6 +88,7 @@ Tail::Place Tail::Find(const TopicPartition& at, Offset offset) {
 }
 
 void Tail::Run(const std::stop_token& stop) {
+  base::TakeShortTurns();
   std::stop_callback wake(stop, [this] {
     base::MutexLock lock(&mu_);
     wake_.NotifyAll();

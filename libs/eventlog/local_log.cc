@@ -294,6 +294,7 @@ bool LocalLog::TakeGroup(const std::stop_token& stop, Group* group) {
 }
 
 void LocalLog::RunWriter(std::stop_token stop) {
+  base::TakeShortTurns();
   std::stop_callback wake(stop, [this] {
     base::MutexLock lock(&queue_mu_);
     queue_changed_.NotifyAll();

@@ -48,6 +48,7 @@ void FanoutApp::Stop() {
 }
 
 void FanoutApp::Dispatch(const std::stop_token& stop) {
+  base::TakeShortTurns();
   while (!stop.stop_requested()) {
     bool urgent = false;
     if (dispatcher_.Step(&urgent)) {

@@ -74,6 +74,7 @@ void RegistryApp::Stop() {
 }
 
 void RegistryApp::Run(const std::shared_ptr<Partition>& partition, const std::stop_token& stop) {
+  base::TakeShortTurns();
   absl::Duration pause = kPauseMin;
   while (!stop.stop_requested()) {
     const std::shared_ptr<registry::Processor> processor = ProcessorIfAssigned(partition.get());
