@@ -21,6 +21,8 @@ namespace hub::faults {
 namespace {
 
 constexpr int kSocketBuffer = 32 * 1024;  // a slow line has no megabytes in the kernel
+// A network's. Loopback's segments are of 64 KB, more than such a buffer takes: they wait for room, for the timer of 200 ms if need be.
+constexpr int kSegment = 1448;
 constexpr absl::Duration kBurst = absl::Milliseconds(50);
 
 absl::StatusOr<sockaddr_in> ParseAddress(const std::string& text) {
@@ -103,6 +105,7 @@ absl::StatusOr<std::unique_ptr<Proxy>> Proxy::Create(const base::Clock* clock, u
   const int on = 1;
   setsockopt(proxy->listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   setsockopt(proxy->listener_, SOL_SOCKET, SO_SNDBUF, &kSocketBuffer, sizeof kSocketBuffer);
+  setsockopt(proxy->listener_, IPPROTO_TCP, TCP_MAXSEG, &kSegment, sizeof kSegment);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -147,6 +150,7 @@ void Proxy::Accept() {
     if (silent) connection->silent_at = where;
     connection->upstream = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(connection->upstream, SOL_SOCKET, SO_RCVBUF, &kSocketBuffer, sizeof kSocketBuffer);
+    setsockopt(connection->upstream, IPPROTO_TCP, TCP_MAXSEG, &kSegment, sizeof kSegment);
     const int on = 1;
     for (const int fd : {client, connection->upstream}) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     const sockaddr_in address = *ParseAddress(upstream_);

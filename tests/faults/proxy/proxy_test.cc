@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -97,6 +98,17 @@ TEST_CASE("the proxy passes bytes both ways and the end of each", "[faults][prox
   Line::Put(line.client_, "more");  // the other direction goes on
   line.Turns();
   CHECK(Line::Take(line.server_) == "more");
+}
+
+TEST_CASE("segments are as small as a network's", "[faults][proxy]") {
+  Line line("");
+  line.Connect();
+  for (const int fd : {line.client_, line.server_}) {
+    int segment = 0;
+    socklen_t size = sizeof segment;
+    REQUIRE(getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, &size) == 0);
+    CHECK(segment <= 1448);
+  }
 }
 
 TEST_CASE("bytes come no sooner than the delay says", "[faults][proxy]") {
