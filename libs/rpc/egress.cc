@@ -50,7 +50,10 @@ class Loop final : public EgressLoop {
     for (size_t i = 0; i < shards_.size(); ++i) {
       EgressShard* const shard = shards_[i].get();
       for (int n = 0; n < kCallsAskedPerThread; ++n) shard->AskForCall();
-      threads_.emplace_back(absl::StrCat("egress-", i), [shard](std::stop_token) { shard->Run(); });
+      threads_.emplace_back(absl::StrCat("egress-", i), [shard](std::stop_token) {
+        base::TakeShortTurns();
+        shard->Run();
+      });
     }
     begun_.store(true, std::memory_order_release);
     memory_thread_ = base::Thread("egress-memory", [this](const std::stop_token& stop) { WatchMemory(stop); });

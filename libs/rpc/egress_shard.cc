@@ -12,7 +12,6 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/clock.h"
 #include "libs/base/hash.h"
-#include "libs/base/thread.h"
 #include "libs/model/refusal.h"
 #include "libs/rpc/egress_call.h"
 #include "libs/rpc/egress_lanes.h"
@@ -156,7 +155,6 @@ class Shard final : public EgressShard {
 };
 
 void Shard::Run() {
-  base::TakeShortTurns();
   now_ = clock_.Monotonic();
   sweep_at_ = now_;
   pace_.OnSweep(ThreadCpu());
