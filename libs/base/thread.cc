@@ -42,7 +42,6 @@ void Thread::Stop() {
 
 void GiveWay(int nice) { setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), nice); }
 
-
 bool TakeShortTurns() {
   SchedulingAttributes attributes{};
   if (!Get(&attributes) || attributes.policy != SCHED_OTHER) return false;

@@ -25,7 +25,6 @@ constexpr int kLogReadsMax = 4;
 // Rounds over all partitions that one Next may make while the log grows faster than it matches.
 constexpr int kRoundsMax = 16;
 
-
 size_t Index(int32_t partition) { return static_cast<size_t>(partition); }
 
 absl::Status TooOld() {
