@@ -33,7 +33,7 @@ class Thread {
 // others want. Linux keeps a priority per thread.
 void GiveWay(int nice);
 
-// The calling thread is one that others wait for, and has little to do at a time: it asks for turns of 0.3 ms of a core, not of some 3 ms.
+// The calling thread is one that others wait for, and has little to do at a time: it asks for turns of 0.3 ms of a core, not of 1.4 ms or more.
 // When it wakes and cores are full it is then sooner there than those that compute on, and gets no more of a core than before.
 // Best effort; false: not so. Earlier kernels than Linux 6.12 take no notice (sched_setattr(2), `sched_runtime` of SCHED_OTHER). Threads that
 // it starts inherit it.
