@@ -55,6 +55,9 @@ class Lanes {
   }
   bool Empty() const { return live_.empty() && arrived_.empty(); }
   bool Empty(Lane lane) const { return lane == Lane::kLive ? live_.empty() : arrived_.empty(); }
+  // A pass: from StartPass until everybody who was current and waited then has had a turn, whoever else has come into the line behind them.
+  void StartPass() { pass_left_ = live_.size(); }
+  bool PassIsOver() const { return pass_left_ == 0; }
 
   // Takes the next item out, or null. `live_first`: those that are current, until the others are owed half of the most that they can be.
   Item* Pop(bool live_first) {
@@ -87,6 +90,7 @@ class Lanes {
   Item* PopLive() {
     Item* const item = live_.front();
     live_.pop_front();
+    if (pass_left_ > 0) --pass_left_;
     return item;
   }
   Item* PopCatchup() {
@@ -110,6 +114,7 @@ class Lanes {
 
   const double catchup_share_;
   std::deque<Item*> live_;
+  size_t pass_left_ = 0;
   std::map<uint64_t, Item*> arrived_;                       // who catches up, in order of arrival
   std::map<std::pair<int64_t, uint64_t>, Item*> by_place_;  // of them those that are somewhere, the furthest behind first
   uint64_t arrivals_ = 0;

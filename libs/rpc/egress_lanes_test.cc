@@ -55,6 +55,22 @@ TEST_CASE("the shares of live and catch-up hold both ways, whatever their turns 
   }
 }
 
+TEST_CASE("a pass is over when who waited at its start has had a turn", "[rpc][egress]") {
+  Lanes<Item> lanes(0.3);
+  std::vector<Item> items(3);
+  CHECK(lanes.PassIsOver());
+  for (Item& item : items) lanes.Push(&item, Lane::kLive);
+  lanes.StartPass();
+  for (int i = 0; i < 3; ++i) {
+    CHECK(!lanes.PassIsOver());
+    lanes.Push(lanes.Pop(false), Lane::kLive);  // it has more to say
+  }
+  CHECK(lanes.PassIsOver());
+  CHECK(!lanes.Empty(Lane::kLive));
+  lanes.Pop(false);  // of nobody's pass
+  CHECK(lanes.PassIsOver());
+}
+
 // As when the thread is made to wait for a processor in the middle of it.
 TEST_CASE("a turn that took long costs a current stream none of its next ones", "[rpc][egress]") {
   Lanes<Item> lanes(0.3);
@@ -210,6 +226,19 @@ TEST_CASE("where cores are short passes become rarer, and catch-up is not in the
   CHECK(starved.write_cost() == absl::Microseconds(100));
   starved.OnSweep(absl::Milliseconds(11));  // nothing was written
   CHECK(starved.write_cost() == absl::Microseconds(100));
+}
+
+TEST_CASE("who is current is not asked between two passes", "[rpc][egress]") {
+  EgressOptions options;
+  options.linger_min = options.linger_max = absl::Milliseconds(20);
+  EgressPace brisk(options);
+  LingerAfter(&brisk, 0, 10);
+  CHECK(brisk.AskInterval(Lane::kLive) == absl::Milliseconds(100));
+  options.linger_min = options.linger_max = absl::Milliseconds(250);
+  EgressPace pace(options);
+  LingerAfter(&pace, 0, 10);
+  CHECK(pace.AskInterval(Lane::kLive) == absl::Milliseconds(500));
+  CHECK(pace.AskInterval(Lane::kCatchup) == absl::Milliseconds(100));
 }
 
 TEST_CASE("a linger whose bounds are equal is not adaptive", "[rpc][egress]") {

@@ -14,6 +14,7 @@ constexpr absl::Duration kWriteCostMin = absl::Microseconds(1);
 constexpr absl::Duration kWriteCostMax = absl::Milliseconds(1);
 constexpr int64_t kWritesToTell = 200;
 constexpr double kWeightOfNew = 0.2;
+constexpr absl::Duration kAskInterval = absl::Milliseconds(100);
 constexpr int64_t kCrowdedStreams = 1000;  // on one thread
 
 }  // namespace
@@ -60,7 +61,12 @@ absl::Duration EgressPace::Linger(int64_t streams, bool shared) {
   const double share = shared ? std::min(core_share_, 1 - catchup_share_) : core_share_;
   const double crowd = std::max(1.0, static_cast<double>(streams) / kCrowdedStreams);
   const absl::Duration bound = std::min(linger_max_ * crowd, linger_crowded_max_);
-  return std::clamp(write_cost_ * static_cast<double>(writes) / share, linger_min_, bound);
+  linger_ = std::clamp(write_cost_ * static_cast<double>(writes) / share, linger_min_, bound);
+  return linger_;
+}
+
+absl::Duration EgressPace::AskInterval(Lane lane) const {
+  return lane == Lane::kLive ? std::max(kAskInterval, 2 * linger_) : kAskInterval;
 }
 
 }  // namespace hub::rpc

@@ -29,13 +29,16 @@ class EgressPace {
   // From the start of the pass that begins now to that of the next. `shared`: streams that read the log want the thread as well, and passes
   // leave them their share.
   absl::Duration Linger(int64_t streams, bool shared);
+  // An idle stream's source is asked so often (progress, timers). One that is current waits for the next pass: asked before, it would have its
+  // news in smaller messages than the linger is there for, and passes would never end.
+  absl::Duration AskInterval(Lane lane) const;
   // Time per write with all that goes with it.
   absl::Duration write_cost() const { return write_cost_; }
 
  private:
   const absl::Duration linger_min_, linger_max_, linger_crowded_max_;
   const double core_share_, catchup_share_;
-  absl::Duration write_cost_;
+  absl::Duration write_cost_, linger_;
   absl::Duration spent_;
   int64_t writes_ = 0;
   bool measured_ = false;

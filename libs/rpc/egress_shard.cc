@@ -23,8 +23,6 @@ namespace {
 
 constexpr absl::Duration kSweepInterval = absl::Milliseconds(100);  // between two looks at every stream's timers
 constexpr absl::Duration kDrainSweepInterval = absl::Milliseconds(5);
-constexpr absl::Duration kAskInterval =
-    absl::Milliseconds(100);  // an idle stream's source is asked so often (progress, timers)
 constexpr absl::Duration kAskAgain =
     absl::Milliseconds(2);  // a source that reads the log and had nothing to write this time
 constexpr absl::Duration kTurnsMax = absl::Milliseconds(1);  // of turns between two looks at the queue
@@ -166,7 +164,7 @@ void Shard::Run() {
     news_now_ = news_.load();
     if (news_now_ != news_passed_) {
       const bool urgent = urgent_.load();
-      if (urgent || (now_ >= pass_at_ && lanes_.Empty(Lane::kLive))) StartPass();
+      if (urgent || (now_ >= pass_at_ && lanes_.PassIsOver())) StartPass();
     }
     TakeTurns();
   }
@@ -228,6 +226,7 @@ void Shard::StartPass() {
   const bool shared = !lanes_.Empty(Lane::kCatchup);
   const absl::Duration linger = pace_.Linger(static_cast<int64_t>(streams_.size()), shared);
   for (EgressStream* stream : streams_) Queue(stream);
+  lanes_.StartPass();
   passing_ = true;
   pass_began_ = now_;
   pass_at_ = now_ + linger;
@@ -247,7 +246,7 @@ void Shard::TakeTurns() {
     pace_.OnTurn(lane, now_ - began);
     FreeIfOver(stream);
   }
-  if (!lanes_.Empty(Lane::kLive)) return;
+  if (!lanes_.PassIsOver()) return;
   hurry_ = false;
   if (!std::exchange(passing_, false)) return;
   probe_.pass_seconds.Observe(absl::ToDoubleSeconds(now_ - pass_began_));
@@ -363,7 +362,7 @@ void Shard::Arrive(EgressStream* stream, bool ok) {
   house_.open.fetch_add(1, std::memory_order_relaxed);
   probe_.streams.Add(1);
   stream->recheck_at = now_ + options_.recheck_interval;
-  stream->ask_at = now_ + kAskInterval;
+  stream->ask_at = now_ + pace_.AskInterval(Lane::kCatchup);
   stream->leave_at = draining_ ? now_ : absl::InfiniteDuration();  // it slipped in
   if (draining_) stream->leave_why = EgressEnd::kDrain;
   if (options_.stream_age_max != absl::InfiniteDuration() && !draining_) {
@@ -415,7 +414,7 @@ void Shard::TakeTurn(EgressStream* stream) {
   }
   if (!MayWrite(*stream)) return;
   stream->news_seen = news_passed_;
-  stream->ask_at = now_ + kAskInterval;
+  stream->ask_at = now_ + pace_.AskInterval(LaneOf(*stream));
   absl::StatusOr<std::vector<EgressSlice>> next = stream->source->Next();
   if (!next.ok()) {
     stream->End(now_, next.status());

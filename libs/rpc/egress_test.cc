@@ -150,8 +150,31 @@ TEST_CASE("urgent news doesn't wait for the linger", "[rpc][egress]") {
     REQUIRE(stream->Read(&response));
     REQUIRE(response.positions().at(0) == i);
   }
-  // A source is asked every 100 ms in any case; that would make six seconds.
+  // Without it each would wait for the linger's ten seconds.
   CHECK(clock.Monotonic() - began < absl::Seconds(3));
+  context.TryCancel();
+}
+
+TEST_CASE("a stream that is current is left alone until the next pass", "[rpc][egress]") {
+  EgressOptions options;
+  options.linger_min = options.linger_max = absl::Milliseconds(500);
+  World world(options);
+  grpc::ClientContext context;
+  auto stream = world.stub->Subscribe(&context);
+  REQUIRE(Eventually([&] { return world.loop->streams() == 1; }));
+  v1::SubscribeResponse response;
+  int64_t read = 0;
+  const auto next_pass = [&] {
+    ++world.board.produced;
+    world.loop->Wake(/*urgent=*/false);
+    REQUIRE(stream->Read(&response));
+    REQUIRE(response.positions().at(0) == read++);
+  };
+  next_pass();
+  const base::RealClock clock;
+  const absl::Duration began = clock.Monotonic();
+  for (int i = 0; i < 4; ++i) next_pass();
+  CHECK(clock.Monotonic() - began > absl::Milliseconds(1500));  // asked every 100 ms: less than one second
   context.TryCancel();
 }
 

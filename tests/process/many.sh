@@ -6,7 +6,7 @@
 #   tests/process/many.sh [BIN] [--streams N] [--rate R] [--warm-up S] [--seconds S] [--p99-ms T] [--resident-mb M] [--segment-mb M]
 #
 #   BIN           folder of the binaries (default build/release/bin)
-#   the rest      default 5000, 500, 10, 600, 500, 900, 48
+#   the rest      default 5000, 500, 60, 600, 500, 900, 48
 #   --warm-up     seconds of the same load before: a broker that has just started takes a core for its compiler
 #   --segment-mb  of encoded events kept in memory: some ten seconds here, where every event is kept for some fifty classes
 #
@@ -15,7 +15,7 @@ set -euo pipefail
 # shellcheck source=tests/process/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-streams=5000 rate=500 warm_up=10 seconds=600 p99_ms=500 resident_mb=900 segment_mb=48 bin_given=""
+streams=5000 rate=500 warm_up=60 seconds=600 p99_ms=500 resident_mb=900 segment_mb=48 bin_given=""
 while (($#)); do
   case $1 in
     --streams) streams=$2; shift ;;
@@ -35,7 +35,7 @@ ulimit -n "$(ulimit -Hn)"
 (($(ulimit -n) > 2 * streams)) || fail "$streams streams want more open files than $(ulimit -n) (ulimit -Hn)"
 
 at_close() { "$root/deploy/kafka.sh" stop --dir "$work/kafka" >/dev/null; }
-broker=$(deploy/kafka.sh start --dir "$work/kafka" --port auto | sed -n 's/^bootstrap=//p' | tail -n 1)
+broker=$(deploy/kafka.sh start --for-load --dir "$work/kafka" --port auto | sed -n 's/^bootstrap=//p' | tail -n 1)
 [[ -n $broker ]] || fail "no broker"
 
 # One bank with all the streams, besides the sample policy's stakeholders.
