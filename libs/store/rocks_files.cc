@@ -157,9 +157,10 @@ rocksdb::ColumnFamilyOptions TableOptions(TableShape shape, const DatabaseOption
   table.max_write_buffer_number = 2;
   // Keeps at most about a tenth of dead bytes on disk, whatever the size of the table.
   table.level_compaction_dynamic_level_bytes = true;
-  // The default, Snappy, loses to both: LZ4 where bytes are rewritten often, zstd where they stay.
+  // The default, Snappy, loses to both: LZ4 where bytes are rewritten often, zstd where they stay. Rows by random keys never stay: each flush
+  // has some for every file of the last level.
   table.compression = rocksdb::kLZ4Compression;
-  table.bottommost_compression = rocksdb::kZSTD;
+  table.bottommost_compression = shape == TableShape::kScans ? rocksdb::kZSTD : rocksdb::kLZ4Compression;
 
   rocksdb::BlockBasedTableOptions blocks;
   blocks.block_cache = cache;

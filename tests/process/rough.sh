@@ -74,7 +74,7 @@ for name in "${names[@]}"; do total=$((total + $(of "$name" stakeholders))); don
 say "$total connected: $(of stalled stakeholders) to be stopped, $(of flapping stakeholders) to break, $(of slow stakeholders) to be slow; $rate reports per second"
 
 # What is to be corrected: flagged by the police, so that everybody holds it.
-corrections=$((rounds * seconds * 2 + 60))
+corrections=$((rounds * seconds * 4 + 60)) # two a second at most
 awk -v n="$corrections" -v day="$(date -u -d '1 hour ago' +%FT%TZ)" 'BEGIN {
   print "kind,type,identifier,observed_at"
   for (i = 0; i < n; i++) printf "FINANCIAL_FRAUD,MOBILE,555%07d,%s\n", 1000 + i, day }' >"$work/flagged.csv"

@@ -36,7 +36,7 @@ class FlagStore {
   explicit FlagStore(const std::string& path) {
     if (sqlite3_open(path.c_str(), &db_) != SQLITE_OK) Fail();
     sqlite3_busy_timeout(db_, 10'000);
-    Do("PRAGMA journal_mode=WAL");    // lookups go on while the follower writes
+    WriteAhead();
     Do("PRAGMA synchronous=NORMAL");  // a power cut may take the last writes, the token's among them: they come again
     // A withdrawn flag stays as a row of level 0: its version keeps a late repeat from bringing it back.
     Do("CREATE TABLE IF NOT EXISTS flags (id TEXT PRIMARY KEY, identifier TEXT, level INT, lapses INT, term INT, "
@@ -99,6 +99,13 @@ class FlagStore {
     return v1::Level_Name(static_cast<v1::Level>(level)).substr(std::string("LEVEL_").size());
   }
 
+  // So that lookups go on while the follower writes. Of two who begin with a new file one must wait: SQLite does not, here.
+  void WriteAhead() {
+    for (int tries = 200; sqlite3_exec(db_, "PRAGMA journal_mode=WAL", nullptr, nullptr, nullptr) != SQLITE_OK;) {
+      if (sqlite3_errcode(db_) != SQLITE_BUSY || --tries == 0) Fail();
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  }
   // One statement, a transaction of its own; SQLite turns texts into what the columns are.
   void Do(const char* sql, const std::vector<std::string>& values = {}, const OnRow& on_row = nullptr) {
     sqlite3_stmt* statement = nullptr;
