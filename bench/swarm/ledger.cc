@@ -17,7 +17,7 @@ int Ledger::AddKind(const std::string& name, std::unique_ptr<ExpectedView> view)
 }
 
 bool Ledger::Add(const Told& told, bool exact) {
-  if (told.key >= keys_.size()) keys_.resize(std::max<size_t>(told.key + 1, keys_.size() * 3 / 2));
+  if (told.key >= keys_.size()) keys_.resize(told.key + 1);
   Key& key = keys_[told.key];
   if (std::pair(told.head.term, told.head.version) <= std::pair(key.term, key.version)) {
     if (Entry* entry = Find(told.key, told.head.term, told.head.version, false); entry != nullptr) ++entry->repeats;

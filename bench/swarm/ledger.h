@@ -85,7 +85,7 @@ class Ledger {
   const size_t entries_max_;
   std::vector<std::unique_ptr<ExpectedView>> kinds_;
   absl::flat_hash_map<std::string, int> kind_numbers_;
-  std::vector<Key> keys_;
+  std::deque<Key> keys_;  // not a vector: it need not be moved to grow
   std::deque<Entry> entries_;
   uint64_t first_ = 0;
   std::deque<Positions> groups_;

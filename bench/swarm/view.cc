@@ -1,7 +1,9 @@
 #include "bench/swarm/view.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "bench/swarm/wire_scan.h"
 #include "fraudhub/config/v1/policy.pb.h"
@@ -10,7 +12,6 @@
 namespace hub::swarm {
 
 struct Auditor::Known {
-  bool known = false;
   uint64_t term = 0;
   uint64_t version = 0;
   fraudhub::v1::Indicator indicator;
@@ -98,10 +99,11 @@ bool ScanEvent(absl::string_view bytes, EventHead* head) {
 
 KeyId KeyTable::Intern(absl::string_view indicator_id, KeyId previous) {
   if (previous < next_.size() && ids_[next_[previous]] == indicator_id) return next_[previous];
-  auto it = numbers_.find(indicator_id);
-  if (it == numbers_.end()) {
+  Numbers& numbers = numbers_[(absl::Hash<absl::string_view>()(indicator_id) >> 32) % kParts];
+  auto it = numbers.find(indicator_id);
+  if (it == numbers.end()) {
     const auto id = static_cast<KeyId>(ids_.size());
-    it = numbers_.emplace(ids_.emplace_back(indicator_id), id).first;
+    it = numbers.emplace(ids_.emplace_back(indicator_id), id).first;
     next_.push_back(id);
   }
   if (previous < next_.size()) next_[previous] = it->second;
@@ -145,13 +147,12 @@ Auditor::Auditor() = default;
 Auditor::~Auditor() = default;
 
 void Auditor::Apply(KeyId key, const fraudhub::v1::Event& event) {
-  if (key >= known_.size()) known_.resize(std::max<size_t>(key + 1, known_.size() * 3 / 2));
-  Known& known = known_[key];
-  if (event.version().term() < known.term ||
-      (event.version().term() == known.term && event.version().version() <= known.version)) {
-    return;
-  }
-  known = {true, event.version().term(), event.version().version(), event.indicator()};
+  if (key >= known_.size()) known_.resize(key + 1);
+  const auto& version = event.version();
+  std::unique_ptr<Known>& known = known_[key];
+  if (known != nullptr && std::pair(version.term(), version.version()) <= std::pair(known->term, known->version)) return;
+  if (known == nullptr) known = std::make_unique<Known>();
+  *known = {version.term(), version.version(), event.indicator()};
 }
 
 ExpectedView::ExpectedView(const fraudhub::config::v1::Policy& policy,
@@ -177,11 +178,11 @@ std::string Compare(const View& view, const Auditor& auditor, const ExpectedView
   uint64_t hash = 0;
   const auto& known = auditor.known();
   for (KeyId key = 0; key < known.size(); ++key) {
-    const bool wanted = known[key].known && expected.Expects(known[key].indicator);
-    if (wanted) hash += HeldHash(key, known[key].version);
+    const bool wanted = known[key] != nullptr && expected.Expects(known[key]->indicator);
+    if (wanted) hash += HeldHash(key, known[key]->version);
     if (wanted && !view.Holds(key)) ++missing;
     if (!wanted && view.Holds(key)) ++extra;
-    if (wanted && view.Holds(key) && view.version(key) != known[key].version) ++other;
+    if (wanted && view.Holds(key) && view.version(key) != known[key]->version) ++other;
   }
   for (KeyId key = static_cast<KeyId>(known.size()); key < view.size(); ++key) extra += view.Holds(key) ? 1 : 0;
   if (missing == 0 && extra == 0 && other == 0 && hash == view.set_hash()) return "";

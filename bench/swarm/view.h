@@ -37,7 +37,10 @@ class KeyTable {
   size_t size() const { return ids_.size(); }
 
  private:
-  absl::flat_hash_map<absl::string_view, KeyId> numbers_;
+  // In parts, by hash: one table of a million stops its process for half a second when it grows, and all processes of a swarm at the same moment.
+  static constexpr size_t kParts = 256;
+  using Numbers = absl::flat_hash_map<absl::string_view, KeyId>;
+  std::array<Numbers, kParts> numbers_;
   std::deque<std::string> ids_;  // by number
   std::vector<KeyId> next_;      // by number
 };
@@ -92,12 +95,12 @@ class Auditor {
   Auditor();
   ~Auditor();
   void Apply(KeyId key, const fraudhub::v1::Event& event);
-  // Visits (key, version, attributes) of every indicator known.
+  // By key: version and attributes of every indicator known; null: not known. Each by itself, as it is dear to move.
   struct Known;
-  const std::vector<Known>& known() const { return known_; }
+  const std::vector<std::unique_ptr<Known>>& known() const { return known_; }
 
  private:
-  std::vector<Known> known_;
+  std::vector<std::unique_ptr<Known>> known_;
 };
 
 // Which indicators `stakeholder` should hold: its role's rows of the policy and its own filter.

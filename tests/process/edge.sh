@@ -89,6 +89,8 @@ for ((n = 1; n <= kills; ++n)); do
   until_true 20 "kill $n: what came while it was away" verdict "$number" INDICATOR || fail "kill $n lost an event"
   verdict 5550000302 NO_INDICATOR || fail "kill $n: a flag that was withdrawn is back"
 done
+# Killed again and again it may not have heard yet up to when it is complete; here that is too old after seconds.
+soon "it is told up to when it is complete" eval '[[ $(metric fraudhub_edge_age_seconds) =~ ^[01]$ ]]'
 check "nothing was lost" same MOBILE:5550000301 MOBILE:5550000302 MOBILE:5550000401 "MOBILE:$((5550000400 + kills))"
 check "it went on from its own disk" eval '[[ $(metric fraudhub_edge_snapshots_total) == 0 ]]'
 
