@@ -9,6 +9,8 @@ constexpr absl::Duration kHorizon = absl::Seconds(1);
 // For a client that answers every few seconds a second's bytes would not last until its next answer, and the rate would be that of the
 // window, ever smaller. A little more than what an answer takes is what lets such a window grow, at first as much again; no more than this.
 constexpr absl::Duration kHorizonMax = absl::Seconds(10);
+// Of what looks like a slow line no more, unless a probe has said that it is not: this is what a correction waits for.
+constexpr absl::Duration kHorizonSlow = absl::Milliseconds(2500);
 constexpr double kAllowance = 1.25;
 constexpr double kAllowanceAtFirst = 2;
 constexpr double kAllowanceProbed = 1.5;
@@ -19,7 +21,8 @@ constexpr int kProbeIntervalAnswers = 20;
 
 double AckWindow::Wanted(double rate) const {
   const double allowance = rising_ ? kAllowanceAtFirst : probed_ ? kAllowanceProbed : kAllowance;
-  return rate * absl::ToDoubleSeconds(std::clamp(allowance * std::max(alone_, pause_), kHorizon, kHorizonMax));
+  const absl::Duration most = rate < kSlowRate && !late_ ? kHorizonSlow : kHorizonMax;
+  return rate * absl::ToDoubleSeconds(std::clamp(allowance * std::max(alone_, pause_), kHorizon, most));
 }
 
 void AckWindow::OnAck(const Acknowledgement& ack) {
@@ -34,7 +37,7 @@ void AckWindow::OnAck(const Acknowledgement& ack) {
   // Nobody waited for longer than its oldest message.
   if (ack.full) pause_ = std::max(pause_ * (1 - kDecay), ack.now - std::max(answered_at_, ack.oldest_sent_at));
   answered_at_ = ack.now;
-  const double measured = static_cast<double>(ack.acknowledged) / absl::ToDoubleSeconds(ack.took());
+  const double measured = ack.rate();
   if (ack.full && rate_ > 0 && measured < rate_ * kAllowance) rising_ = false;
   double rate = rate_;
   if (measured > rate_ || rate_ == 0) {
@@ -55,6 +58,7 @@ void AckWindow::OnAck(const Acknowledgement& ack) {
 void AckWindow::OnFound(const WindowProbe::Finding& quarter, absl::Duration now) {
   alone_ = quarter.line && probed_ ? std::min(alone_, quarter.answer) : quarter.answer;
   probed_ = true;
+  late_ = !quarter.line;
   rising_ = !quarter.line;
   probe_.NotBefore(now + std::max(WindowProbe::kInterval, kProbeIntervalAnswers * alone_));
   if (!quarter.line) return;
@@ -66,7 +70,7 @@ void AckWindow::OnFound(const WindowProbe::Finding& quarter, absl::Duration now)
 
 void AckWindow::OnSilence() {
   if (probe_.running()) return probe_.GiveUp();
-  bytes_ = std::min(std::max(bytes_ * 2, kSilent), most_);
+  bytes_ = std::min(rate_ > 0 ? bytes_ * 2 : std::max(bytes_ * 2, kSilent), most_);
 }
 
 }  // namespace hub::fanout
