@@ -9,8 +9,6 @@ constexpr absl::Duration kHorizon = absl::Seconds(1);
 // For a client that answers every few seconds a second's bytes would not last until its next answer, and the rate would be that of the
 // window, ever smaller. A little more than what an answer takes is what lets such a window grow, at first as much again; no more than this.
 constexpr absl::Duration kHorizonMax = absl::Seconds(10);
-// Of what looks like a slow line no more, unless a probe has said that it is not: this is what a correction waits for.
-constexpr absl::Duration kHorizonSlow = absl::Milliseconds(2500);
 constexpr double kAllowance = 1.25;
 constexpr double kAllowanceAtFirst = 2;
 constexpr double kAllowanceProbed = 1.5;
@@ -21,8 +19,7 @@ constexpr int kProbeIntervalAnswers = 20;
 
 double AckWindow::Wanted(double rate) const {
   const double allowance = rising_ ? kAllowanceAtFirst : probed_ ? kAllowanceProbed : kAllowance;
-  const absl::Duration most = rate < kSlowRate && !late_ ? kHorizonSlow : kHorizonMax;
-  return rate * absl::ToDoubleSeconds(std::clamp(allowance * std::max(alone_, pause_), kHorizon, most));
+  return rate * absl::ToDoubleSeconds(std::clamp(allowance * std::max(alone_, pause_), kHorizon, kHorizonMax));
 }
 
 void AckWindow::OnAck(const Acknowledgement& ack) {
@@ -58,7 +55,6 @@ void AckWindow::OnAck(const Acknowledgement& ack) {
 void AckWindow::OnFound(const WindowProbe::Finding& quarter, absl::Duration now) {
   alone_ = quarter.line && probed_ ? std::min(alone_, quarter.answer) : quarter.answer;
   probed_ = true;
-  late_ = !quarter.line;
   rising_ = !quarter.line;
   probe_.NotBefore(now + std::max(WindowProbe::kInterval, kProbeIntervalAnswers * alone_));
   if (!quarter.line) return;

@@ -3,8 +3,7 @@
 //
 // The rate is that of bytes acknowledged from the acknowledgement before a message's sending to its own. It is believed upwards always, and
 // downwards only while the window was full: a session with little to say proves nothing about its client. Before a full window becomes
-// half as large, and now and then, a probe tells whether less will do. The window of a slow line is a few seconds' bytes at most until a probe
-// says that it was not the line: else whatever stands still for a moment would make it longer, and what is longer takes longer.
+// half as large, and now and then, a probe tells whether less will do.
 #pragma once
 
 #include <algorithm>
@@ -54,7 +53,6 @@ class AckWindow {
   absl::Duration pause_, answered_at_;
   WindowProbe probe_;
   bool probed_ = false;
-  bool late_ = false;  // a probe has said that it is not the line
   size_t probed_bytes_ = 0;  // the window after the last probe; the next comes at half of it, or at its time
 };
 

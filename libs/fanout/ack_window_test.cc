@@ -178,8 +178,8 @@ TEST_CASE("A slow line's window stays small, whatever stands still for a moment"
             received += line.received_bytes();
           }
           INFO(speed << " B/s, turns " << turns << ", acknowledges each " << ack_interval << ", pauses " << pause << ", longest " << longest);
-          CHECK(sum / kSeeds < absl::Seconds(6));
-          CHECK(longest < absl::Seconds(pause > absl::Seconds(1) ? 15 : 8));
+          CHECK(sum / kSeeds < absl::Seconds(8));
+          CHECK(longest < absl::Seconds(pause > absl::Seconds(1) ? 20 : 12));
           CHECK(static_cast<double>(received) > 0.7 * kSeeds * 60 * speed);  // a tenth of the time it stands still
         }
       }
@@ -220,7 +220,7 @@ TEST_CASE("A window of a second's bytes keeps the line of a middling client full
 
 TEST_CASE("A client that acknowledges every five seconds is not starved", "[fanout][window]") {
   Line line({.bytes_per_second = 1e6, .ack_interval = absl::Seconds(5)});
-  line.Run(absl::Seconds(80));
+  line.Run(absl::Seconds(60));
   const size_t before = line.received_bytes();
   line.Run(absl::Seconds(20));
   CHECK(line.received_bytes() - before > 12'000'000);
@@ -291,6 +291,16 @@ TEST_CASE("A new client whose turns are rare and who answers as often has a wind
   const size_t before = line.received_bytes();
   line.Run(absl::Seconds(10));
   CHECK(line.received_bytes() - before > 8'000'000);
+}
+
+// As when thousands come back at once: held to one small window per answer it would not even keep up with what is new.
+TEST_CASE("A client that answers after seconds from the first catches up all the same", "[fanout][window]") {
+  for (const absl::Duration late : {absl::Seconds(3), absl::Seconds(4), absl::Seconds(6)}) {
+    Line line({.bytes_per_second = 1e6, .rtt = late, .ack_interval = absl::Milliseconds(100)});
+    line.Run(absl::Seconds(30));
+    INFO(late << " window " << line.window());
+    CHECK(line.received_bytes() > 300'000);
+  }
 }
 
 TEST_CASE("A client that waits for more bytes than the window before it acknowledges is waited for a few seconds",
