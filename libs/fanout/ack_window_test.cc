@@ -222,27 +222,21 @@ TEST_CASE("A client that acknowledges every five seconds is not starved", "[fano
 // Where processors are short everything is late, and fewer bytes under way make nothing earlier.
 TEST_CASE("A client that answers late, though its line is quick, is not starved", "[fanout][window]") {
   const absl::Duration ack_interval = absl::Milliseconds(500);
-  constexpr unsigned kSeeds = 20;
   for (const bool from_the_first : {false, true}) {
     for (const absl::Duration jitter : {absl::ZeroDuration(), absl::Seconds(2)}) {
       const Client late{.bytes_per_second = 1e6, .rtt = absl::Milliseconds(1300), .ack_interval = ack_interval, .jitter = jitter};
-      size_t received = 0;
-      for (unsigned seed = 0; seed < kSeeds; ++seed) {
-        Line line(from_the_first ? late : Client{.bytes_per_second = 1e6, .ack_interval = ack_interval}, AckWindow::kMax, seed);
-        line.Run(absl::Seconds(10));
-        line.Be(late);
-        line.Run(absl::Seconds(80));
-        const size_t before = line.received_bytes();
-        line.Run(absl::Seconds(30));
-        received += line.received_bytes() - before;
-        // Later it is quick again.
-        line.Be({.bytes_per_second = 1e6, .ack_interval = ack_interval});
-        line.Run(absl::Seconds(60));
-        INFO(from_the_first << " " << jitter << " seed " << seed << " window " << line.window());
-        CHECK(line.queue() < absl::Milliseconds(2000));
-      }
-      INFO(from_the_first << " " << jitter);
-      CHECK(received / kSeeds > 15'000'000);
+      Line line(from_the_first ? late : Client{.bytes_per_second = 1e6, .ack_interval = ack_interval});
+      line.Run(absl::Seconds(10));
+      line.Be(late);
+      line.Run(absl::Seconds(80));
+      const size_t before = line.received_bytes();
+      line.Run(absl::Seconds(30));
+      INFO(from_the_first << " " << jitter << " window " << line.window());
+      CHECK(line.received_bytes() - before > 20'000'000);
+      // Later it is quick again.
+      line.Be({.bytes_per_second = 1e6, .ack_interval = ack_interval});
+      line.Run(absl::Seconds(60));
+      CHECK(line.queue() < absl::Milliseconds(1700));
     }
   }
 }
