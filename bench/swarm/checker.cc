@@ -117,9 +117,8 @@ void Checker::OnEvent(int number, const Told& told) {
     ++not_judged_;
   } else {
     std::vector<Arrival>& waiting = arrivals_[{told.key, told.head.version}];
-    for (const Arrival& other : waiting) {
-      if (*other.bytes == told.bytes) arrival.bytes = other.bytes;
-    }
+    const auto same = std::find_if(waiting.rbegin(), waiting.rend(), [&](const Arrival& other) { return *other.bytes == told.bytes; });
+    if (same != waiting.rend()) arrival.bytes = same->bytes;
     if (arrival.bytes == nullptr) arrival.bytes = std::make_shared<const std::string>(told.bytes);
     waiting.push_back(std::move(arrival));
   }

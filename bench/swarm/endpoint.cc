@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "libs/base/status_macros.h"
 
 namespace hub::swarm {
 
@@ -43,6 +44,14 @@ absl::StatusOr<sockaddr_in> ParseAddress(absl::string_view server) {
   }
   address.sin_port = htons(static_cast<uint16_t>(port));
   return address;
+}
+
+absl::StatusOr<std::vector<sockaddr_in>> ParseAddresses(absl::string_view servers) {
+  std::vector<sockaddr_in> addresses;
+  for (const absl::string_view server : absl::StrSplit(servers, ',')) {
+    HUB_ASSIGN_OR_RETURN(addresses.emplace_back(), ParseAddress(server));
+  }
+  return addresses;
 }
 
 }  // namespace hub::swarm

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -23,5 +24,7 @@ absl::StatusOr<SslContext> LoadIdentity(const std::string& folder);
 
 // "127.0.0.1:7443" or "localhost:7443".
 absl::StatusOr<sockaddr_in> ParseAddress(absl::string_view server);
+// Several with commas between.
+absl::StatusOr<std::vector<sockaddr_in>> ParseAddresses(absl::string_view servers);
 
 }  // namespace hub::swarm

@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
                  "folder of <stakeholder>/<principal>/ identities; none = clear text");
   app.add_option("--policy", options.policy_file, "policy.textproto")->required();
   app.add_option("--auditor", options.auditor, "analyst's stream used as the reference");
+  app.add_option("--auditor-server", options.auditor_server, "where the auditor goes, if not to --server");
   app.add_option("--stakeholders", options.stakeholders_max, "at most so many; 0 = all");
   app.add_option("--copies", options.copies, "streams per stakeholder")->check(CLI::PositiveNumber);
   app.add_option("--storm-away", away_seconds, "seconds from SIGUSR2, which breaks all streams, until all come back");

@@ -30,6 +30,7 @@
 #include "fraudhub/v1/indicator.pb.h"
 #include "fraudhub/v1/subscription.pb.h"
 #include "libs/base/clock.h"
+#include "libs/base/status_macros.h"
 
 namespace hub::swarm {
 namespace {
@@ -80,7 +81,7 @@ class Swarm::Impl {
   SwarmOptions options_;
   base::RealClock clock_;
   config::Policy policy_;
-  std::vector<sockaddr_in> servers_;
+  std::vector<sockaddr_in> servers_, auditor_servers_;
   int epoll_ = -1;
   std::vector<std::unique_ptr<Member>> members_;  // the auditor is the last
   KeyTable keys_;
@@ -119,11 +120,9 @@ absl::Status Swarm::Impl::Open(const SwarmOptions& options) {
   if (!file || !google::protobuf::TextFormat::ParseFromString(text.str(), &policy_)) {
     return absl::InvalidArgumentError(absl::StrCat("--policy ", options.policy_file, ": not a readable policy"));
   }
-  for (const absl::string_view address : absl::StrSplit(options.server, ',')) {
-    absl::StatusOr<sockaddr_in> server = ParseAddress(address);
-    if (!server.ok()) return server.status();
-    servers_.push_back(*server);
-  }
+  HUB_ASSIGN_OR_RETURN(servers_, ParseAddresses(options.server));
+  HUB_ASSIGN_OR_RETURN(auditor_servers_,
+                       ParseAddresses(options.auditor_server.empty() ? options.server : options.auditor_server));
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   if (options.check) checker_ = std::make_unique<Checker>(policy_, options.checker);
 
@@ -190,10 +189,11 @@ void Swarm::Impl::ConnectDue() {
 void Swarm::Impl::Connect(Member* member) {
   member->opened = false;
   member->receiver->OnConnect();
-  const size_t node = member->server++ % servers_.size();
+  const std::vector<sockaddr_in>& servers = member->auditor ? auditor_servers_ : servers_;
+  const size_t node = member->server++ % servers.size();
   if (checker_ != nullptr)
     checker_->OnConnect(member->number, node, !member->receiver->token().empty(), clock_.Monotonic());
-  member->stream = std::make_unique<H2Stream>(member->identity.get(), servers_[node], kPath,
+  member->stream = std::make_unique<H2Stream>(member->identity.get(), servers[node], kPath,
                                               [this, member](absl::string_view bytes) { OnMessage(member, bytes); });
   if (absl::Status status = member->stream->Connect(); !status.ok()) {
     Break(member, status, absl::ZeroDuration());

@@ -22,6 +22,7 @@ struct SwarmOptions {
   std::string identities;   // folder of <stakeholder>/<principal>/{cert,key,ca}.pem; empty = clear text
   std::string policy_file;  // who there is and what each may see
   std::string auditor = "dot-diu/analyst-2";
+  std::string auditor_server;  // as `server`, of the auditor alone: its line is good where theirs is bad; empty = `server`
   int stakeholders_max = 0;  // 0 = all that may subscribe
   int copies = 1;            // streams per stakeholder, each with a view of its own
   absl::Duration storm_away = absl::Seconds(10);  // of StartStorm

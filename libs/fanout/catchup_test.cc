@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <random>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/hash.h"
@@ -110,6 +111,36 @@ TEST_CASE("Sessions of a class that lag share blocks, wherever they stand", "[fa
   CHECK(Blocks(&feed, "made") == 8);
   CHECK(feed.metrics.AddCounter("fraudhub_fanout_encoded_total", "", {{"mode", "catchup"}}).Value() == 2000);
   CHECK(Blocks(&feed, "shared") > 20 * 7);
+}
+
+TEST_CASE("A line that breaks after every megabyte gets on, however quick it is", "[fanout][catchup]") {
+  Feed feed(2);
+  constexpr int kEvents = 20'000;
+  for (int i = 0; i < kEvents; ++i) feed.Change(i % 2, i, Row(Level::kHigh));
+  auto dispatcher = feed.Open();
+  auto session = feed.Start(dispatcher.get(), model::Filter::Everything(), SessionStart::kEarliest);
+  std::string token;
+  std::set<std::string> told;
+  size_t told_again = 0;
+  int lines = 1;
+  for (size_t of_this_line = 0; session->RecordsBehind() > 0; ) {
+    const auto message = session->Next();
+    REQUIRE(message.ok());
+    const kit::Received batch = kit::Parse(kit::Bytes(*message));
+    for (const auto& item : batch.events) told_again += told.insert(item.id).second ? 0 : 1;
+    if (!batch.token.empty()) token = batch.token;
+    REQUIRE(kit::Ack(session.get(), batch).ok());
+    of_this_line += message->bytes;
+    if (of_this_line < size_t{1} << 20) continue;
+    auto again = feed.Resume(dispatcher.get(), model::Filter::Everything(), token);
+    REQUIRE(again.ok());
+    session = *std::move(again);
+    of_this_line = 0;
+    REQUIRE(++lines < 20);
+  }
+  CHECK(lines > 2);
+  CHECK(told.size() == kEvents);
+  CHECK(told_again < kEvents / 3);
 }
 
 TEST_CASE("Classes share what was read of the log, and the forms of equal audiences", "[fanout][catchup]") {

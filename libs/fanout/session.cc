@@ -164,12 +164,15 @@ absl::StatusOr<Session::Message> Session::Next() {
   }
   if (urgent_.on()) GatherUrgent(&message);
   flowing_ |= message.events > 0;
-  bool due = now - progress_sent_at_ >= (flowing_ ? options_.progress_interval : options_.idle_progress_interval);
+  since_progress_ += message.bytes;
+  bool due = since_progress_ >= options_.progress_bytes ||
+             now - progress_sent_at_ >= (flowing_ ? options_.progress_interval : options_.idle_progress_interval);
   wire::SnapshotMark mark = Mark(due);
   due |= mark.ends;
   if (message.events == 0 && message.copies == 0 && !due && mark.parts == 0) return message;
   if (due) {
     progress_sent_at_ = now;
+    since_progress_ = 0;
     flowing_ = false;
     RefreshTimes();
   }

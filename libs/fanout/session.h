@@ -34,6 +34,8 @@ struct SessionOptions {
   size_t unacked_bytes_max = size_t{4} << 20;
   absl::Duration progress_interval = absl::Seconds(1);
   absl::Duration idle_progress_interval = absl::Seconds(5);
+  // After so many bytes progress is due however little time has passed: a line that breaks before its client has a new token would never get on.
+  size_t progress_bytes = 256 * 1024;
   absl::Duration window = absl::Hours(24 * 7);  // older tokens are refused: compaction may have removed what they need
   bool urgent = false;                          // copies of urgent events ahead of the order while it lags
   SnapshotSource* snapshots = nullptr;          // null: this node serves none (Unavailable)
@@ -68,7 +70,7 @@ class Session {
 
   // One message: copies of urgent events first if the session asked for them and is behind, event slices, then a trailer with the positions that changed and, when due, progress. Empty: nothing to send now
   // (a session far behind that matches little may have moved on all the same: ask again soon).
-  // Progress is due `progress_interval` after the last while events flow, else after `idle_progress_interval`; it tells of the session's
+  // Progress is due `progress_interval` or `progress_bytes` after the last while events flow, else after `idle_progress_interval`; it tells of the session's
   // own positions only. R9: a session that started below the compaction bound gives none before it has reached the log's end as that
   // was when it read the last record from there; until then it is shown silent states, too, which may be all that compaction left of an
   // indicator. What it can't be shown is that a row left the view, if compaction takes the event that said so after the session passed
@@ -160,6 +162,7 @@ class Session {
   std::map<int32_t, eventlog::Offset> acked_;
   absl::Time acked_at_ = absl::InfinitePast();
   absl::Duration progress_sent_at_;
+  size_t since_progress_ = 0;  // bytes
   bool flowing_ = true;  // events were sent since the last progress (or there was none yet)
   bool read_log_ = false;
   uint64_t events_sent_ = 0;

@@ -52,7 +52,8 @@ names=(stalled flapping slow healthy1 healthy2)
 slices=("0 5" "5 5" "10 5" "15 42" "57 43")
 ((part == 100)) || slices=("0 5" "5 5" "10 5" "15 $((part / 3))" "57 $((part / 3))")
 servers_of=("$stream_server" "$proxy_flapping" "$proxy_slow" "$stream_server" "$stream_server")
-options_of=("--check" "--check" "--check --heartbeat-max 60" "" "")
+steady="--check --auditor-server $stream_server" # who judges has a good line
+options_of=("--check" "$steady" "$steady --heartbeat-max 60" "" "")
 swarms=()
 for i in 0 1 2 3 4; do
   read -r first count <<<"${slices[i]}"

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <random>
 #include <utility>
 
@@ -23,7 +24,7 @@ namespace {
 constexpr int kSocketBuffer = 32 * 1024;  // a slow line has no megabytes in the kernel
 // A network's. Loopback's segments are of 64 KB, more than such a buffer takes: they wait for room, for the timer of 200 ms if need be.
 constexpr int kSegment = 1448;
-constexpr absl::Duration kBurst = absl::Milliseconds(50);
+constexpr absl::Duration kBurst = absl::Milliseconds(50);  // of a line's bytes, or a segment
 
 absl::StatusOr<sockaddr_in> ParseAddress(const std::string& text) {
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
@@ -56,6 +57,18 @@ struct Pipe {
   bool shut = false;     // `to` was told
   bool held_back = false;
   bool more = false;  // `from` may have more, and no edge will say so
+
+  // Of the first chunk, what a line of so many bytes a second lets arrive now. A packet arrives when all of it has gone through.
+  size_t Allowed(int64_t rate) const {
+    const size_t size = queue.front().bytes.size() - written;
+    if (rate <= 0 || allowance >= static_cast<double>(size)) return size;
+    return allowance < kSegment ? 0 : static_cast<size_t>(allowance);
+  }
+  // From the last refill on; REQUIRES: Allowed(rate) == 0.
+  absl::Duration UntilAllowed(int64_t rate) const {
+    const auto packet = static_cast<double>(std::min<size_t>(queue.front().bytes.size() - written, kSegment));
+    return absl::Seconds((packet - allowance) / static_cast<double>(rate));
+  }
 };
 
 }  // namespace
@@ -66,7 +79,11 @@ struct Proxy::Connection {
   int64_t passed = 0;
   int64_t reset_at = -1, silent_at = -1;  // bytes in both directions; -1 = never
   bool silent = false, gone = false;
+  bool woken = true;  // an edge was told
   std::mt19937_64 random;
+  bool HasSomething() const {
+    return woken || !down.queue.empty() || !up.queue.empty() || down.more || up.more;
+  }
   ~Connection() {
     if (client >= 0) close(client);
     if (upstream >= 0) close(upstream);
@@ -120,7 +137,6 @@ absl::StatusOr<std::unique_ptr<Proxy>> Proxy::Create(const base::Clock* clock, u
   proxy->epoll_ = epoll_create1(EPOLL_CLOEXEC);
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.fd = proxy->listener_;
   epoll_ctl(proxy->epoll_, EPOLL_CTL_ADD, proxy->listener_, &event);
   return proxy;
 }
@@ -164,8 +180,8 @@ void Proxy::Accept() {
     connection->down.refilled = connection->up.refilled = clock_->Monotonic();
     for (const int fd : {client, connection->upstream}) {
       epoll_event event{};
-      event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;  // edges wake us; every turn looks at every connection
-      event.data.fd = fd;
+      event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+      event.data.ptr = connection.get();
       epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
     }
     connections_.push_back(std::move(connection));
@@ -175,6 +191,7 @@ void Proxy::Accept() {
 void Proxy::Move(Connection* connection) {
   static thread_local char buffer[16 * 1024];
   const absl::Duration now = clock_->Monotonic();
+  connection->woken = false;
   for (Pipe* pipe : {&connection->down, &connection->up}) {
     const bool down = pipe == &connection->down;
     const int64_t rate = down ? rules_.down_bytes_per_second : rules_.up_bytes_per_second;
@@ -199,17 +216,13 @@ void Proxy::Move(Connection* connection) {
     if (rate > 0) {
       const double bytes_per_second = static_cast<double>(rate);
       pipe->allowance += bytes_per_second * absl::ToDoubleSeconds(now - pipe->refilled);
-      pipe->allowance = std::min(pipe->allowance, std::max(1.0, bytes_per_second * absl::ToDoubleSeconds(kBurst)));
+      pipe->allowance = std::min(pipe->allowance, std::max<double>(kSegment, bytes_per_second * absl::ToDoubleSeconds(kBurst)));
     }
     pipe->refilled = now;
     while (!pipe->queue.empty() && !connection->silent && pipe->queue.front().due <= now) {
       const std::string& bytes = pipe->queue.front().bytes;
-      size_t size = bytes.size() - pipe->written;
-      if (rate > 0 && pipe->allowance < static_cast<double>(size)) {
-        size = static_cast<size_t>(pipe->allowance);
-        if (!pipe->held_back) ++counts_.held_back;
-        pipe->held_back = true;
-      }
+      const size_t size = pipe->Allowed(rate);
+      if (size < bytes.size() - pipe->written && !std::exchange(pipe->held_back, true)) ++counts_.held_back;
       if (size == 0) break;
       const ssize_t sent = send(pipe->to, bytes.data() + pipe->written, size, MSG_NOSIGNAL);
       if (sent < 0 && (WouldBlock() || errno == ENOTCONN || errno == EINTR)) break;
@@ -259,9 +272,9 @@ absl::Duration Proxy::NextDue() const {
     for (const Pipe* pipe : {&connection->down, &connection->up}) {
       if (pipe->more && pipe->queued < kQueuedMax) return absl::ZeroDuration();
       if (pipe->queue.empty()) continue;
-      const bool limited = (pipe == &connection->down ? rules_.down_bytes_per_second : rules_.up_bytes_per_second) > 0;
-      next = std::min(next,
-                      std::max(pipe->queue.front().due - now, limited ? absl::Milliseconds(5) : absl::ZeroDuration()));
+      const int64_t rate = pipe == &connection->down ? rules_.down_bytes_per_second : rules_.up_bytes_per_second;
+      const absl::Duration allowed = pipe->Allowed(rate) > 0 ? now : pipe->refilled + pipe->UntilAllowed(rate);
+      next = std::min(next, std::max(pipe->queue.front().due, allowed) - now);
     }
   }
   return next;
@@ -273,9 +286,17 @@ void Proxy::Turn(absl::Duration at_most) {
   // Due now and not gone means that the other end takes nothing: its edge will tell.
   if (wait <= absl::ZeroDuration()) wait = absl::Milliseconds(1);
   const auto millis = static_cast<int>(absl::ToInt64Milliseconds(wait + absl::Microseconds(999)));
-  (void)epoll_wait(epoll_, events, 64, millis);
-  Accept();
-  for (const auto& connection : connections_) Move(connection.get());
+  const int count = epoll_wait(epoll_, events, std::size(events), millis);
+  bool arrived = false;
+  for (int i = 0; i < count; ++i) {
+    auto* const connection = static_cast<Connection*>(events[i].data.ptr);
+    arrived |= connection == nullptr;  // the listener's
+    if (connection != nullptr) connection->woken = true;
+  }
+  if (arrived) Accept();
+  for (const auto& connection : connections_) {
+    if (connection->HasSomething()) Move(connection.get());
+  }
   std::erase_if(connections_, [](const auto& connection) { return connection->gone; });
 }
 

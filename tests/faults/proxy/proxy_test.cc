@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/catch.h"
@@ -143,6 +144,21 @@ TEST_CASE("bandwidth is bounded, and the sender feels it", "[faults][proxy]") {
   CHECK(taken <= 80'000);
   CHECK(put < size_t{20} << 20);
   CHECK(line.proxy_->counts().held_back > 0);
+}
+
+TEST_CASE("a slow line brings packets, not bytes", "[faults][proxy]") {
+  Line line("down=8000");
+  line.Connect();
+  Line::Put(line.server_, std::string(2000, 'x'));
+  std::vector<size_t> came;
+  for (int i = 0; i < 60; ++i) {
+    line.Turns(2);
+    line.clock_.Advance(absl::Milliseconds(5));
+    if (const size_t size = Line::Take(line.client_).size(); size > 0) came.push_back(size);
+  }
+  REQUIRE(came.size() == 2);
+  CHECK(came[0] >= 1448);
+  CHECK(came[0] + came[1] == 2000);
 }
 
 TEST_CASE("a silent connection passes nothing and ends nothing", "[faults][proxy]") {
