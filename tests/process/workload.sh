@@ -77,7 +77,7 @@ workload_import() {
 connected() { in_file "$work/swarm.json" connected; }
 delivered() { in_file "$work/swarm.json" deliveries; }
 all_connected() { [[ $(connected) == "$subscribers" ]]; }
-# Identities, the hub, its listeners, and the import. `before_swarm`, if the script has one, may set swarm_server, where they connect.
+# Identities, the hub, the import, and the listeners. `before_swarm`, if the script has one, may set swarm_server, where they connect.
 workload_start() { # STAKEHOLDER/PRINCIPAL...: identities besides
   local slices=()
   if ((subscribers < 560)); then
@@ -89,6 +89,12 @@ workload_start() { # STAKEHOLDER/PRINCIPAL...: identities besides
   make_identities "${members[@]}" "${reporters[@]}" dot-diu/analyst-1 dot-diu/analyst-2 "$@"
   start_hub
   [[ $deployment == cluster && ${HUB_CHECK:-} != 1 ]] || check=(--check --require "$must_be_tested")
+  # There is something to begin with: a start from scratch is judged by what was there before.
+  workload_import &
+  importer=$!
+  keep_pid "$importer"
+  first_file() { [[ -s $work/files ]]; }
+  until_true 60 "a first file" first_file
   local swarm_server=$stream_server
   ! declare -F before_swarm >/dev/null || before_swarm
   "$bin/hub-swarm" --server "$swarm_server" --identities "$work/pki" --policy "$policy" "${slices[@]}" --stakeholders "$subscribers" \
@@ -96,9 +102,6 @@ workload_start() { # STAKEHOLDER/PRINCIPAL...: identities besides
   swarm=$!
   keep_pid "$swarm"
   until_true 60 "$subscribers connected subscribers" all_connected
-  workload_import &
-  importer=$!
-  keep_pid "$importer"
 }
 workload_rows() { # acknowledged so far, from the files that are done
   local number sum=0 files=0
