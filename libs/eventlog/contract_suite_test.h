@@ -94,15 +94,15 @@ inline std::vector<std::string> Values(const std::vector<StoredRecord>& records)
   return values;
 }
 
-// What Read says once it can say it.
-inline absl::Status ReadStatus(Log* log, const TopicPartition& at, Offset from) {
+// What Read says once it can say it: a broker may have no answer in time.
+inline absl::StatusOr<ReadResult> ReadPatiently(Log* log, const TopicPartition& at, Offset from) {
   const absl::Duration start = base::RealClock().Monotonic();
-  absl::Status status;
-  do {
-    status = log->Read(at, from, {}).status();
-  } while (absl::IsUnavailable(status) && !Expired(start));
-  return status;
+  while (true) {
+    absl::StatusOr<ReadResult> read = log->Read(at, from, {});
+    if (!absl::IsUnavailable(read.status()) || Expired(start)) return read;
+  }
 }
+inline absl::Status ReadStatus(Log* log, const TopicPartition& at, Offset from) { return ReadPatiently(log, at, from).status(); }
 
 // Counts callbacks; each append has its own number.
 class Callbacks {
