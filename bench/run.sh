@@ -144,7 +144,7 @@ end_to_end() { # ID local|kafka RATE MORE-BANKS P50-GOAL P99-GOAL
     for warm in 5 0; do
       "$bin/bench_p07_load" --server "$server" --identity "$work/pki/bank-psb-01/main" --reports $((rate * (warm ? warm : seconds))) --batch "$batch" --in-flight 8 --rate "$rate" \
         --seed "$pair$warm" >/dev/null
-      ((warm == 0)) || new_figures
+      ((warm == 0)) || { read -rt 3 <> <(:) || true; new_figures; } # when the last of it has arrived
     done
     [[ $log == local ]] || {
       "$bin/bench_p11_kafka_pair" --brokers "$broker" --records $((rate * seconds)) --rate "$rate" >"$work/pair"

@@ -23,6 +23,7 @@ double AckWindow::Wanted(double rate) const {
 }
 
 void AckWindow::OnAck(const Acknowledgement& ack) {
+  filled_ |= ack.full;
   if (probe_.running()) {
     const std::optional<WindowProbe::Finding> found = probe_.Take(ack);
     if (found) OnFound(*found, ack.now);
@@ -34,7 +35,7 @@ void AckWindow::OnAck(const Acknowledgement& ack) {
   // Nobody waited for longer than its oldest message.
   if (ack.full) pause_ = std::max(pause_ * (1 - kDecay), ack.now - std::max(answered_at_, ack.oldest_sent_at));
   answered_at_ = ack.now;
-  const double measured = static_cast<double>(ack.acknowledged) / absl::ToDoubleSeconds(ack.took());
+  const double measured = ack.rate();
   if (ack.full && rate_ > 0 && measured < rate_ * kAllowance) rising_ = false;
   double rate = rate_;
   if (measured > rate_ || rate_ == 0) {

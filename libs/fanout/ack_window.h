@@ -1,7 +1,7 @@
 // How many bytes a session may have un-acknowledged: about what its client acknowledges in a second, so that what is urgent stands
 // behind a second of other bytes at most, and a fast client is never held up. Private to this library. A plain value.
 //
-// The rate is that of bytes acknowledged between the sending of a message and its acknowledgement. It is believed upwards always, and
+// The rate is that of bytes acknowledged from the acknowledgement before a message's sending to its own. It is believed upwards always, and
 // downwards only while the window was full: a session with little to say proves nothing about its client. Before a full window becomes
 // half as large, and now and then, a probe tells whether less will do.
 #pragma once
@@ -22,6 +22,7 @@ class AckWindow {
   // The same of a snapshot: its parts are acknowledged whole, and several must fit for a client that acknowledges every ten messages.
   static constexpr size_t kStartOfSnapshot = 256 * 1024;
   static constexpr size_t kMax = size_t{4} << 20;
+  static constexpr double kSlowRate = 64 * 1024;  // bytes a second; a line that lets less through is a slow one
   // A full window without any acknowledgement for so long doubles, and as long as nothing was ever acknowledged it is kSilent at least: there are
   // clients that acknowledge every so many bytes only.
   static constexpr absl::Duration kPatience = absl::Seconds(5);
@@ -33,6 +34,8 @@ class AckWindow {
 
   size_t bytes() const { return probe_.running() ? bytes_ / 4 : bytes_; }
   double rate() const { return rate_; }  // bytes a second; 0 before the first acknowledgement
+  // It has been full, and little goes through: a session with little to say is not slow.
+  bool slow() const { return filled_ && rate_ < kSlowRate; }
 
   void OnAck(const Acknowledgement& ack);
   // Nothing came for kPatience, and the window is full.
@@ -45,6 +48,7 @@ class AckWindow {
   size_t most_;
   size_t bytes_;
   double rate_ = 0;
+  bool filled_ = false;
   bool rising_ = true;  // until a full window brings no more than the one before
   // What an answer takes: the least ever, until a probe has told.
   absl::Duration alone_ = absl::InfiniteDuration();

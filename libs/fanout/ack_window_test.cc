@@ -156,24 +156,31 @@ TEST_CASE("What is urgent for a client that is new on a slow line stands behind 
   }
 }
 
-// Where processors are short, turns, answers and the line itself stand still for a moment; a silence of five seconds must not become minutes.
-TEST_CASE("A slow line's window does not run away, whatever stands still for a moment", "[fanout][window]") {
+// Where processors are short, turns, answers and the line itself stand still for a moment; what is measured of a line must not run away with it.
+TEST_CASE("A slow line's window stays small, whatever stands still for a moment", "[fanout][window]") {
   constexpr unsigned kSeeds = 10;
   for (const double speed : {8000.0, 20000.0}) {
     for (const absl::Duration turns : {absl::ZeroDuration(), absl::Milliseconds(100), absl::Milliseconds(500)}) {
       for (const absl::Duration ack_interval : {absl::Milliseconds(100), absl::Seconds(1)}) {
         for (const absl::Duration pause : {absl::ZeroDuration(), absl::Milliseconds(500), absl::Seconds(2)}) {
-          absl::Duration longest;
+          absl::Duration sum, longest;
+          size_t received = 0;
           for (unsigned seed = 0; seed < kSeeds; ++seed) {
             Line line({.bytes_per_second = speed, .ack_interval = ack_interval, .line_pause = pause, .client_pause = pause}, AckWindow::kMax, seed);
             line.TurnsCome(turns);
+            absl::Duration most;
             for (int i = 0; i < 600; ++i) {
               line.Run(absl::Milliseconds(100));
-              longest = std::max(longest, line.queue());
+              most = std::max(most, line.queue());
             }
+            sum += most;
+            longest = std::max(longest, most);
+            received += line.received_bytes();
           }
           INFO(speed << " B/s, turns " << turns << ", acknowledges each " << ack_interval << ", pauses " << pause << ", longest " << longest);
-          CHECK(longest < absl::Minutes(2));  // which is too long, but bounded: libs/decisions/0067
+          CHECK(sum / kSeeds < absl::Seconds(8));
+          CHECK(longest < absl::Seconds(pause > absl::Seconds(1) ? 20 : 12));
+          CHECK(static_cast<double>(received) > 0.7 * kSeeds * 60 * speed);  // a tenth of the time it stands still
         }
       }
     }
@@ -222,21 +229,27 @@ TEST_CASE("A client that acknowledges every five seconds is not starved", "[fano
 // Where processors are short everything is late, and fewer bytes under way make nothing earlier.
 TEST_CASE("A client that answers late, though its line is quick, is not starved", "[fanout][window]") {
   const absl::Duration ack_interval = absl::Milliseconds(500);
+  constexpr unsigned kSeeds = 20;
   for (const bool from_the_first : {false, true}) {
     for (const absl::Duration jitter : {absl::ZeroDuration(), absl::Seconds(2)}) {
       const Client late{.bytes_per_second = 1e6, .rtt = absl::Milliseconds(1300), .ack_interval = ack_interval, .jitter = jitter};
-      Line line(from_the_first ? late : Client{.bytes_per_second = 1e6, .ack_interval = ack_interval});
-      line.Run(absl::Seconds(10));
-      line.Be(late);
-      line.Run(absl::Seconds(80));
-      const size_t before = line.received_bytes();
-      line.Run(absl::Seconds(30));
-      INFO(from_the_first << " " << jitter << " window " << line.window());
-      CHECK(line.received_bytes() - before > 20'000'000);
-      // Later it is quick again.
-      line.Be({.bytes_per_second = 1e6, .ack_interval = ack_interval});
-      line.Run(absl::Seconds(60));
-      CHECK(line.queue() < absl::Milliseconds(1700));
+      size_t received = 0;
+      for (unsigned seed = 0; seed < kSeeds; ++seed) {
+        Line line(from_the_first ? late : Client{.bytes_per_second = 1e6, .ack_interval = ack_interval}, AckWindow::kMax, seed);
+        line.Run(absl::Seconds(10));
+        line.Be(late);
+        line.Run(absl::Seconds(80));
+        const size_t before = line.received_bytes();
+        line.Run(absl::Seconds(30));
+        received += line.received_bytes() - before;
+        // Later it is quick again.
+        line.Be({.bytes_per_second = 1e6, .ack_interval = ack_interval});
+        line.Run(absl::Seconds(60));
+        INFO(from_the_first << " " << jitter << " seed " << seed << " window " << line.window());
+        CHECK(line.queue() < absl::Milliseconds(2000));
+      }
+      INFO(from_the_first << " " << jitter);
+      CHECK(received / kSeeds > 15'000'000);
     }
   }
 }
@@ -306,7 +319,7 @@ TEST_CASE("A window that is full for a moment is not looked into", "[fanout][win
   const auto acknowledge = [&](absl::Duration took) {
     const size_t before = window.bytes();
     now += took;
-    window.OnAck({now - took, now, now - took, 100'000, 100'000, before, took > absl::Seconds(1)});
+    window.OnAck({now - took, now, now - took, now - took, 100'000, 100'000, before, took > absl::Seconds(1)});
     return static_cast<double>(window.bytes()) / static_cast<double>(before);
   };
   for (int i = 0; i < 10; ++i) acknowledge(absl::Milliseconds(100));
@@ -323,7 +336,7 @@ TEST_CASE("A quiet session proves nothing about its client", "[fanout][window]")
   absl::Duration now = absl::Seconds(1);
   const auto acknowledge = [&](size_t bytes, absl::Duration took, bool full) {
     now += took;
-    window.OnAck({now - took, now, now - took, bytes, bytes, window.bytes(), full});
+    window.OnAck({now - took, now, now - took, now - took, bytes, bytes, window.bytes(), full});
   };
   acknowledge(200'000, absl::Milliseconds(100), true);
   CHECK(window.bytes() == 2'000'000);

@@ -165,8 +165,7 @@ absl::StatusOr<Session::Message> Session::Next() {
   if (urgent_.on()) GatherUrgent(&message);
   flowing_ |= message.events > 0;
   since_progress_ += message.bytes;
-  const bool behind = read_log_ || walk_ != nullptr;
-  bool due = (behind && since_progress_ >= options_.progress_bytes) ||
+  bool due = since_progress_ >= options_.progress_bytes ||
              now - progress_sent_at_ >= (flowing_ ? options_.progress_interval : options_.idle_progress_interval);
   wire::SnapshotMark mark = Mark(due);
   due |= mark.ends;

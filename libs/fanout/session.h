@@ -34,8 +34,7 @@ struct SessionOptions {
   size_t unacked_bytes_max = size_t{4} << 20;
   absl::Duration progress_interval = absl::Seconds(1);
   absl::Duration idle_progress_interval = absl::Seconds(5);
-  // For who is behind, after so many bytes progress is due however little time has passed: a line that breaks before its client has a new token would
-  // never get on.
+  // After so many bytes progress is due however little time has passed: a line that breaks before its client has a new token would never get on.
   size_t progress_bytes = 256 * 1024;
   absl::Duration window = absl::Hours(24 * 7);  // older tokens are refused: compaction may have removed what they need
   bool urgent = false;                          // copies of urgent events ahead of the order while it lags
@@ -71,8 +70,8 @@ class Session {
 
   // One message: copies of urgent events first if the session asked for them and is behind, event slices, then a trailer with the positions that changed and, when due, progress. Empty: nothing to send now
   // (a session far behind that matches little may have moved on all the same: ask again soon).
-  // Progress is due `progress_interval` after the last while events flow (or, in a snapshot or the log, `progress_bytes` after it), else after
-  // `idle_progress_interval`; it tells of the session's own positions only. R9: a session that started below the compaction bound gives none before it has reached the log's end as that
+  // Progress is due `progress_interval` or `progress_bytes` after the last while events flow, else after `idle_progress_interval`; it tells of the session's
+  // own positions only. R9: a session that started below the compaction bound gives none before it has reached the log's end as that
   // was when it read the last record from there; until then it is shown silent states, too, which may be all that compaction left of an
   // indicator. What it can't be shown is that a row left the view, if compaction takes the event that said so after the session passed
   // the one before; the client of a hub older than the window starts from a snapshot.

@@ -48,8 +48,8 @@ class UnackedWindow {
   struct Entry {
     size_t bytes = 0;
     wire::Cursor cursor;
-    // Of the newest message in it: when it was sent, and what had been acknowledged by then.
-    absl::Duration sent_at;
+    // Of the newest message in it: when it was sent; and what had been acknowledged by then, and when.
+    absl::Duration sent_at, acknowledged_at;
     size_t acknowledged_before = 0;
     bool copies = false;
     uint32_t snapshot_parts = 0;  // that must be safe for it to be
@@ -58,6 +58,7 @@ class UnackedWindow {
   std::deque<Entry> entries_;
   size_t bytes_ = 0;
   size_t acknowledged_ = 0;     // bytes, ever
+  absl::Duration acknowledged_at_;  // the last time, or the sending of what was sent when nothing was under way
   bool was_full_ = false;       // since the last acknowledgement
   // Nothing was sent, though something could be; never before the first message.
   absl::Duration could_send_since_ = absl::InfiniteDuration();

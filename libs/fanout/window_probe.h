@@ -17,13 +17,17 @@ namespace hub::fanout {
 struct Acknowledgement {
   absl::Duration sent_at, now;    // of the newest message that came back, monotonic
   absl::Duration oldest_sent_at;  // of those that came back with it
-  size_t acknowledged = 0;        // bytes, since it was sent
+  // The acknowledgement before it was sent, or its sending if nothing was under way, and the bytes that came back since. A rate is of this
+  // time: acknowledgements that come all at once, right after it was sent, say nothing of the time since then.
+  absl::Duration since;
+  size_t acknowledged = 0;
   size_t released = 0;            // bytes, since the acknowledgement before
   size_t under_way = 0;           // bytes, before this
   bool full = false;              // the window was, at some time since the acknowledgement before
 
   // A clock that stands still must not look like an endless rate.
   absl::Duration took() const { return std::max(now - sent_at, absl::Milliseconds(1)); }
+  double rate() const { return static_cast<double>(acknowledged) / absl::ToDoubleSeconds(std::max(now - since, absl::Milliseconds(1))); }
 };
 
 class WindowProbe {
