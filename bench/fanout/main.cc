@@ -19,6 +19,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "bench/fanout/process_figures.h"
 #include "bench/fanout/publisher.h"
 #include "bench/fanout/subscribers.h"
@@ -105,7 +106,7 @@ class Run {
     return absl::StrFormat(
         "{\"subscribers\":%d,\"events\":%d,\"deliveries\":%d,\"seconds\":%.3f,\"server_us_per_delivery\":%.4f,"
         "\"server_cores\":%.4f,\"client_cores\":%.3f,\"events_per_message\":%.1f,\"bytes_per_delivery\":%.0f,"
-        "\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"max_ms\":%.2f,\"urgent_events\":%d,\"urgent_p99_ms\":%.2f,"
+        "\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"tenths_p99_ms\":[%s],\"max_ms\":%.2f,\"urgent_events\":%d,\"urgent_p99_ms\":%.2f,"
         "\"behind_copies\":%d,\"behind_p99_ms\":%.2f,\"resident_mb\":%.1f,\"resident_peak_mb\":%.1f,\"kb_per_stream\":%"
         ".2f,"
         "\"foreign_percent\":%.1f}",
@@ -113,7 +114,8 @@ class Run {
         absl::ToDoubleMicroseconds(server_cpu_) / deliveries, absl::ToDoubleSeconds(server_cpu_) / wall,
         absl::ToDoubleSeconds(own_cpu_) / wall, deliveries / static_cast<double>(std::max<uint64_t>(got.messages, 1)),
         static_cast<double>(got.bytes) / deliveries, quantile(got.latency, 0.5), quantile(got.latency, 0.99),
-        absl::ToDoubleMilliseconds(got.latency.max()), got.urgent_latency.count(), quantile(got.urgent_latency, 0.99),
+        absl::StrJoin(tenths_p99_ms_, ","), absl::ToDoubleMilliseconds(got.latency.max()), got.urgent_latency.count(),
+        quantile(got.urgent_latency, 0.99),
         got.behind_latency.count(), quantile(got.behind_latency, 0.99),
         static_cast<double>(resident_after_) / 1048576.0, static_cast<double>(resident_peak_) / 1048576.0,
         static_cast<double>(resident_after_ - resident_before_) / 1024.0 / leg_.subscribers.connections,
@@ -171,11 +173,19 @@ class Run {
 
   absl::Status ReceiveAll(const std::atomic<bool>* finished) {
     const auto live = static_cast<uint64_t>(leg_.subscribers.connections - leg_.subscribers.behind);
-    const absl::Duration until = clock_.Monotonic() + absl::Seconds(leg_.seconds) + kTimeout;
+    const absl::Duration began = clock_.Monotonic(), until = began + absl::Seconds(leg_.seconds) + kTimeout;
+    hub::swarm::Latency before;
+    tenths_p99_ms_.clear();
     while ((finished != nullptr && !*finished) || subscribers_->deliveries() < live * published_.events) {
       if (absl::Status turned = subscribers_->Turn(absl::Milliseconds(1)); !turned.ok()) return turned;
       if (published_.failed) return absl::UnavailableError("the publisher gave up");
-      if (clock_.Monotonic() > until) {
+      const absl::Duration now = clock_.Monotonic();
+      if (leg_.mode == Mode::kPaced && now - began >= absl::Seconds(leg_.seconds / 10) * (tenths_p99_ms_.size() + 1)) {
+        const hub::swarm::Latency& all = subscribers_->receipt().latency;
+        tenths_p99_ms_.push_back(absl::ToInt64Milliseconds(all.Since(before).Quantile(0.99)));
+        before = all;
+      }
+      if (now > until) {
         return absl::DataLossError(
             absl::StrCat("received ", subscribers_->deliveries(), " of ", live * published_.events));
       }
@@ -231,6 +241,7 @@ class Run {
   Published published_;
   Spent mark_;
   absl::Duration wall_, server_cpu_, own_cpu_;
+  std::vector<int64_t> tenths_p99_ms_;  // of a paced load's ten equal parts: whether it was even
   int64_t resident_before_ = 0, resident_after_ = 0, resident_peak_ = 0;
   double foreign_percent_ = 0;
 };

@@ -30,6 +30,13 @@ class Latency {
     return max_;
   }
   void Clear() { *this = Latency(); }
+  // What was added since `earlier`, which is this one as it was then; its greatest value is not known.
+  Latency Since(const Latency& earlier) const {
+    Latency since = *this;
+    for (size_t i = 0; i < buckets_.size(); ++i) since.buckets_[i] -= earlier.buckets_[i];
+    since.count_ -= earlier.count_;
+    return since;
+  }
 
  private:
   static constexpr int kSub = 32;  // buckets per power of two

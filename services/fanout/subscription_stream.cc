@@ -25,8 +25,6 @@ constexpr absl::Duration kReportInterval = absl::Milliseconds(500);
 constexpr size_t kUnackedMin = size_t{16} << 10;
 constexpr size_t kUnackedDefault = size_t{4} << 20;
 constexpr size_t kUnackedMax = size_t{16} << 20;
-// Who was told to leave comes back spread over so long: a share of each stream, and a second at least.
-constexpr absl::Duration kReconnectPerStream = absl::Milliseconds(10);
 constexpr absl::Duration kNewViewsWithin = absl::Seconds(5);  // snapshots after a change of rights are spread over it
 constexpr absl::Duration kSilenceMax = absl::Seconds(5);      // between two views
 
@@ -382,13 +380,7 @@ std::vector<rpc::EgressSlice> SubscriptionStream::Farewell(rpc::EgressEnd why) {
     rpc::ToProto(absl::ZeroDuration(), response.mutable_drain()->mutable_reconnect_after());
     return {Owned(response.SerializeAsString())};
   }
-  int streams = 0;
-  if (context_->streams_at_drain->compare_exchange_strong(streams, context_->egress->streams())) {
-    streams = context_->streams_at_drain->load();
-  }
-  const absl::Duration spread = std::max(absl::Seconds(1), kReconnectPerStream * streams);
-  rpc::ToProto(absl::Trunc(absl::Milliseconds(200) + spread * Share(), absl::Milliseconds(1)),
-               response.mutable_drain()->mutable_reconnect_after());
+  rpc::ToProto(context_->farewells->Next(context_->egress->streams()), response.mutable_drain()->mutable_reconnect_after());
   return {Owned(response.SerializeAsString())};
 }
 

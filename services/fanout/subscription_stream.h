@@ -3,7 +3,6 @@
 // Thread safety: as rpc::EgressSource: one egress thread.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +23,7 @@
 #include "libs/rpc/server.h"
 #include "libs/wire/cursor_token.h"
 #include "services/fanout/cursor_opening.h"
+#include "services/fanout/farewell_spread.h"
 #include "services/fanout/stream_board.h"
 
 namespace hub::fanout_service {
@@ -41,8 +41,7 @@ struct StreamContext {
   mutable base::Counter opened;
   mutable base::Counter resumed;
   mutable base::Counter events;
-  // How many streams there were at the first farewell: they all come back spread over the same time. 0: none yet.
-  std::shared_ptr<std::atomic<int>> streams_at_drain = std::make_shared<std::atomic<int>>(0);
+  std::shared_ptr<FarewellSpread> farewells = std::make_shared<FarewellSpread>();
 };
 
 class SubscriptionStream final : public rpc::EgressSource {
