@@ -180,7 +180,8 @@ class Run {
       if (absl::Status turned = subscribers_->Turn(absl::Milliseconds(1)); !turned.ok()) return turned;
       if (published_.failed) return absl::UnavailableError("the publisher gave up");
       const absl::Duration now = clock_.Monotonic();
-      if (leg_.mode == Mode::kPaced && now - began >= absl::Seconds(leg_.seconds / 10) * (tenths_p99_ms_.size() + 1)) {
+      if (leg_.mode == Mode::kPaced && tenths_p99_ms_.size() < 10 &&
+          now - began >= absl::Seconds(leg_.seconds / 10) * (tenths_p99_ms_.size() + 1)) {
         const hub::swarm::Latency& all = subscribers_->receipt().latency;
         tenths_p99_ms_.push_back(absl::ToInt64Milliseconds(all.Since(before).Quantile(0.99)));
         before = all;
