@@ -66,9 +66,9 @@ class Loop final : public EgressLoop {
     threads_.clear();
   }
 
-  void Wake(bool urgent) override {
+  void Wake(EgressNews news) override {
     if (!begun_.load(std::memory_order_acquire)) return;
-    for (const std::unique_ptr<EgressShard>& shard : shards_) shard->Wake(urgent);
+    for (const std::unique_ptr<EgressShard>& shard : shards_) shard->Wake(news);
   }
 
   void Drain(absl::Duration window) override {

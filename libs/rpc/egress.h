@@ -114,6 +114,13 @@ struct EgressOptions {
   std::function<int64_t()> memory_used;  // null: resident memory of this process
 };
 
+// Why streams are to be asked.
+enum class EgressNews {
+  kForAll,      // there may be news for any stream: soon, together with what else comes until then
+  kUrgent,      // the same, at once
+  kForReaders,  // what streams that catch up wait for may be there: those only, at once
+};
+
 class EgressLoop {
  public:
   static std::unique_ptr<EgressLoop> Create(const EgressOptions& options, base::Metrics* metrics);
@@ -130,8 +137,7 @@ class EgressLoop {
   // REQUIRES: the server's Shutdown has returned. Waits for the last stream, ends the queues and the threads.
   virtual void Finish() = 0;
 
-  // There may be news for any stream: look soon; at once when it is urgent.
-  virtual void Wake(bool urgent) = 0;
+  virtual void Wake(EgressNews news) = 0;
   // Ends every stream with its Farewell, paced over `window`, and refuses new ones; returns when none is left, or a second after the
   // window. Streams whose client doesn't read are cancelled, then cut, at the window's end.
   virtual void Drain(absl::Duration window) = 0;

@@ -12,7 +12,7 @@ TEST_CASE("a stalled writer is cancelled, then its connection is cut", "[rpc][eg
   grpc::ClientContext context;
   auto stream = world.stub->Subscribe(&context);
   world.board.produced = 1000;
-  world.loop->Wake(/*urgent=*/false);
+  world.loop->Wake(EgressNews::kForAll);
   CHECK(Eventually([&] { return world.board.done == 1; }));
   CHECK(Eventually([&] { return world.loop->streams() == 0; }));
   CHECK(Eventually([&] { return world.Count("fraudhub_egress_cut_total") == 1; }));
@@ -28,7 +28,7 @@ TEST_CASE("draining ends in time with a client that doesn't read, and stopping t
   grpc::ClientContext blocked_context;
   auto blocked = world.stub->Subscribe(&blocked_context);
   world.board.produced = 1000;
-  world.loop->Wake(/*urgent=*/false);
+  world.loop->Wake(EgressNews::kForAll);
   REQUIRE(Eventually([&] { return world.loop->streams() == 1; }));
   const base::RealClock clock;
   const absl::Duration began = clock.Monotonic();
@@ -55,7 +55,7 @@ TEST_CASE("a client that sends without end is read at a bounded rate, and others
   grpc::ClientContext other_context;
   auto other = world.stub->Subscribe(&other_context);
   world.board.produced = 1;
-  world.loop->Wake(/*urgent=*/false);
+  world.loop->Wake(EgressNews::kForAll);
   v1::SubscribeResponse response;
   CHECK(other->Read(&response));
   context.TryCancel();
@@ -93,7 +93,7 @@ TEST_CASE("short of memory, streams that catch up go first, those that are curre
   CHECK(late->Finish().error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED);
   CHECK(world.loop->streams() == 1);
   world.board.produced = 1;
-  world.loop->Wake(/*urgent=*/false);
+  world.loop->Wake(EgressNews::kForAll);
   CHECK(streams[0]->Read(&response));
   contexts[0]->TryCancel();
 }
@@ -123,7 +123,7 @@ TEST_CASE("streams are shared out evenly over the threads and each is served by 
     streams.push_back(world.stub->Subscribe(contexts.back().get()));
   }
   world.board.produced = 2;
-  world.loop->Wake(/*urgent=*/false);
+  world.loop->Wake(EgressNews::kForAll);
   v1::SubscribeResponse response;
   for (auto& stream : streams) {
     REQUIRE(stream->Read(&response));

@@ -14,6 +14,7 @@
 #include "libs/base/hash.h"
 #include "libs/model/refusal.h"
 #include "libs/rpc/egress_call.h"
+#include "libs/rpc/egress_inbox.h"
 #include "libs/rpc/egress_lanes.h"
 #include "libs/rpc/egress_pace.h"
 #include "libs/rpc/egress_stream.h"
@@ -57,43 +58,23 @@ class Shard final : public EgressShard {
   }
   int load() const override { return load_.load(std::memory_order_relaxed); }
 
-  void Wake(bool urgent) override {
-    if (urgent) urgent_.store(true);
-    news_.fetch_add(1);
-    // The thread stores how it waits before it looks at the news for the last time, so one of the two sees the other.
-    const Wait wait = wait_.load();
-    if (wait == Wait::kForNews || (urgent && wait == Wait::kForLinger)) queue_.Kick();
-  }
+  void Wake(EgressNews news) override { inbox_.Put(news); }
   void StartDrain(absl::Duration window) override {
-    Order([window](Orders* orders) { orders->drain_window = window; });
+    inbox_.Order([window](EgressInbox::Orders* orders) { orders->drain_window = window; });
   }
   void Shed(int count) override {
-    Order([count](Orders* orders) { orders->shed = count; });
+    inbox_.Order([count](EgressInbox::Orders* orders) { orders->shed = count; });
   }
   void Close() override {
-    Order([](Orders* orders) { orders->closing = true; });
+    inbox_.Order([](EgressInbox::Orders* orders) { orders->closing = true; });
   }
 
  private:
-  enum class Wait { kNot, kForLinger, kForNews };
-  struct Orders {
-    std::optional<absl::Duration> drain_window;
-    int shed = 0;
-    bool closing = false;
-  };
-  template <class Change>
-  void Order(Change change) {
-    {
-      base::MutexLock lock(&orders_mu_);
-      change(&orders_);
-    }
-    queue_.Kick();
-  }
-
   // The loop.
   bool TakeEvents();
   absl::Duration WaitMax();
   void TakeOrders();
+  void QueueReaders();
   void StartPass();
   void TakeTurns();
   void TakeDelayed();
@@ -129,12 +110,7 @@ class Shard final : public EgressShard {
   const base::RealClock clock_;
   EgressQueue queue_;
   std::atomic<int> load_{0};  // relaxed: a choice between shards
-
-  std::atomic<uint64_t> news_{0};  // sequentially consistent with wait_, as is urgent_
-  std::atomic<bool> urgent_{false};
-  std::atomic<Wait> wait_{Wait::kNot};
-  base::Mutex orders_mu_;
-  Orders orders_ ABSL_GUARDED_BY(orders_mu_);
+  EgressInbox inbox_{[this] { queue_.Kick(); }};
 
   // The thread's.
   EgressPace pace_;
@@ -161,10 +137,10 @@ void Shard::Run() {
     TakeOrders();
     TakeDelayed();
     if (now_ >= sweep_at_) Sweep();
-    news_now_ = news_.load();
+    if (inbox_.TakeForReaders()) QueueReaders();
+    news_now_ = inbox_.news();
     if (news_now_ != news_passed_) {
-      const bool urgent = urgent_.load();
-      if (urgent || (now_ >= pass_at_ && lanes_.PassIsOver())) StartPass();
+      if (inbox_.urgent() || (now_ >= pass_at_ && lanes_.PassIsOver())) StartPass();
     }
     TakeTurns();
   }
@@ -177,7 +153,7 @@ bool Shard::TakeEvents() {
   for (int i = 0; i < kEventsMax; ++i) {
     const EgressQueue::Got got = queue_.Next(std::exchange(wait, absl::ZeroDuration()), &event);
     if (i == 0) {
-      wait_.store(Wait::kNot);
+      inbox_.EndWait();
       now_ = clock_.Monotonic();
     }
     if (got == EgressQueue::Got::kEnd) return false;
@@ -190,8 +166,7 @@ bool Shard::TakeEvents() {
 absl::Duration Shard::WaitMax() {
   if (!lanes_.Empty()) return absl::ZeroDuration();
   const bool lingering = news_now_ != news_passed_;
-  wait_.store(lingering ? Wait::kForLinger : Wait::kForNews);
-  if (lingering ? urgent_.load() : news_.load() != news_passed_) return absl::ZeroDuration();
+  if (!inbox_.BeginWait(lingering, news_passed_)) return absl::ZeroDuration();
   absl::Duration until = sweep_at_;
   if (lingering) until = std::min(until, pass_at_);
   if (!delayed_reads_.empty()) until = std::min(until, delayed_reads_.front()->read_at);
@@ -200,12 +175,7 @@ absl::Duration Shard::WaitMax() {
 }
 
 void Shard::TakeOrders() {
-  Orders orders;
-  {
-    base::MutexLock lock(&orders_mu_);
-    orders = orders_;
-    orders_ = {.closing = orders.closing};  // stays
-  }
+  const EgressInbox::Orders orders = inbox_.TakeOrders();
   if (orders.drain_window && !draining_) {
     draining_ = true;
     drain_until_ = now_ + *orders.drain_window;
@@ -220,8 +190,14 @@ void Shard::TakeOrders() {
   if (orders.closing && load() == 0) queue_.Shutdown();
 }
 
+void Shard::QueueReaders() {
+  for (EgressStream* stream : streams_) {
+    if (MayWrite(*stream) && LaneOf(*stream) == Lane::kCatchup) Queue(stream);
+  }
+}
+
 void Shard::StartPass() {
-  hurry_ = urgent_.exchange(false);
+  hurry_ = inbox_.TakeUrgent();
   news_passed_ = news_now_;
   const bool shared = !lanes_.Empty(Lane::kCatchup);
   const absl::Duration linger = pace_.Linger(static_cast<int64_t>(streams_.size()), shared);

@@ -23,7 +23,7 @@ class EgressShard {
   virtual void AskForCall() = 0;
   // Streams and calls asked for.
   virtual int load() const = 0;
-  virtual void Wake(bool urgent) = 0;
+  virtual void Wake(EgressNews news) = 0;
   virtual void StartDrain(absl::Duration window) = 0;
   // Ends some streams for want of memory: those that catch up, newest first, then the newest of those that lag; never one that is
   // current.

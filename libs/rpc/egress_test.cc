@@ -16,7 +16,7 @@ TEST_CASE("messages arrive in order, and what the client sends gets to the sourc
   (*ack.mutable_ack()->mutable_positions())[0] = 1;
   REQUIRE(stream->Write(ack));
   world.board.produced = 1000;
-  world.loop->Wake(/*urgent=*/false);
+  world.loop->Wake(EgressNews::kForAll);
   v1::SubscribeResponse response;
   for (int64_t i = 0; i < 1000; ++i) {
     REQUIRE(stream->Read(&response));
@@ -52,7 +52,7 @@ TEST_CASE("a client that doesn't read costs bounded memory and delays nobody", "
   auto quick = world.stub->Subscribe(&quick_context);
   REQUIRE(Eventually([&] { return world.loop->streams() == 2; }));
   world.board.produced = 400;  // 25 MB
-  world.loop->Wake(/*urgent=*/false);
+  world.loop->Wake(EgressNews::kForAll);
   v1::SubscribeResponse response;
   for (int64_t i = 0; i < 400; ++i) {
     REQUIRE(quick->Read(&response));
@@ -77,7 +77,7 @@ TEST_CASE("draining sends each stream its farewell, then ends it", "[rpc][egress
     streams.push_back(stubs.back()->Subscribe(contexts.back().get()));
   }
   world.board.produced = 3;
-  world.loop->Wake(/*urgent=*/false);
+  world.loop->Wake(EgressNews::kForAll);
   v1::SubscribeResponse response;
   for (auto& stream : streams) {
     for (int64_t i = 0; i < 3; ++i) {
@@ -146,13 +146,46 @@ TEST_CASE("urgent news doesn't wait for the linger", "[rpc][egress]") {
   for (int64_t i = 0; i < kRounds; ++i) {
     if (i == 1) began = clock.Monotonic();
     ++world.board.produced;
-    world.loop->Wake(/*urgent=*/true);
+    world.loop->Wake(EgressNews::kUrgent);
     REQUIRE(stream->Read(&response));
     REQUIRE(response.positions().at(0) == i);
   }
   // Without it each would wait for the linger's ten seconds.
   CHECK(clock.Monotonic() - began < absl::Seconds(3));
   context.TryCancel();
+}
+
+TEST_CASE("news for streams that catch up is for them only", "[rpc][egress]") {
+  EgressOptions options;
+  options.linger_min = options.linger_max = absl::Seconds(10);
+  World world(options);
+  world.board.has_more = false;
+  world.board.standing = [](int number) { return number == 0 ? EgressStanding::kCurrent : EgressStanding::kCatchup; };
+  grpc::ClientContext current_context, reader_context;
+  auto current = world.stub->Subscribe(&current_context);
+  REQUIRE(Eventually([&] { return world.loop->streams() == 1; }));
+  auto reader = world.stub->Subscribe(&reader_context);
+  REQUIRE(Eventually([&] { return world.loop->streams() == 2; }));
+  v1::SubscribeResponse response;
+  ++world.board.produced;
+  world.loop->Wake(EgressNews::kForAll);  // from here on the linger holds for the one that is current
+  REQUIRE(current->Read(&response));
+  REQUIRE(reader->Read(&response));
+  const int asked = world.board.asked_current;
+  world.loop->Wake(EgressNews::kForAll);  // waits for the linger
+  const base::RealClock clock;
+  const absl::Duration began = clock.Monotonic();
+  constexpr int kRounds = 60;
+  for (int64_t i = 1; i <= kRounds; ++i) {
+    ++world.board.produced;
+    world.loop->Wake(EgressNews::kForReaders);
+    REQUIRE(reader->Read(&response));
+    REQUIRE(response.positions().at(0) == i);
+  }
+  CHECK(clock.Monotonic() - began < absl::Seconds(3));  // by itself it is asked every 100 ms
+  CHECK(world.board.asked_current == asked);
+  current_context.TryCancel();
+  reader_context.TryCancel();
 }
 
 TEST_CASE("a stream that is current is left alone until the next pass", "[rpc][egress]") {
@@ -167,7 +200,7 @@ TEST_CASE("a stream that is current is left alone until the next pass", "[rpc][e
   int64_t read = 0;
   const auto next_pass = [&] {
     ++world.board.produced;
-    world.loop->Wake(/*urgent=*/false);
+    world.loop->Wake(EgressNews::kForAll);
     REQUIRE(stream->Read(&response));
     REQUIRE(response.positions().at(0) == read++);
   };

@@ -52,7 +52,7 @@ void FanoutApp::Dispatch(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     bool urgent = false;
     if (dispatcher_.Step(&urgent)) {
-      egress_->Wake(urgent);
+      egress_->Wake(urgent ? rpc::EgressNews::kUrgent : rpc::EgressNews::kForAll);
     } else {
       dispatcher_.WaitForNews(kWaitMax);
     }
@@ -62,7 +62,7 @@ void FanoutApp::Dispatch(const std::stop_token& stop) {
 void FanoutApp::KeepBooks(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     // A stream that waits for its attach, or whose cursor is another's now, is asked at once.
-    if (cursors_.Step()) egress_->Wake(/*urgent=*/true);
+    if (cursors_.Step()) egress_->Wake(rpc::EgressNews::kUrgent);
     receipts_.Step();
     cursors_.WaitForNews(kBooksWaitMax);
   }
@@ -80,7 +80,7 @@ void FanoutApp::MakeSnapshots(const std::stop_token& stop) {
   base::GiveWay(kSnapshotNice);
   while (!stop.stop_requested()) {
     if (snapshots_.Step()) {
-      egress_->Wake(/*urgent=*/false);
+      egress_->Wake(rpc::EgressNews::kForReaders);
     } else {
       snapshots_.WaitForWork(kWaitMax);
     }
