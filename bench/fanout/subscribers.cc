@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "bench/fanout/peer_protocol.h"
 #include "bench/swarm/endpoint.h"
+#include "bench/swarm/event_run.h"
 #include "bench/swarm/h2_stream.h"
 #include "bench/swarm/view.h"
 #include "bench/swarm/wire_scan.h"
@@ -165,6 +166,7 @@ class Impl final : public Subscribers {
   uint64_t deliveries() const override { return live_deliveries_.load(std::memory_order_relaxed); }
 
   absl::Status Check(uint64_t events, uint64_t stamps) const override {
+    if (broken_) return absl::DataLossError("a run of events was damaged");
     int wrong = 0, first = -1;
     for (size_t i = 0; i < connections_.size(); ++i) {
       const Connection& connection = *connections_[i];
@@ -212,6 +214,7 @@ class Impl final : public Subscribers {
     open->set_start(connection->behind ? api::STREAM_START_EARLIEST : api::STREAM_START_NOW);
     open->set_urgent(options_.urgent);
     if (connection->behind) open->set_unacked_bytes_max(kBehindWindow);
+    open->set_packed(true);
     open->set_client_id("bench");
     connection->stream->Send(request.SerializeAsString());
     Watch(connection, EPOLL_CTL_ADD);
@@ -294,6 +297,18 @@ class Impl final : public Subscribers {
     }
   }
 
+  void OnRun(Connection* connection, const swarm::EventRun& run) {
+    absl::string_view slices;
+    if (connection->scanned) {
+      broken_ |= !run.Unpack(&unpacked_, &slices);
+      swarm::ScanFields(slices, [&](int, uint64_t, absl::string_view event) { OnEvent(connection, event, false); });
+      return;
+    }
+    receipt_.deliveries += run.events();
+    connection->events += run.events();
+    if (!connection->behind) live_ += run.events();
+  }
+
   void OnMessage(Connection* connection, absl::string_view bytes) {
     ++receipt_.messages;
     receipt_.bytes += bytes.size();
@@ -316,6 +331,9 @@ class Impl final : public Subscribers {
           break;
         case 7:
           connection->urgent_positions.Take(value);
+          break;
+        case 10:
+          OnRun(connection, swarm::EventRun(value));
           break;
         default:
           break;
@@ -349,7 +367,9 @@ class Impl final : public Subscribers {
   int subscribed_ = 0;
   int again_ = 0;
   Receipt receipt_;
-  uint64_t live_ = 0;  // deliveries to connections that live at the log's end
+  std::string unpacked_;  // of the run that is looked into
+  bool broken_ = false;   // a run was damaged
+  uint64_t live_ = 0;     // deliveries to connections that live at the log's end
   std::atomic<uint64_t> live_deliveries_{0};
   absl::Duration monotonic_, looked_at_;
   int64_t now_micros_ = 0;

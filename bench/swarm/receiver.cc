@@ -1,5 +1,6 @@
 #include "bench/swarm/receiver.h"
 
+#include "bench/swarm/event_run.h"
 #include "bench/swarm/wire_scan.h"
 
 namespace hub::swarm {
@@ -45,6 +46,7 @@ void Receiver::ForgetAll() {
 // First what must come before events, then events, then what speaks of them.
 bool Receiver::OnMessage(absl::string_view bytes, absl::FunctionRef<void(const Told&)> on_event, Message* message) {
   std::vector<absl::string_view> late_positions, urgent_positions, snapshot_marks, urgent;
+  std::vector<EventRun> runs;
   absl::string_view progress, drain;
   bool well_formed = ScanFields(bytes, [&](int field, uint64_t, absl::string_view value) {
     switch (field) {
@@ -86,6 +88,10 @@ bool Receiver::OnMessage(absl::string_view bytes, absl::FunctionRef<void(const T
       case 9:
         message->view_changed = true;
         break;
+      case 10:
+        runs.emplace_back(value);
+        message->events += static_cast<int>(runs.back().events());
+        break;
       default:
         break;
     }
@@ -115,6 +121,7 @@ bool Receiver::OnMessage(absl::string_view bytes, absl::FunctionRef<void(const T
     ScanFields(bytes, [&](int field, uint64_t, absl::string_view value) {
       if (field == 1) OnEvent(value, false, 0, 0, on_event);
     });
+    for (const EventRun& run : runs) well_formed &= OnRun(run, on_event);
   }
   for (const absl::string_view entry : late_positions) {
     const auto [partition, offset] = MapEntry(entry);
@@ -156,6 +163,18 @@ bool Receiver::OnMessage(absl::string_view bytes, absl::FunctionRef<void(const T
     });
   }
   return well_formed;
+}
+
+bool Receiver::OnRun(const EventRun& run, absl::FunctionRef<void(const Told&)> on_event) {
+  absl::string_view slices;
+  if (!run.Unpack(&unpacked_, &slices)) return false;
+  uint64_t events = 0;
+  const bool well_formed = ScanFields(slices, [&](int field, uint64_t, absl::string_view value) {
+    if (field != 1) return;
+    ++events;
+    OnEvent(value, false, 0, 0, on_event);
+  });
+  return well_formed && events == run.events();
 }
 
 void Receiver::OnEvent(absl::string_view bytes, bool copy, int32_t partition, int64_t position,

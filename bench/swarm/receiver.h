@@ -11,6 +11,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "bench/swarm/event_run.h"
 #include "bench/swarm/view.h"
 
 namespace hub::swarm {
@@ -104,6 +105,8 @@ class Receiver {
   bool in_snapshot() const { return in_snapshot_; }
 
  private:
+  // False: it is damaged.
+  bool OnRun(const EventRun& run, absl::FunctionRef<void(const Told&)> on_event);
   void OnEvent(absl::string_view bytes, bool copy, int32_t partition, int64_t position,
                absl::FunctionRef<void(const Told&)> on_event);
   void Sweep();
@@ -111,6 +114,7 @@ class Receiver {
   KeyTable* const keys_;
   const bool looks_into_;
   KeyId last_key_ = 0;
+  std::string unpacked_;  // of the run at hand
   View view_;
   std::string token_;
   Positions token_positions_;

@@ -216,6 +216,7 @@ void Swarm::Impl::Connect(Member* member) {
   }
   // The auditor is the reference for order: nothing overtakes there.
   request.mutable_open()->set_urgent(options_.urgent && !member->auditor);
+  request.mutable_open()->set_packed(true);
   request.mutable_open()->set_client_id("hub-swarm");
   member->stream->Send(request.SerializeAsString());
   Watch(member, EPOLL_CTL_ADD);

@@ -18,6 +18,7 @@
 #include "libs/client/seen_versions.h"
 #include "libs/model/refusal.h"
 #include "libs/rpc/status.h"
+#include "libs/wire/event_runs.h"
 
 namespace hub::client {
 namespace {
@@ -92,7 +93,8 @@ class Session {
     while (!stop_.stop_requested() && ended.ok() && !call.closed()) {
       v1::SubscribeResponse response;
       while (ended.ok() && !stop_.stop_requested() && call.Take(&response)) {
-        ended = OnResponse(response);
+        ended = wire::UnpackRuns(&response);
+        if (ended.ok()) ended = OnResponse(response);
         MaybeAck(&call);
         quiet_since = clock_.Monotonic();  // after the handlers: their time is not the hub's silence
       }
@@ -118,6 +120,7 @@ class Session {
     *open->mutable_filter() = filter_;
     open->set_client_id(options_.client_id);
     open->set_urgent(options_.urgent);
+    open->set_packed(true);
     const v1::StreamStart start = snapshot_                ? v1::STREAM_START_SNAPSHOT
                                   : options_.from_earliest ? v1::STREAM_START_EARLIEST
                                                            : v1::STREAM_START_NOW;

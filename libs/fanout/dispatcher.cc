@@ -58,7 +58,7 @@ class Dispatcher::Impl {
   void WaitForNews(absl::Duration timeout);
   ClassTable* classes() { return &classes_; }
   absl::StatusOr<Chunk> Read(const FilterClass& filter_class, int32_t partition, const PartitionPosition& from,
-                             size_t bytes_max, bool with_states);
+                             size_t bytes_max, bool with_states, EventForm form);
 
   Intake* intake(int32_t partition) const {
     HUB_CHECK(partition >= 0 && partition < options_.partitions);
@@ -83,7 +83,7 @@ class Dispatcher::Impl {
   // Asked after each read of the log, so that nothing of another log is ever taken for ours. (any thread)
   bool LogIsAnother();
   absl::StatusOr<Chunk> ReadLog(const FilterClass& filter_class, int32_t partition, const PartitionPosition& from,
-                                size_t bytes_max, bool with_states);
+                                size_t bytes_max, bool with_states, EventForm form);
   bool StepPartition(int32_t partition);
   // The log no longer holds what comes next: goes on where it begins; readers behind go to the log, which refuses them.
   absl::Status SkipLost(int32_t partition);
@@ -283,7 +283,7 @@ void Dispatcher::Impl::WaitForNews(absl::Duration timeout) {
 }
 
 absl::StatusOr<Chunk> Dispatcher::Impl::Read(const FilterClass& filter_class, int32_t partition,
-                                             const PartitionPosition& from, size_t bytes_max, bool with_states) {
+                                             const PartitionPosition& from, size_t bytes_max, bool with_states, EventForm form) {
   if (log_changed_.load(std::memory_order_relaxed)) return LogReplaced();
   Intake* const at = intake(partition);
   const eventlog::Offset head = at->head_offset();
@@ -303,7 +303,7 @@ absl::StatusOr<Chunk> Dispatcher::Impl::Read(const FilterClass& filter_class, in
   if (here.has_value() && from.term > here->term) {
     at->Learn(from.term);  // this node started behind a mark that its tail did not show; the log tells the truth
   } else if (here.has_value() && !with_states) {
-    if (auto memory = filter_class.Read(partition, from.offset, head, bytes_max); memory.has_value()) {
+    if (auto memory = filter_class.Read(partition, from.offset, head, bytes_max, form); memory.has_value()) {
       // Changes may have been forgotten between the two looks; then the log, too.
       if (const std::optional<PartitionPosition> there = at->At(memory->next); there.has_value()) {
         probe_.reads_live.Increment();
@@ -316,11 +316,11 @@ absl::StatusOr<Chunk> Dispatcher::Impl::Read(const FilterClass& filter_class, in
       }
     }
   }
-  return ReadLog(filter_class, partition, from, bytes_max, with_states);
+  return ReadLog(filter_class, partition, from, bytes_max, with_states, form);
 }
 
 absl::StatusOr<Chunk> Dispatcher::Impl::ReadLog(const FilterClass& filter_class, int32_t partition,
-                                                const PartitionPosition& from, size_t bytes_max, bool with_states) {
+                                                const PartitionPosition& from, size_t bytes_max, bool with_states, EventForm form) {
   probe_.reads_catchup.Increment();
   const Intake* const at = intake(partition);
   absl::StatusOr<Chunk> chunk =
@@ -335,6 +335,7 @@ absl::StatusOr<Chunk> Dispatcher::Impl::ReadLog(const FilterClass& filter_class,
   if (const std::optional<PartitionPosition> known = at->At(chunk->after.offset); known.has_value()) {
     chunk->after.since = std::max(chunk->after.since, known->since);
   }
+  if (form == EventForm::kRuns && chunk->events > 0) chunk->slice = PlainRun(chunk->slice.bytes, chunk->events);
   return chunk;
 }
 
@@ -353,8 +354,8 @@ absl::StatusOr<std::shared_ptr<FilterClass>> Dispatcher::Join(const model::Filte
 }
 
 absl::StatusOr<Chunk> Dispatcher::Read(const std::shared_ptr<FilterClass>& filter_class, int32_t partition,
-                                       const PartitionPosition& from, size_t bytes_max, bool with_states) {
-  return impl_->Read(*filter_class, partition, from, bytes_max, with_states);
+                                       const PartitionPosition& from, size_t bytes_max, bool with_states, EventForm form) {
+  return impl_->Read(*filter_class, partition, from, bytes_max, with_states, form);
 }
 
 UrgentCopies Dispatcher::ReadUrgent(const std::shared_ptr<FilterClass>& filter_class, int32_t partition,

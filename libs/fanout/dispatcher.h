@@ -98,9 +98,10 @@ class Dispatcher {
   // way of blocks shared by all sessions of the class. Never beyond what has been taken in. OutOfRange: `from` is older than the log
   // holds. Refuse(kLogChanged): the log became another while this dispatcher was open; make a new one.
   // `with_states`: for a reader below the compaction bound, where a key's last record may be a silent STATE: reads the log in any case,
-  // and shows STATE records whose row matches as events.
+  // and shows STATE records whose row matches as events. What memory gives as runs is packed, what the log gives is plain.
   absl::StatusOr<Chunk> Read(const std::shared_ptr<FilterClass>& filter_class, int32_t partition,
-                             const PartitionPosition& from, size_t bytes_max, bool with_states = false);
+                             const PartitionPosition& from, size_t bytes_max, bool with_states = false,
+                             EventForm form = EventForm::kPlain);
 
   // The urgent lane: from `from` (of `urgent`) on what has been copied ahead of `passed`, at most about `bytes_max`. The lane begins where
   // this node started to read and keeps the newest; what it has no copy of comes in its order.

@@ -6,6 +6,7 @@
 #include "fraudhub/v1/subscription.pb.h"  // tidy:third-party-ok the tests read what clients read
 #include "libs/base/check.h"
 #include "libs/eventlog/topics.h"
+#include "libs/wire/event_runs.h"
 
 namespace hub::fanout::kit {
 namespace {
@@ -195,6 +196,7 @@ Received::Item ItemOf(const fraudhub::v1::Event& event) {
 Received Parse(absl::string_view bytes) {
   fraudhub::v1::SubscribeResponse response;
   HUB_CHECK(response.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+  HUB_CHECK(wire::UnpackRuns(&response).ok());
   Received received;
   for (const auto& event : response.events()) received.events.push_back(ItemOf(event));
   for (const auto& copy : response.urgent()) {

@@ -152,7 +152,8 @@ void FilterClass::DropOldestLocked(Stripe* stripe) {
 }
 
 std::optional<FilterClass::MemoryRead> FilterClass::Read(int32_t partition, eventlog::Offset from,
-                                                         eventlog::Offset until, size_t bytes_max) const {
+                                                         eventlog::Offset until, size_t bytes_max,
+                                                         EventForm form) const {
   base::MutexLock lock(&mu_);
   const Stripe& stripe = stripes_[static_cast<size_t>(partition)];
   if (from < stripe.base) return std::nullopt;
@@ -161,7 +162,13 @@ std::optional<FilterClass::MemoryRead> FilterClass::Read(int32_t partition, even
   const auto it = std::partition_point(stripe.segments.begin(), stripe.segments.end(),
                                        [from](const Held& held) { return held.segment->end() <= from; });
   if (it == stripe.segments.end()) return read;
-  read.slice = Segment::Read(it->segment, from, until, bytes_max, &read.next, &read.events);
+  if (form == EventForm::kRuns) {
+    const size_t memory = it->segment->memory();
+    read.slice = it->segment->ReadRuns(from, until, bytes_max, &read.next, &read.events);
+    CountMemory(static_cast<int64_t>(it->segment->memory() - memory));
+  } else {
+    read.slice = Segment::Read(it->segment, from, until, bytes_max, &read.next, &read.events);
+  }
   if (read.next == until && std::next(it) != stripe.segments.end()) {
     read.next = std::min(until, std::next(it)->segment->first());
   }

@@ -118,8 +118,8 @@ class FilterClass {
     int events = 0;
   };
   // nullopt: memory does not reach back to `from`. REQUIRES: from < until.
-  std::optional<MemoryRead> Read(int32_t partition, eventlog::Offset from, eventlog::Offset until,
-                                 size_t bytes_max) const;
+  std::optional<MemoryRead> Read(int32_t partition, eventlog::Offset from, eventlog::Offset until, size_t bytes_max,
+                                 EventForm form = EventForm::kPlain) const;
 
  private:
   struct Held {
@@ -132,7 +132,7 @@ class FilterClass {
     size_t capacity_next;  // of a segment; doubles with each, so that a quiet class stays small
   };
   void DropOldestLocked(Stripe* stripe) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void CountMemory(int64_t bytes) { memory_->fetch_add(bytes, std::memory_order_relaxed); }
+  void CountMemory(int64_t bytes) const { memory_->fetch_add(bytes, std::memory_order_relaxed); }
 
   const uint64_t id_;
   const model::Filter filter_;

@@ -2,10 +2,18 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 
 #include "libs/base/check.h"
+#include "libs/wire/event_runs.h"
 
 namespace hub::fanout {
+
+Slice PlainRun(absl::string_view slices, int events) {
+  auto bytes = std::make_shared<std::string>();
+  wire::AppendPlainRun(slices, events, bytes.get());
+  return {bytes, *bytes};
+}
 
 Segment::Segment(eventlog::Offset first, size_t capacity)
     : first_(first), end_(first), capacity_(0), capacity_wanted_(capacity) {}
@@ -24,22 +32,44 @@ void Segment::Append(eventlog::Offset offset, absl::string_view bytes) {
   end_ = offset + 1;
 }
 
+std::pair<size_t, size_t> Segment::Range(eventlog::Offset from, eventlog::Offset until) const {
+  const auto before = [](const Entry& entry, eventlog::Offset offset) { return entry.offset < offset; };
+  const auto first = std::lower_bound(entries_.begin(), entries_.end(), from, before);
+  const auto last = std::lower_bound(first, entries_.end(), until, before);
+  return {static_cast<size_t>(first - entries_.begin()), static_cast<size_t>(last - entries_.begin())};
+}
+
+absl::string_view Segment::BytesOf(size_t first, size_t last) const {
+  const size_t begin = first == 0 ? 0 : entries_[first - 1].end;
+  return {data_.get() + begin, entries_[last - 1].end - begin};
+}
+
 Slice Segment::Read(const std::shared_ptr<const Segment>& segment, eventlog::Offset from, eventlog::Offset until,
                     size_t bytes_max, eventlog::Offset* next, int* events) {
   const std::vector<Entry>& entries = segment->entries_;
-  const auto before = [](const Entry& entry, eventlog::Offset offset) { return entry.offset < offset; };
-  const auto first = std::lower_bound(entries.begin(), entries.end(), from, before);
-  const auto last = std::lower_bound(first, entries.end(), until, before);
+  const auto [first, last] = segment->Range(from, until);
   *next = until;
   *events = 0;
   if (first == last) return {};
-  const size_t begin = first == entries.begin() ? 0 : std::prev(first)->end;
-  auto stop =
-      std::upper_bound(first, last, begin + bytes_max, [](size_t end, const Entry& entry) { return end < entry.end; });
-  if (stop == first) ++stop;  // one larger than asked for
-  if (stop != last) *next = stop->offset;
+  const size_t begin = first == 0 ? 0 : entries[first - 1].end;
+  const auto over = std::upper_bound(entries.begin() + static_cast<ptrdiff_t>(first), entries.begin() + static_cast<ptrdiff_t>(last),
+                                     begin + bytes_max, [](size_t end, const Entry& entry) { return end < entry.end; });
+  const size_t stop = std::max(static_cast<size_t>(over - entries.begin()), first + 1);  // one larger than asked for
+  if (stop != last) *next = entries[stop].offset;
   *events = static_cast<int>(stop - first);
-  return {segment, absl::string_view(segment->data_.get() + begin, std::prev(stop)->end - begin)};
+  return {segment, segment->BytesOf(first, stop)};
+}
+
+Slice Segment::ReadRuns(eventlog::Offset from, eventlog::Offset until, size_t bytes_max, eventlog::Offset* next, int* events) {
+  const auto [first, last] = Range(from, until);
+  *next = until;
+  *events = 0;
+  if (first == last) return {};
+  auto bytes = std::make_shared<std::string>();
+  const size_t taken = runs_.Read(first, last, bytes_max, [this](size_t begin, size_t end) { return BytesOf(begin, end); }, bytes.get());
+  if (first + taken != last) *next = entries_[first + taken].offset;
+  *events = static_cast<int>(taken);
+  return {bytes, *bytes};
 }
 
 }  // namespace hub::fanout

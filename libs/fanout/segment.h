@@ -7,10 +7,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
 #include "libs/eventlog/log.h"
+#include "libs/fanout/packed_runs.h"
 
 namespace hub::fanout {
 
@@ -19,6 +21,12 @@ struct Slice {
   std::shared_ptr<const void> owner;
   absl::string_view bytes;
 };
+
+// What slices of events are: elements of SubscribeResponse.events, or of SubscribeResponse.runs.
+enum class EventForm { kPlain, kRuns };
+
+// A plain run of its own bytes.
+Slice PlainRun(absl::string_view slices, int events);
 
 inline constexpr size_t kSegmentBytes = 64 * 1024;  // a segment is sealed when full; one larger event gets its own
 
@@ -36,18 +44,24 @@ class Segment {
   eventlog::Offset first() const { return first_; }
   eventlog::Offset end() const { return end_; }  // one past the last event
   size_t bytes() const { return size_; }
-  size_t memory() const { return capacity_ + entries_.size() * sizeof(Entry); }
+  size_t memory() const { return capacity_ + entries_.size() * sizeof(Entry) + runs_.memory(); }
 
   // Events in [from, until) up to `bytes_max` (at least one), as one contiguous slice. `*next` is the first event that it holds in
   // the range and did not take; `until` when there is none.
   static Slice Read(const std::shared_ptr<const Segment>& segment, eventlog::Offset from, eventlog::Offset until,
                     size_t bytes_max, eventlog::Offset* next, int* events);
+  // The same in runs, which the segment keeps for the next reader.
+  Slice ReadRuns(eventlog::Offset from, eventlog::Offset until, size_t bytes_max, eventlog::Offset* next, int* events);
 
  private:
   struct Entry {
     eventlog::Offset offset;
     uint32_t end;  // of its bytes
   };
+  // Entries of the events in [from, until).
+  std::pair<size_t, size_t> Range(eventlog::Offset from, eventlog::Offset until) const;
+  absl::string_view BytesOf(size_t first, size_t last) const;
+
   const eventlog::Offset first_;
   eventlog::Offset end_;
   std::unique_ptr<char[]> data_;  // never moved: slices point into it
@@ -55,6 +69,7 @@ class Segment {
   const size_t capacity_wanted_;
   size_t size_ = 0;
   std::vector<Entry> entries_;
+  PackedRuns runs_;
 };
 
 }  // namespace hub::fanout

@@ -210,7 +210,7 @@ wire::SnapshotMark Session::Mark(bool due) {
 
 void Session::GatherStates(Message* message, size_t bytes_max) {
   while (!walk_->done() && message->bytes < bytes_max) {
-    SnapshotPiece piece = walk_->Next(bytes_max - message->bytes);
+    SnapshotPiece piece = walk_->Next(bytes_max - message->bytes, options_.form);
     if (piece.events == 0) {
       message->drained = !walk_->done();  // until somebody has made the next part
       return;
@@ -270,7 +270,7 @@ absl::StatusOr<Chunk> Session::ReadPartition(int32_t partition, size_t bytes_max
   const PartitionPosition& from = positions_[Index(partition)];
   eventlog::Offset& bootstrap_end = bootstrap_end_[Index(partition)];
   const bool bootstrapping = from.offset < bootstrap_end;
-  absl::StatusOr<Chunk> chunk = dispatcher_->Read(class_, partition, from, bytes_max, bootstrapping);
+  absl::StatusOr<Chunk> chunk = dispatcher_->Read(class_, partition, from, bytes_max, bootstrapping, options_.form);
   if (!chunk.ok()) return EndOfStream(chunk.status());
   // R10. Judged after the read: what was still there then is there.
   const absl::Time now = clock_->TimeNow();

@@ -38,6 +38,7 @@ struct SessionOptions {
   size_t progress_bytes = 256 * 1024;
   absl::Duration window = absl::Hours(24 * 7);  // older tokens are refused: compaction may have removed what they need
   bool urgent = false;                          // copies of urgent events ahead of the order while it lags
+  EventForm form = EventForm::kPlain;
   SnapshotSource* snapshots = nullptr;          // null: this node serves none (Unavailable)
   bool follows_another = false;                 // on the same stream: acknowledgements of that one may still come
 };

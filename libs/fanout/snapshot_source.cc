@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <deque>
+#include <limits>
 #include <list>
 #include <map>
 #include <optional>
@@ -76,14 +77,28 @@ absl::string_view SnapshotBlock::Read(size_t from, size_t bytes_max, size_t* nex
   return absl::string_view(bytes_).substr(begin, ends_[*next - 1] - begin);
 }
 
+Slice SnapshotBlock::ReadRuns(size_t from, size_t bytes_max, size_t* next) const {
+  auto out = std::make_shared<std::string>();
+  const auto bytes_of = [this](size_t first, size_t last) {
+    const size_t begin = first == 0 ? 0 : ends_[first - 1];
+    return absl::string_view(bytes_).substr(begin, ends_[last - 1] - begin);
+  };
+  base::MutexLock lock(&mu_);
+  *next = from + runs_.Read(from, ends_.size(), bytes_max, bytes_of, out.get());
+  return {out, *out};
+}
+
 size_t SnapshotBlock::memory() const {
-  return sizeof(*this) + bytes_.capacity() + ends_.capacity() * sizeof(ends_[0]) +
+  base::MutexLock lock(&mu_);
+  return sizeof(*this) + runs_.memory() + bytes_.capacity() + ends_.capacity() * sizeof(ends_[0]) +
          heads_.capacity() * sizeof(heads_[0]);
 }
 
-void SnapshotBlock::Shrink() {
+void SnapshotBlock::Finish() {
   bytes_.shrink_to_fit();
   ends_.shrink_to_fit();
+  size_t next = 0;
+  if (!ends_.empty()) ReadRuns(0, std::numeric_limits<size_t>::max(), &next);
 }
 
 class SnapshotSource::Impl {
@@ -310,7 +325,7 @@ absl::StatusOr<std::shared_ptr<SnapshotBlock>> SnapshotSource::Impl::Make(const 
                        }));
   probe_.states.Increment(states);
   block->set_heads(std::move(heads));
-  block->Shrink();
+  block->Finish();
   return block;
 }
 

@@ -16,7 +16,9 @@
 #include "absl/time/time.h"
 #include "libs/base/clock.h"
 #include "libs/base/metrics.h"
+#include "libs/base/mutex.h"
 #include "libs/fanout/dispatcher.h"
+#include "libs/fanout/packed_runs.h"
 #include "libs/replica/replica.h"
 
 namespace hub::fanout {
@@ -51,13 +53,18 @@ class SnapshotBlock {
   void set_heads(std::vector<eventlog::Offset> heads) { heads_ = std::move(heads); }
   // Events [from, *next), at most about `bytes_max` and at least one. REQUIRES: from < events().
   absl::string_view Read(size_t from, size_t bytes_max, size_t* next) const;
+  // The same in runs. Any thread.
+  Slice ReadRuns(size_t from, size_t bytes_max, size_t* next) const;
   size_t memory() const;
-  void Shrink();
+  // Nothing is added any more: gives back what is spare, and packs the runs.
+  void Finish();
 
  private:
   std::string bytes_;
   std::vector<uint32_t> ends_;
   std::vector<eventlog::Offset> heads_;
+  mutable base::Mutex mu_;
+  mutable PackedRuns runs_ ABSL_GUARDED_BY(mu_);
 };
 
 class SnapshotSource {

@@ -13,7 +13,7 @@ SnapshotWalk::SnapshotWalk(SnapshotSource* source, std::shared_ptr<const Snapsho
   HUB_CHECK(part <= parts && (part == parts || run_ != nullptr));
 }
 
-SnapshotPiece SnapshotWalk::Next(size_t bytes_max) {
+SnapshotPiece SnapshotWalk::Next(size_t bytes_max, EventForm form) {
   SnapshotPiece piece;
   while (!done() && piece.events == 0) {
     if (block_ == nullptr) {
@@ -24,7 +24,11 @@ SnapshotPiece SnapshotWalk::Next(size_t bytes_max) {
     }
     if (next_event_ < block_->events()) {
       size_t next = 0;
-      piece.slice = {block_, block_->Read(next_event_, bytes_max, &next)};
+      if (form == EventForm::kRuns) {
+        piece.slice = block_->ReadRuns(next_event_, bytes_max, &next);
+      } else {
+        piece.slice = {block_, block_->Read(next_event_, bytes_max, &next)};
+      }
       piece.events = static_cast<int>(next - next_event_);
       next_event_ = next;
     }

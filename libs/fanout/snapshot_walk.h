@@ -25,7 +25,7 @@ class SnapshotWalk {
                std::vector<eventlog::Offset> heads);
 
   // The next states, at most about `bytes_max` and at least one. None: the next part is not there yet, or done().
-  SnapshotPiece Next(size_t bytes_max);
+  SnapshotPiece Next(size_t bytes_max, EventForm form);
 
   uint32_t parts_sent() const { return part_; }  // wholly
   uint32_t parts() const { return parts_; }

@@ -145,6 +145,7 @@ absl::Status SubscriptionStream::Open(const v1::SubscribeOpen& open) {
   options_.unacked_bytes_max = unacked_max;
   options_.snapshots = context_->snapshots;
   options_.urgent = open.urgent();
+  if (open.packed()) options_.form = fanout::EventForm::kRuns;
   // A token is good for what was sent under it: rights that change the rows make it another filter.
   const uint64_t fingerprint = effective_.Fingerprint();
   if (open.from_case() == v1::SubscribeOpen::kToken) {

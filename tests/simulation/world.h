@@ -193,6 +193,7 @@ struct World::Client {
   bool stalled = false;
   bool sees_all = false;
   bool urgent = false;     // asks for copies ahead of the order
+  fanout::EventForm form = fanout::EventForm::kPlain;
   bool snapshots = false;  // begins and recovers by snapshot
   uint32_t parts = 0;      // of the snapshot on this stream
   struct Sweep {

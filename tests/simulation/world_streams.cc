@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "fraudhub/v1/subscription.pb.h"
 #include "libs/eventlog/topics.h"
+#include "libs/wire/event_runs.h"
 #include "libs/wire/wire.h"
 #include "tests/simulation/world.h"
 
@@ -28,6 +29,7 @@ void World::AddClients() {
     client->name = name;
     client->filter = model::Filter::AnyOf({std::move(clause)});
     client->asks = std::move(asks);
+    if (clients_.size() % 2 == 0) client->form = fanout::EventForm::kRuns;
     clients_.push_back(std::move(client));
   };
   add("everything", {}, [](const model::Attributes&) { return true; });
@@ -117,6 +119,7 @@ fanout::SessionOptions World::StreamOptions(const Client& client) const {
   options.unacked_bytes_max = 16 * 1024;
   options.window = kWindow;
   options.urgent = client.urgent;
+  options.form = client.form;
   options.idle_progress_interval = absl::Seconds(2);
   options.snapshots = client.node->snapshots.get();
   return options;
@@ -321,6 +324,7 @@ void World::StepClient(Client* client) {
   }
   fraudhub::v1::SubscribeResponse response;
   if (!response.ParseFromString(bytes)) return Fail("a batch doesn't parse");
+  if (!wire::UnpackRuns(&response).ok()) return Fail("a run doesn't unpack");
   if (response.snapshot().begins()) {
     client->sweep = {true, {}};
   }

@@ -1,0 +1,34 @@
+// Runs of a sequence of events, packed once for all who read it. Private to this library.
+//
+// A reader's range is cut into sixteens, fours and what is left, which goes plain; sixteens and fours begin at multiples of themselves, so that
+// whoever reads the same events shares the same runs. Not thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
+
+namespace hub::fanout {
+
+class PackedRuns {
+ public:
+  // Slices of the events [first, last) of the sequence, one after the other.
+  using BytesOf = absl::FunctionRef<absl::string_view(size_t first, size_t last)>;
+
+  // Appends runs of the events from `first` on, before `last`, at most about `bytes_max` of bytes but one run at least; how many events.
+  // REQUIRES: first < last.
+  size_t Read(size_t first, size_t last, size_t bytes_max, BytesOf bytes_of, std::string* out);
+  size_t memory() const { return memory_; }
+
+ private:
+  static constexpr size_t kFew = 4, kMany = 16;
+  const std::string& Packed(size_t of, size_t first, BytesOf bytes_of);
+
+  std::vector<std::string> few_, many_;  // by the first event's place; empty: not asked for yet
+  size_t memory_ = 0;
+};
+
+}  // namespace hub::fanout
