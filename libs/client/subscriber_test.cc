@@ -15,6 +15,7 @@
 #include "libs/client/testing/fake_hub.h"
 #include "libs/model/refusal.h"
 #include "libs/rpc/status.h"
+#include "libs/wire/event_runs.h"
 #include "tests/catch.h"
 
 namespace hub::client {
@@ -109,6 +110,47 @@ TEST_CASE("Subscriber goes to another address with its token when one is gone, w
   CHECK(seen == std::set<std::string>{"ind_one", "ind_two"});
   REQUIRE(opens.all().size() == 2);
   CHECK(absl::StartsWith(opens.all()[1].token(), "after "));
+}
+
+TEST_CASE("Subscriber takes events out of runs, and a damaged run is a break", "[client][subscriber]") {
+  const auto in_runs = [](v1::SubscribeResponse batch, bool damaged) {
+    v1::SubscribeResponse events;
+    events.mutable_events()->Swap(batch.mutable_events());
+    std::string bytes = batch.SerializeAsString();
+    wire::AppendPackedRun(events.SerializeAsString(), events.events_size() + (damaged ? 1 : 0), &bytes);
+    REQUIRE(batch.ParseFromString(bytes));
+    return batch;
+  };
+  Opens opens;
+  FakeHubHooks hooks;
+  hooks.subscribe = [&](grpc::ServerContext* context, Stream* stream) -> grpc::Status {
+    const bool first = opens.Add(stream) == 1;
+    stream->Write(Opened("start"));
+    stream->Write(in_runs(Batch({{"a", 1}, {"b", 1}}, 2, "after-2"), false));
+    stream->Write(in_runs(Batch({{"c", 1}, {"d", 1}}, 4, "after-4"), first));
+    UntilCancelled(context);
+    return grpc::Status::OK;
+  };
+  const FakeHub hub(hooks);
+  std::vector<std::string> applied;
+  std::vector<absl::Status> breaks;
+  std::stop_source stop;
+  SubscriberHandlers handlers;
+  handlers.on_event = [&](const v1::Event& event) {
+    applied.push_back(event.indicator().indicator_id());
+    return true;
+  };
+  handlers.on_disconnected = [&](const absl::Status& why, absl::Duration) { breaks.push_back(why); };
+  handlers.on_progress = [&](const v1::Progress& progress) {
+    if (progress.token() == "after-4") stop.request_stop();
+  };
+  REQUIRE(Subscriber::Run(OptionsFor(hub), {}, handlers, stop.get_token()).ok());
+  CHECK(applied == std::vector<std::string>{"a", "b", "c", "d"});
+  REQUIRE(breaks.size() == 1);
+  CHECK(absl::IsDataLoss(breaks[0]));
+  REQUIRE(opens.all().size() == 2);
+  CHECK(opens.all()[0].packed());
+  CHECK(opens.all()[1].token() == "after-2");
 }
 
 TEST_CASE("Subscriber resumes from the last progress and applies each version once", "[client][subscriber]") {

@@ -77,8 +77,11 @@ absl::Status UnpackRuns(api::SubscribeResponse* response) {
   google::protobuf::RepeatedPtrField<api::EventRun> runs;
   runs.Swap(response->mutable_runs());
   std::string unpacked;
+  size_t bytes = 0;
   for (const api::EventRun& run : runs) {
     if (run.has_zstd()) HUB_RETURN_IF_ERROR(UnpackRun(run.zstd(), &unpacked));
+    bytes += unpacked.size();
+    if (bytes > kRunsBytesMax) return Damaged(absl::StrCat("more than ", kRunsBytesMax, " bytes"));
     const int before = response->events_size();
     if (!response->MergeFromString(run.has_zstd() ? unpacked : run.plain())) return Damaged("not events");
     const int got = response->events_size() - before;

@@ -14,7 +14,8 @@ class SubscribeResponse;
 
 namespace hub::wire {
 
-inline constexpr size_t kRunBytesMax = size_t{4} << 20;  // of what a packed run holds
+inline constexpr size_t kRunBytesMax = size_t{4} << 20;    // of what a packed run holds
+inline constexpr size_t kRunsBytesMax = size_t{32} << 20;  // of what those of one message hold together
 
 // One element of SubscribeResponse.runs with its field tag and length in front, of as many slices as EncodeEventSlice makes them. `out` is
 // appended to. What is too large to be packed stays plain.
@@ -23,7 +24,8 @@ void AppendPackedRun(absl::string_view slices, int events, std::string* out);
 
 // For readers. `slices`: what the frame of one run holds. DataLoss: it is damaged, holds more than kRunBytesMax or doesn't say how much.
 absl::Status UnpackRun(absl::string_view zstd, std::string* slices);
-// Moves the events of all runs behind `events`. DataLoss: one is damaged, or holds another number of events than it says.
+// Moves the events of all runs behind `events`. DataLoss: one is damaged, or holds another number of events than it says,
+// or all together hold more than kRunsBytesMax.
 absl::Status UnpackRuns(fraudhub::v1::SubscribeResponse* response);
 
 }  // namespace hub::wire

@@ -44,6 +44,7 @@ struct Stage {
   SessionOptions Options(int node) {
     SessionOptions of = nodes[static_cast<size_t>(node)]->BankOptions();
     of.message_bytes_max = 1000;
+    if (node == 1) of.form = EventForm::kRuns;
     return of;
   }
   std::unique_ptr<Session> Begin(int node, std::optional<SessionOptions> of = std::nullopt) {
