@@ -66,6 +66,7 @@ Slice Segment::ReadRuns(eventlog::Offset from, eventlog::Offset until, size_t by
   *events = 0;
   if (first == last) return {};
   auto bytes = std::make_shared<std::string>();
+  bytes->reserve(std::min(bytes_max, BytesOf(first, last).size() / 2));  // about
   const size_t taken = runs_.Read(first, last, bytes_max, [this](size_t begin, size_t end) { return BytesOf(begin, end); }, bytes.get());
   if (first + taken != last) *next = entries_[first + taken].offset;
   *events = static_cast<int>(taken);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <deque>
-#include <limits>
 #include <list>
 #include <map>
 #include <optional>
@@ -64,42 +63,6 @@ model::Event LastEvent(const replica::Answer& answer) {
 }
 
 }  // namespace
-
-void SnapshotBlock::Add(absl::string_view event) {
-  bytes_.append(event.data(), event.size());
-  ends_.push_back(static_cast<uint32_t>(bytes_.size()));
-}
-
-absl::string_view SnapshotBlock::Read(size_t from, size_t bytes_max, size_t* next) const {
-  const size_t begin = from == 0 ? 0 : ends_[from - 1];
-  auto stop = std::upper_bound(ends_.begin() + static_cast<ptrdiff_t>(from), ends_.end(), begin + bytes_max);
-  *next = std::max(from + 1, static_cast<size_t>(stop - ends_.begin()));  // one larger than asked for
-  return absl::string_view(bytes_).substr(begin, ends_[*next - 1] - begin);
-}
-
-Slice SnapshotBlock::ReadRuns(size_t from, size_t bytes_max, size_t* next) const {
-  auto out = std::make_shared<std::string>();
-  const auto bytes_of = [this](size_t first, size_t last) {
-    const size_t begin = first == 0 ? 0 : ends_[first - 1];
-    return absl::string_view(bytes_).substr(begin, ends_[last - 1] - begin);
-  };
-  base::MutexLock lock(&mu_);
-  *next = from + runs_.Read(from, ends_.size(), bytes_max, bytes_of, out.get());
-  return {out, *out};
-}
-
-size_t SnapshotBlock::memory() const {
-  base::MutexLock lock(&mu_);
-  return sizeof(*this) + runs_.memory() + bytes_.capacity() + ends_.capacity() * sizeof(ends_[0]) +
-         heads_.capacity() * sizeof(heads_[0]);
-}
-
-void SnapshotBlock::Finish() {
-  bytes_.shrink_to_fit();
-  ends_.shrink_to_fit();
-  size_t next = 0;
-  if (!ends_.empty()) ReadRuns(0, std::numeric_limits<size_t>::max(), &next);
-}
 
 class SnapshotSource::Impl {
  public:
@@ -324,8 +287,7 @@ absl::StatusOr<std::shared_ptr<SnapshotBlock>> SnapshotSource::Impl::Make(const 
                          block->Add(pending.Encoded(filter_class.audiences(), /*left_view=*/false));
                        }));
   probe_.states.Increment(states);
-  block->set_heads(std::move(heads));
-  block->Finish();
+  block->Finish(std::move(heads));
   return block;
 }
 

@@ -16,9 +16,8 @@
 #include "absl/time/time.h"
 #include "libs/base/clock.h"
 #include "libs/base/metrics.h"
-#include "libs/base/mutex.h"
 #include "libs/fanout/dispatcher.h"
-#include "libs/fanout/packed_runs.h"
+#include "libs/fanout/snapshot_block.h"
 #include "libs/replica/replica.h"
 
 namespace hub::fanout {
@@ -40,31 +39,6 @@ struct SnapshotRun {
   std::vector<PartitionPosition> first;  // blocks hold at least everything before
   uint32_t parts;
   absl::Duration began;
-};
-
-// The states of one part that a class sees.
-class SnapshotBlock {
- public:
-  void Add(absl::string_view event);
-
-  size_t events() const { return ends_.size(); }
-  // What this block may have seen lies before these offsets.
-  const std::vector<eventlog::Offset>& heads() const { return heads_; }
-  void set_heads(std::vector<eventlog::Offset> heads) { heads_ = std::move(heads); }
-  // Events [from, *next), at most about `bytes_max` and at least one. REQUIRES: from < events().
-  absl::string_view Read(size_t from, size_t bytes_max, size_t* next) const;
-  // The same in runs. Any thread.
-  Slice ReadRuns(size_t from, size_t bytes_max, size_t* next) const;
-  size_t memory() const;
-  // Nothing is added any more: gives back what is spare, and packs the runs.
-  void Finish();
-
- private:
-  std::string bytes_;
-  std::vector<uint32_t> ends_;
-  std::vector<eventlog::Offset> heads_;
-  mutable base::Mutex mu_;
-  mutable PackedRuns runs_ ABSL_GUARDED_BY(mu_);
 };
 
 class SnapshotSource {

@@ -19,20 +19,16 @@ SnapshotPiece SnapshotWalk::Next(size_t bytes_max, EventForm form) {
     if (block_ == nullptr) {
       block_ = source_->Find(run_, part_);
       if (block_ == nullptr) break;
-      next_event_ = 0;
+      next_run_ = 0;
       for (size_t p = 0; p < heads_.size(); ++p) heads_[p] = std::max(heads_[p], block_->heads()[p]);
     }
-    if (next_event_ < block_->events()) {
-      size_t next = 0;
-      if (form == EventForm::kRuns) {
-        piece.slice = block_->ReadRuns(next_event_, bytes_max, &next);
-      } else {
-        piece.slice = {block_, block_->Read(next_event_, bytes_max, &next)};
-      }
-      piece.events = static_cast<int>(next - next_event_);
-      next_event_ = next;
+    if (next_run_ < block_->runs()) {
+      SnapshotBlock::Piece read = SnapshotBlock::Read(block_, next_run_, bytes_max, form);
+      piece.slice = std::move(read.slice);
+      piece.events = read.events;
+      next_run_ = read.next;
     }
-    if (next_event_ == block_->events()) {
+    if (next_run_ == block_->runs()) {
       block_.reset();
       if (++part_ == parts_) run_.reset();  // others may begin theirs
     }

@@ -24,14 +24,14 @@ class SnapshotWalk {
   SnapshotWalk(SnapshotSource* source, std::shared_ptr<const SnapshotRun> run, uint32_t part, uint32_t parts,
                std::vector<eventlog::Offset> heads);
 
-  // The next states, at most about `bytes_max` and at least one. None: the next part is not there yet, or done().
+  // The next states, at most about `bytes_max` and at least one run of them. None: the next part is not there yet, or done().
   SnapshotPiece Next(size_t bytes_max, EventForm form);
 
   uint32_t parts_sent() const { return part_; }  // wholly
   uint32_t parts() const { return parts_; }
   bool done() const { return part_ == parts_; }
   // Some of a part was sent, and not all of it.
-  bool inside_part() const { return block_ != nullptr && next_event_ > 0; }
+  bool inside_part() const { return block_ != nullptr && next_run_ > 0; }
   // done(): everything that parts may have seen has come with the tail as well.
   bool PassedBy(const std::vector<PartitionPosition>& positions) const;
   // From the next part on under another class, whose run began no earlier. REQUIRES: run->parts == parts().
@@ -44,7 +44,7 @@ class SnapshotWalk {
   const uint32_t parts_;
   std::vector<eventlog::Offset> heads_;
   std::shared_ptr<const SnapshotBlock> block_;  // of part_, once it is there
-  size_t next_event_ = 0;                       // in it
+  size_t next_run_ = 0;                         // of it
 };
 
 }  // namespace hub::fanout

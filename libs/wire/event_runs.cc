@@ -72,6 +72,17 @@ absl::Status UnpackRun(absl::string_view zstd, std::string* slices) {
   return ZSTD_isError(got) == 0 && got == size ? absl::OkStatus() : Damaged("a damaged frame");
 }
 
+absl::Status UnpackFramedRuns(absl::string_view runs, std::string* slices) {
+  api::SubscribeResponse response;
+  if (!response.ParseFromArray(runs.data(), static_cast<int>(runs.size()))) return Damaged("not runs");
+  std::string unpacked;
+  for (const api::EventRun& run : response.runs()) {
+    if (run.has_zstd()) HUB_RETURN_IF_ERROR(UnpackRun(run.zstd(), &unpacked));
+    slices->append(run.has_zstd() ? unpacked : run.plain());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status UnpackRuns(api::SubscribeResponse* response) {
   if (response->runs().empty()) return absl::OkStatus();
   google::protobuf::RepeatedPtrField<api::EventRun> runs;
@@ -80,7 +91,7 @@ absl::Status UnpackRuns(api::SubscribeResponse* response) {
   size_t bytes = 0;
   for (const api::EventRun& run : runs) {
     if (run.has_zstd()) HUB_RETURN_IF_ERROR(UnpackRun(run.zstd(), &unpacked));
-    bytes += unpacked.size();
+    bytes += run.has_zstd() ? unpacked.size() : run.plain().size();
     if (bytes > kRunsBytesMax) return Damaged(absl::StrCat("more than ", kRunsBytesMax, " bytes"));
     const int before = response->events_size();
     if (!response->MergeFromString(run.has_zstd() ? unpacked : run.plain())) return Damaged("not events");

@@ -24,6 +24,8 @@ void AppendPackedRun(absl::string_view slices, int events, std::string* out);
 
 // For readers. `slices`: what the frame of one run holds. DataLoss: it is damaged, holds more than kRunBytesMax or doesn't say how much.
 absl::Status UnpackRun(absl::string_view zstd, std::string* slices);
+// The same of runs as the two functions above make them, one after the other; `slices` is appended to.
+absl::Status UnpackFramedRuns(absl::string_view runs, std::string* slices);
 // Moves the events of all runs behind `events`. DataLoss: one is damaged, or holds another number of events than it says,
 // or all together hold more than kRunsBytesMax.
 absl::Status UnpackRuns(fraudhub::v1::SubscribeResponse* response);
