@@ -300,8 +300,11 @@ class Impl final : public Subscribers {
   void OnRun(Connection* connection, const swarm::EventRun& run) {
     absl::string_view slices;
     if (connection->scanned) {
-      broken_ |= !run.Unpack(&unpacked_, &slices);
-      swarm::ScanFields(slices, [&](int, uint64_t, absl::string_view event) { OnEvent(connection, event, false); });
+      if (!run.Unpack(&unpacked_, &slices)) broken_ = true;
+      if (broken_) return;
+      swarm::ScanFields(slices, [&](int field, uint64_t, absl::string_view event) {
+        if (field == 1) OnEvent(connection, event, false);
+      });
       return;
     }
     receipt_.deliveries += run.events();

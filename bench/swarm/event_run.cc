@@ -2,6 +2,8 @@
 
 #include <zstd.h>
 
+#include <memory>
+
 #include "bench/swarm/wire_scan.h"
 
 namespace hub::swarm {
@@ -26,7 +28,11 @@ bool EventRun::Unpack(std::string* buffer, absl::string_view* slices) const {
   if (size > kBytesMax) return false;  // errors are greater than any size
   buffer->resize(size);
   *slices = *buffer;
-  return ZSTD_decompress(buffer->data(), size, zstd_.data(), zstd_.size()) == size;
+  struct Free {
+    void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+  };
+  thread_local const std::unique_ptr<ZSTD_DCtx, Free> context(ZSTD_createDCtx());  // dear to make
+  return ZSTD_decompressDCtx(context.get(), buffer->data(), size, zstd_.data(), zstd_.size()) == size;
 }
 
 }  // namespace hub::swarm

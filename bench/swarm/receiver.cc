@@ -117,7 +117,7 @@ bool Receiver::OnMessage(absl::string_view bytes, absl::FunctionRef<void(const T
     });
     OnEvent(event, true, partition, position, on_event);
   }
-  if (message->events > 0 && looks_into_) {
+  if (looks_into_) {
     ScanFields(bytes, [&](int field, uint64_t, absl::string_view value) {
       if (field == 1) OnEvent(value, false, 0, 0, on_event);
     });

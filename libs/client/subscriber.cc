@@ -183,7 +183,7 @@ class Session {
     Pass(response.positions());
     if (!response.positions().empty() || response.events_size() > 0 || response.urgent_size() > 0) {
       ++ack_batches_;
-      ack_bytes_ += response.ByteSizeLong();
+      ack_bytes_ += response.ByteSizeLong();  // unpacked: more than the hub counts
     }
     if (response.has_progress()) {
       token_ = response.progress().token();

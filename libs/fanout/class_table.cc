@@ -93,11 +93,11 @@ void ClassTable::Restart(int32_t partition, eventlog::Offset base) {
   }
 }
 
-// What one segment may set aside: open segments, one for each class and partition, take a quarter of the room at most. Else the newest
+// What one segment may set aside: open segments, one for each class and partition, take a quarter of the room at most, with their runs. Else the newest
 // ones would be dropped before anybody has read them.
 size_t ClassTable::SegmentBytes() const {
   const size_t stripes = std::max<size_t>(1, index_.size() * static_cast<size_t>(options_.partitions));
-  const size_t share = static_cast<size_t>(options_.segment_bytes_max) / 4 / stripes;
+  const size_t share = static_cast<size_t>(options_.segment_bytes_max) / 8 / stripes;
   return std::clamp(share, FilterClass::kFirstSegmentBytes, kSegmentBytes);
 }
 
@@ -140,7 +140,7 @@ void ClassTable::Distribute(int32_t partition, std::vector<PendingEvent>* events
 }
 
 // What was begun before a mark is older than it; a segment's events are all older than its successor. So the newest of each class and partition
-// stays, however old: 64 KB at most.
+// stays, however old: 64 KB at most, and as much again of runs.
 void ClassTable::DropOld(absl::Duration monotonic) {
   if (!births_at_.empty() && monotonic - births_at_.back().first < kAgeLook) return;
   births_at_.emplace_back(monotonic, births_);

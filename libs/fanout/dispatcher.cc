@@ -18,6 +18,7 @@
 #include "libs/fanout/probe.h"
 #include "libs/fanout/urgent_lane.h"
 #include "libs/model/refusal.h"
+#include "libs/wire/event_runs.h"
 
 namespace hub::fanout {
 namespace {
@@ -32,6 +33,12 @@ eventlog::TopicPartition Events(int32_t partition) { return {eventlog::kEventsTo
 
 absl::Status LogReplaced() {
   return model::Refuse(model::RefusalCode::kLogChanged, "open.token", "the log was replaced: take a snapshot");
+}
+
+Slice PlainRun(absl::string_view slices, int events) {
+  auto bytes = std::make_shared<std::string>();
+  wire::AppendPlainRun(slices, events, bytes.get());
+  return {bytes, *bytes};
 }
 
 }  // namespace

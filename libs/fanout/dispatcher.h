@@ -98,7 +98,7 @@ class Dispatcher {
   // way of blocks shared by all sessions of the class. Never beyond what has been taken in. OutOfRange: `from` is older than the log
   // holds. Refuse(kLogChanged): the log became another while this dispatcher was open; make a new one.
   // `with_states`: for a reader below the compaction bound, where a key's last record may be a silent STATE: reads the log in any case,
-  // and shows STATE records whose row matches as events. What memory gives as runs is packed, what the log gives is plain.
+  // and shows STATE records whose row matches as events. With kRuns, what memory gives is packed, and what the log gives is one plain run.
   absl::StatusOr<Chunk> Read(const std::shared_ptr<FilterClass>& filter_class, int32_t partition,
                              const PartitionPosition& from, size_t bytes_max, bool with_states = false,
                              EventForm form = EventForm::kPlain);

@@ -53,6 +53,7 @@ class Reader {
     SessionOptions options = feed_->BankOptions();
     options.message_bytes_max = 2000;
     options.unacked_bytes_max = 6000;
+    if (opened_ % 2 == 0) options.form = EventForm::kRuns;
     options.progress_interval = absl::ZeroDuration();
     options.idle_progress_interval = absl::ZeroDuration();
     auto session = token_.empty() ? Session::Start(dispatcher_, &feed_->clock, &feed_->sealer, options, *joined,

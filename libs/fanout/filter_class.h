@@ -2,7 +2,8 @@
 //
 // Judge and the identity: any thread, immutable. Append, Activate, Restart and DropOldest: the dispatcher's thread. Read: any thread.
 // Invariant 1: for every partition, memory holds each matching event in [base, what the dispatcher has taken in).
-// Invariant 2: a Segment of a stripe is touched under `mu_` only; slices of it need no lock.
+// Invariant 2: a Segment of a stripe is touched under `mu_` only, also by who packs its runs (half a millisecond at most, a segment's
+// worth); slices of it need no lock.
 #pragma once
 
 #include <atomic>

@@ -176,6 +176,11 @@ TEST_CASE("Memory answers from its base on, in order, over segments", "[fanout][
     CHECK(events == 10);
     CHECK(reads == 3);
 
+    // Runs count, and go with their segment.
+    const int64_t plain = memory->load();
+    CHECK(filter_class.Read(0, 14, 100, 100'000, EventForm::kRuns)->events == 5);
+    CHECK(memory->load() > plain);
+
     // The oldest goes; what was read of it stays.
     const auto held = filter_class.Read(0, 10, 100, 1500);
     filter_class.DropOldest(0);

@@ -1,4 +1,4 @@
-// Runs of a sequence of events, packed once for all who read it. Private to this library.
+// Runs of a sequence of events, packed once for all who read it. Not for use outside this library.
 //
 // A reader's range is cut into sixteens, fours and what is left, which goes plain; sixteens and fours begin at multiples of themselves, so that
 // whoever reads the same events shares the same runs. Not thread-safe.

@@ -37,6 +37,7 @@ class World {
       Client client;
       client.filter = RandomFilter();
       client.options = feed_.BankOptions();
+      if (i % 2 == 0) client.options.form = EventForm::kRuns;
       client.options.message_bytes_max = static_cast<size_t>(1 + Draw(6000));
       client.options.unacked_bytes_max = static_cast<size_t>(1000 + Draw(20'000));
       client.options.window = kWindow;

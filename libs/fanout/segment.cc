@@ -5,15 +5,8 @@
 #include <string>
 
 #include "libs/base/check.h"
-#include "libs/wire/event_runs.h"
 
 namespace hub::fanout {
-
-Slice PlainRun(absl::string_view slices, int events) {
-  auto bytes = std::make_shared<std::string>();
-  wire::AppendPlainRun(slices, events, bytes.get());
-  return {bytes, *bytes};
-}
 
 Segment::Segment(eventlog::Offset first, size_t capacity)
     : first_(first), end_(first), capacity_(0), capacity_wanted_(capacity) {}

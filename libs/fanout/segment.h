@@ -1,7 +1,8 @@
 // Encoded events of one filter class and one partition, shared by all sessions of the class: appended to by the dispatcher,
 // read by many, freed with the last reference.
 //
-// Thread safety: one writer (the dispatcher); Append and Read exclude each other by the lock of their class (filter_class.h). Slices stay
+// Thread safety: the dispatcher appends, and who reads runs adds to those that are kept; Append, Read and ReadRuns exclude each other by the
+// lock of their class (filter_class.h). Slices stay
 // valid and unchanged as long as they live, without a lock.
 #pragma once
 
@@ -24,9 +25,6 @@ struct Slice {
 
 // What slices of events are: elements of SubscribeResponse.events, or of SubscribeResponse.runs.
 enum class EventForm { kPlain, kRuns };
-
-// A plain run of its own bytes.
-Slice PlainRun(absl::string_view slices, int events);
 
 inline constexpr size_t kSegmentBytes = 64 * 1024;  // a segment is sealed when full; one larger event gets its own
 

@@ -22,6 +22,7 @@ constexpr char kTokenField[] = "open.token";
 constexpr size_t kLogMessageBytesMax = 32 * 1024;
 // Blocks of the log that one Next may go through: a session that matches little must not keep its thread from the others.
 constexpr int kLogReadsMax = 4;
+constexpr size_t kUnpackedBytesMax = size_t{8} << 20;  // of a snapshot in one message, however small it is packed
 // Rounds over all partitions that one Next may make while the log grows faster than it matches.
 constexpr int kRoundsMax = 16;
 
@@ -209,14 +210,16 @@ wire::SnapshotMark Session::Mark(bool due) {
 }
 
 void Session::GatherStates(Message* message, size_t bytes_max) {
-  while (!walk_->done() && message->bytes < bytes_max) {
-    SnapshotPiece piece = walk_->Next(bytes_max - message->bytes, options_.form);
+  size_t unpacked = 0;
+  while (!walk_->done() && message->bytes < bytes_max && unpacked < kUnpackedBytesMax) {
+    SnapshotBlock::Piece piece = walk_->Next(bytes_max - message->bytes, options_.form);
     if (piece.events == 0) {
       message->drained = !walk_->done();  // until somebody has made the next part
       return;
     }
     message->bytes += piece.slice.bytes.size();
     message->events += piece.events;
+    unpacked += piece.unpacked;
     message->slices.push_back(std::move(piece.slice));
     if (paused() && !walk_->inside_part()) return;
   }

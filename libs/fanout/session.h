@@ -38,7 +38,7 @@ struct SessionOptions {
   size_t progress_bytes = 256 * 1024;
   absl::Duration window = absl::Hours(24 * 7);  // older tokens are refused: compaction may have removed what they need
   bool urgent = false;                          // copies of urgent events ahead of the order while it lags
-  EventForm form = EventForm::kPlain;
+  EventForm form = EventForm::kPlain;           // of events; copies of urgent ones are plain
   SnapshotSource* snapshots = nullptr;          // null: this node serves none (Unavailable)
   bool follows_another = false;                 // on the same stream: acknowledgements of that one may still come
 };
@@ -69,7 +69,7 @@ class Session {
                                                            std::shared_ptr<FilterClass> filter_class,
                                                            uint64_t filter_fingerprint, const wire::Cursor& cursor);
 
-  // One message: copies of urgent events first if the session asked for them and is behind, event slices, then a trailer with the positions that changed and, when due, progress. Empty: nothing to send now
+  // One message: copies of urgent events first if the session asked for them and is behind, events (slices or runs), then a trailer with the positions that changed and, when due, progress. Empty: nothing to send now
   // (a session far behind that matches little may have moved on all the same: ask again soon).
   // Progress is due `progress_interval` or `progress_bytes` after the last while events flow, else after `idle_progress_interval`; it tells of the session's
   // own positions only. R9: a session that started below the compaction bound gives none before it has reached the log's end as that

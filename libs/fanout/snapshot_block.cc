@@ -10,13 +10,15 @@ namespace hub::fanout {
 namespace {
 
 constexpr uint32_t kRunEvents = 16;
+constexpr size_t kRunBytes = 16 * 1024;            // a run with so much is closed
+constexpr size_t kUnpackedBytesMax = size_t{1} << 20;  // of a piece: events that repeat themselves pack to next to nothing
 
 }  // namespace
 
 void SnapshotBlock::Add(absl::string_view event) {
   absl::StrAppend(&open_, event);
   ++events_;
-  if (++open_events_ == kRunEvents) Close();
+  if (++open_events_ == kRunEvents || open_.size() >= kRunBytes) Close();
 }
 
 void SnapshotBlock::Close() {
@@ -43,7 +45,8 @@ SnapshotBlock::Piece SnapshotBlock::Read(const std::shared_ptr<const SnapshotBlo
   for (piece.next = from; piece.next < runs.size(); ++piece.next) {
     const Run& run = runs[piece.next];
     bytes += form == EventForm::kRuns ? run.end - (piece.next == 0 ? 0 : runs[piece.next - 1].end) : run.unpacked;
-    if (bytes > bytes_max && piece.next > from) break;
+    piece.unpacked += run.unpacked;
+    if ((bytes > bytes_max || piece.unpacked > kUnpackedBytesMax) && piece.next > from) break;
     piece.events += static_cast<int>(run.events);
   }
   const absl::string_view packed = absl::string_view(block->bytes_).substr(begin, runs[piece.next - 1].end - begin);

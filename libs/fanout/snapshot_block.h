@@ -22,13 +22,14 @@ class SnapshotBlock {
   // Nothing is added any more. What this block may have seen lies before `heads`.
   void Finish(std::vector<eventlog::Offset> heads);
 
-  size_t events() const { return events_; }
+  size_t events() const { return events_; }  // in all
   const std::vector<eventlog::Offset>& heads() const { return heads_; }
   size_t runs() const { return runs_.size(); }
   struct Piece {
     Slice slice;
     int events = 0;
-    size_t next = 0;  // run
+    size_t unpacked = 0;  // bytes, about
+    size_t next = 0;      // run
   };
   // Runs from number `from` on, at most about `bytes_max` and at least one; for readers who don't ask for runs they are unpacked.
   // REQUIRES: from < runs().

@@ -13,8 +13,8 @@ SnapshotWalk::SnapshotWalk(SnapshotSource* source, std::shared_ptr<const Snapsho
   HUB_CHECK(part <= parts && (part == parts || run_ != nullptr));
 }
 
-SnapshotPiece SnapshotWalk::Next(size_t bytes_max, EventForm form) {
-  SnapshotPiece piece;
+SnapshotBlock::Piece SnapshotWalk::Next(size_t bytes_max, EventForm form) {
+  SnapshotBlock::Piece piece;
   while (!done() && piece.events == 0) {
     if (block_ == nullptr) {
       block_ = source_->Find(run_, part_);
@@ -23,10 +23,8 @@ SnapshotPiece SnapshotWalk::Next(size_t bytes_max, EventForm form) {
       for (size_t p = 0; p < heads_.size(); ++p) heads_[p] = std::max(heads_[p], block_->heads()[p]);
     }
     if (next_run_ < block_->runs()) {
-      SnapshotBlock::Piece read = SnapshotBlock::Read(block_, next_run_, bytes_max, form);
-      piece.slice = std::move(read.slice);
-      piece.events = read.events;
-      next_run_ = read.next;
+      piece = SnapshotBlock::Read(block_, next_run_, bytes_max, form);
+      next_run_ = piece.next;
     }
     if (next_run_ == block_->runs()) {
       block_.reset();

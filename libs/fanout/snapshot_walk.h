@@ -12,11 +12,6 @@
 
 namespace hub::fanout {
 
-struct SnapshotPiece {
-  Slice slice;
-  int events = 0;
-};
-
 class SnapshotWalk {
  public:
   // Goes on at `part` of `parts`. `run` may be null when no part is left. `heads`: what the log holds now; what earlier streams showed
@@ -25,7 +20,7 @@ class SnapshotWalk {
                std::vector<eventlog::Offset> heads);
 
   // The next states, at most about `bytes_max` and at least one run of them. None: the next part is not there yet, or done().
-  SnapshotPiece Next(size_t bytes_max, EventForm form);
+  SnapshotBlock::Piece Next(size_t bytes_max, EventForm form);
 
   uint32_t parts_sent() const { return part_; }  // wholly
   uint32_t parts() const { return parts_; }

@@ -118,7 +118,7 @@ struct EgressOptions {
 enum class EgressNews {
   kForAll,      // there may be news for any stream: soon, together with what else comes until then
   kUrgent,      // the same, at once
-  kForReaders,  // what streams that catch up wait for may be there: those only, at once
+  kForReaders,  // what streams that catch up, or open, wait for may be there: those only, at once
 };
 
 class EgressLoop {
@@ -137,6 +137,7 @@ class EgressLoop {
   // REQUIRES: the server's Shutdown has returned. Waits for the last stream, ends the queues and the threads.
   virtual void Finish() = 0;
 
+  // Streams are asked as `news` says.
   virtual void Wake(EgressNews news) = 0;
   // Ends every stream with its Farewell, paced over `window`, and refuses new ones; returns when none is left, or a second after the
   // window. Streams whose client doesn't read are cancelled, then cut, at the window's end.

@@ -38,6 +38,7 @@ struct Board {
   std::atomic<int> concurrent{0}, overlaps{0};
   std::atomic<bool> allowed{true};
   std::atomic<int> accepted{0}, asked_current{0};
+  std::atomic<int64_t> sent{0};
   std::atomic<bool> has_more{true};
   std::function<EgressStanding(int)> standing;  // of the n-th stream that was accepted, from 0 on; null: current
   size_t padding = 0;
@@ -58,6 +59,7 @@ class Counting final : public EgressSource {
     Alone alone(board_);
     if (Standing() == EgressStanding::kCurrent) ++board_->asked_current;
     if (sent_ >= board_->produced.load()) return std::vector<EgressSlice>();
+    ++board_->sent;
     return Message(0, sent_++, board_->padding);
   }
   bool HasMore() const override { return board_->has_more; }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -192,7 +191,9 @@ void Shard::TakeOrders() {
 
 void Shard::QueueReaders() {
   for (EgressStream* stream : streams_) {
-    if (MayWrite(*stream) && LaneOf(*stream) == Lane::kCatchup) Queue(stream);
+    if (stream->ending || LaneOf(*stream) != Lane::kCatchup) continue;
+    stream->ask_when_written = stream->call->writing();
+    Queue(stream);
   }
 }
 
@@ -295,8 +296,10 @@ void Shard::Handle(const EgressQueue::Event& event) {
         probe_.write_seconds.Observe(absl::ToDoubleSeconds(now_ - stream->write_since));
       if (!event.ok) stream->End(now_, absl::CancelledError("the client is gone"));
       stream->FinishIfIdle(options_.retry_after);
-      // A stream that has more goes on at once; one that missed a pass doesn't wait for the next.
-      if (stream->news_seen < news_passed_ || stream->source->HasMore()) Queue(stream);
+      // A stream that has more goes on at once; one that missed a pass, or what it waited for, doesn't wait for the next.
+      if (std::exchange(stream->ask_when_written, false) || stream->news_seen < news_passed_ || stream->source->HasMore()) {
+        Queue(stream);
+      }
       break;
     case CallEvent::kFinished: break;
     case CallEvent::kOver:

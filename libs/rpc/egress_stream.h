@@ -29,6 +29,7 @@ struct EgressStream {
   std::string first_message;  // waits for a turn
   bool has_first_message = false, heard = false;
   bool read_delayed = false, asking_again = false;  // in a line
+  bool ask_when_written = false;                    // what it waited for came while it wrote
   bool cancelled = false;
   int reads_left = kEgressReadsInBurst;
   uint64_t news_seen = 0;

@@ -1,7 +1,6 @@
 #include "libs/wire/event_runs.h"
 
 #include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <zstd.h>
 
 #include <memory>
@@ -26,15 +25,15 @@ void AppendRun(int content_field, absl::string_view content, int events, std::st
   const auto count = static_cast<uint32_t>(events);
   // The fields of a run are below sixteen: a tag is one byte.
   const size_t length = 1 + CodedOutputStream::VarintSize32(count) + 1 + CodedOutputStream::VarintSize32(size) + size;
-  google::protobuf::io::StringOutputStream stream(out);
-  CodedOutputStream coded(&stream);
-  coded.WriteTag(Tag(api::SubscribeResponse::kRunsFieldNumber, 2));
-  coded.WriteVarint32(static_cast<uint32_t>(length));
-  coded.WriteTag(Tag(api::EventRun::kEventsFieldNumber, 0));
-  coded.WriteVarint32(count);
-  coded.WriteTag(Tag(content_field, 2));
-  coded.WriteVarint32(size);
-  coded.WriteRaw(content.data(), static_cast<int>(size));
+  uint8_t head[3 * 5 + 3];
+  uint8_t* end = CodedOutputStream::WriteTagToArray(Tag(api::SubscribeResponse::kRunsFieldNumber, 2), head);
+  end = CodedOutputStream::WriteVarint32ToArray(static_cast<uint32_t>(length), end);
+  end = CodedOutputStream::WriteTagToArray(Tag(api::EventRun::kEventsFieldNumber, 0), end);
+  end = CodedOutputStream::WriteVarint32ToArray(count, end);
+  end = CodedOutputStream::WriteTagToArray(Tag(content_field, 2), end);
+  end = CodedOutputStream::WriteVarint32ToArray(size, end);
+  out->append(reinterpret_cast<const char*>(head), static_cast<size_t>(end - head));
+  out->append(content.data(), content.size());
 }
 
 struct Free {
@@ -87,16 +86,18 @@ absl::Status UnpackRuns(api::SubscribeResponse* response) {
   if (response->runs().empty()) return absl::OkStatus();
   google::protobuf::RepeatedPtrField<api::EventRun> runs;
   runs.Swap(response->mutable_runs());
+  api::SubscribeResponse events;
   std::string unpacked;
   size_t bytes = 0;
   for (const api::EventRun& run : runs) {
     if (run.has_zstd()) HUB_RETURN_IF_ERROR(UnpackRun(run.zstd(), &unpacked));
     bytes += run.has_zstd() ? unpacked.size() : run.plain().size();
     if (bytes > kRunsBytesMax) return Damaged(absl::StrCat("more than ", kRunsBytesMax, " bytes"));
-    const int before = response->events_size();
-    if (!response->MergeFromString(run.has_zstd() ? unpacked : run.plain())) return Damaged("not events");
-    const int got = response->events_size() - before;
-    if (got != static_cast<int>(run.events())) return Damaged(absl::StrCat(got, " events, want ", run.events()));
+    if (!events.ParseFromString(run.has_zstd() ? unpacked : run.plain())) return Damaged("not events");
+    if (events.events_size() != static_cast<int>(run.events())) {
+      return Damaged(absl::StrCat(events.events_size(), " events, want ", run.events()));
+    }
+    for (api::Event& event : *events.mutable_events()) response->add_events()->Swap(&event);
   }
   return absl::OkStatus();
 }

@@ -3,6 +3,7 @@
 // Thread safety: plain functions.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "absl/status/status.h"

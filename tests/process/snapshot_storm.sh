@@ -150,7 +150,7 @@ drain_hub
 ratio=$(awk -v a="$with_p99" -v b="$without_p99" 'BEGIN { printf "%.2f", a / (b > 0 ? b : 1) }')
 more_mb=$(((with_kb - without_kb) / 1024))
 row "live p99, ms: without, with" "$without_p99, $with_p99 ($ratio)"
-row "slow writes of the log: without, with" "$slow_without, $slow_with"
+row "slow writes of the log: without, with" "$slow_without in $seconds s, $slow_with in $((took / 1000)) s"
 row "hub's memory, KB: without, with" "$without_kb, $with_kb (+$more_mb MB)"
 row "ms until the last snapshot had ended" "$took"
 row "scans begun, one per class" "$runs"

@@ -7,7 +7,7 @@
 #
 # The head of a patch says `judge:` and `bug:`, and in `also:` which files besides must be compiled anew when it changes a header. Its files are
 # copied, patched and compiled; the judge is linked from the tree's own objects with these before them. A patch that does not apply, does not
-# compile or is not seen is a failure, and so is a judge that is red without any. At the end: the table, which README.md repeats.
+# compile or is not seen is a failure, and so is a judge that is red without any. At the end: the table.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build="" judge="" only=""
