@@ -290,7 +290,8 @@ void Dispatcher::Impl::WaitForNews(absl::Duration timeout) {
 }
 
 absl::StatusOr<Chunk> Dispatcher::Impl::Read(const FilterClass& filter_class, int32_t partition,
-                                             const PartitionPosition& from, size_t bytes_max, bool with_states, EventForm form) {
+                                             const PartitionPosition& from, size_t bytes_max, bool with_states,
+                                             EventForm form) {
   if (log_changed_.load(std::memory_order_relaxed)) return LogReplaced();
   Intake* const at = intake(partition);
   const eventlog::Offset head = at->head_offset();
@@ -314,6 +315,7 @@ absl::StatusOr<Chunk> Dispatcher::Impl::Read(const FilterClass& filter_class, in
       // Changes may have been forgotten between the two looks; then the log, too.
       if (const std::optional<PartitionPosition> there = at->At(memory->next); there.has_value()) {
         probe_.reads_live.Increment();
+        if (memory->runs_packed > 0) probe_.runs_packed.Increment(memory->runs_packed);
         chunk.slice = std::move(memory->slice);
         chunk.events = memory->events;
         chunk.after = *there;
@@ -327,7 +329,8 @@ absl::StatusOr<Chunk> Dispatcher::Impl::Read(const FilterClass& filter_class, in
 }
 
 absl::StatusOr<Chunk> Dispatcher::Impl::ReadLog(const FilterClass& filter_class, int32_t partition,
-                                                const PartitionPosition& from, size_t bytes_max, bool with_states, EventForm form) {
+                                                const PartitionPosition& from, size_t bytes_max, bool with_states,
+                                                EventForm form) {
   probe_.reads_catchup.Increment();
   const Intake* const at = intake(partition);
   absl::StatusOr<Chunk> chunk =
@@ -361,7 +364,8 @@ absl::StatusOr<std::shared_ptr<FilterClass>> Dispatcher::Join(const model::Filte
 }
 
 absl::StatusOr<Chunk> Dispatcher::Read(const std::shared_ptr<FilterClass>& filter_class, int32_t partition,
-                                       const PartitionPosition& from, size_t bytes_max, bool with_states, EventForm form) {
+                                       const PartitionPosition& from, size_t bytes_max, bool with_states,
+                                       EventForm form) {
   return impl_->Read(*filter_class, partition, from, bytes_max, with_states, form);
 }
 

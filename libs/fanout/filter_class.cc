@@ -164,7 +164,9 @@ std::optional<FilterClass::MemoryRead> FilterClass::Read(int32_t partition, even
   if (it == stripe.segments.end()) return read;
   if (form == EventForm::kRuns) {
     const size_t memory = it->segment->memory();
+    read.runs_packed = -it->segment->runs_packed();
     read.slice = it->segment->ReadRuns(from, until, bytes_max, &read.next, &read.events);
+    read.runs_packed += it->segment->runs_packed();
     CountMemory(static_cast<int64_t>(it->segment->memory() - memory));
   } else {
     read.slice = Segment::Read(it->segment, from, until, bytes_max, &read.next, &read.events);

@@ -117,6 +117,7 @@ class FilterClass {
     Slice slice;
     eventlog::Offset next = 0;
     int events = 0;
+    int runs_packed = 0;  // for the first time
   };
   // nullopt: memory does not reach back to `from`. REQUIRES: from < until.
   std::optional<MemoryRead> Read(int32_t partition, eventlog::Offset from, eventlog::Offset until, size_t bytes_max,

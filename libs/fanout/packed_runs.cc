@@ -18,6 +18,7 @@ const std::string& PackedRuns::Packed(size_t of, size_t first, BytesOf bytes_of)
     wire::AppendPackedRun(bytes_of(first, first + of), static_cast<int>(of), &run);
     run.shrink_to_fit();
     memory_ += run.capacity();
+    ++packed_;
   }
   return run;
 }

@@ -22,6 +22,7 @@ class PackedRuns {
   // REQUIRES: first < last.
   size_t Read(size_t first, size_t last, size_t bytes_max, BytesOf bytes_of, std::string* out);
   size_t memory() const { return memory_; }
+  int packed() const { return packed_; }  // runs that are kept
 
  private:
   static constexpr size_t kFew = 4, kMany = 16;
@@ -29,6 +30,7 @@ class PackedRuns {
 
   std::vector<std::string> few_, many_;  // by the first event's place; empty: not asked for yet
   size_t memory_ = 0;
+  int packed_ = 0;
 };
 
 }  // namespace hub::fanout

@@ -24,7 +24,8 @@ struct Sequence {
   explicit Sequence(size_t count) {
     for (size_t i = 0; i < count; ++i) {
       fraudhub::v1::SubscribeResponse one;
-      one.add_events()->mutable_indicator()->set_indicator_id(absl::StrCat("indicator ", i, std::string(i % 7 * 20, 'x')));
+      const std::string id = absl::StrCat("indicator ", i, std::string(i % 7 * 20, 'x'));
+      one.add_events()->mutable_indicator()->set_indicator_id(id);
       bytes += one.SerializeAsString();
       ends.push_back(bytes.size());
     }
@@ -77,10 +78,12 @@ TEST_CASE("A run is packed once, whoever asks", "[fanout][runs]") {
   const size_t memory = runs.memory();
   CHECK(memory > 0);
   CHECK(memory < sequence.bytes.size());
+  CHECK(runs.packed() == 4);
   ReadAll(&runs, sequence, 16, 48, 1 << 20);
   CHECK(runs.memory() == memory);
   ReadAll(&runs, sequence, 4, 20, 1 << 20);  // fours, which nobody has asked for before
   CHECK(runs.memory() > memory);
+  CHECK(runs.packed() == 4 + 4);
 }
 
 // One session takes what comes plain, another in runs; both are told the same, from memory and from the log.

@@ -23,6 +23,8 @@ struct FanoutProbe {
         encoded_catchup(Encoded(metrics, "catchup")),
         reads_live(Reads(metrics, "live")),
         reads_catchup(Reads(metrics, "catchup")),
+        runs_packed(metrics->AddCounter("fraudhub_fanout_runs_packed_total",
+                                        "Runs of events packed (LIVE); each is then there for all streams of its class")),
         blocks_made(Blocks(metrics, "made")),
         blocks_shared(Blocks(metrics, "shared")),
         blocks_read(Blocks(metrics, "read")),
@@ -44,6 +46,7 @@ struct FanoutProbe {
   base::Counter matched, left_view;
   base::Counter encoded_live, encoded_catchup;
   base::Counter reads_live, reads_catchup;  // by sessions, of those that found something or moved on
+  base::Counter runs_packed;
   base::Counter blocks_made, blocks_shared, blocks_read;
   base::Counter read_errors, segments_dropped;
   base::Gauge segment_bytes, classes, class_overflow;

@@ -45,22 +45,25 @@ Slice Segment::Read(const std::shared_ptr<const Segment>& segment, eventlog::Off
   *events = 0;
   if (first == last) return {};
   const size_t begin = first == 0 ? 0 : entries[first - 1].end;
-  const auto over = std::upper_bound(entries.begin() + static_cast<ptrdiff_t>(first), entries.begin() + static_cast<ptrdiff_t>(last),
-                                     begin + bytes_max, [](size_t end, const Entry& entry) { return end < entry.end; });
+  const auto at = [&entries](size_t place) { return entries.begin() + static_cast<ptrdiff_t>(place); };
+  const auto over = std::upper_bound(at(first), at(last), begin + bytes_max,
+                                     [](size_t end, const Entry& entry) { return end < entry.end; });
   const size_t stop = std::max(static_cast<size_t>(over - entries.begin()), first + 1);  // one larger than asked for
   if (stop != last) *next = entries[stop].offset;
   *events = static_cast<int>(stop - first);
   return {segment, segment->BytesOf(first, stop)};
 }
 
-Slice Segment::ReadRuns(eventlog::Offset from, eventlog::Offset until, size_t bytes_max, eventlog::Offset* next, int* events) {
+Slice Segment::ReadRuns(eventlog::Offset from, eventlog::Offset until, size_t bytes_max, eventlog::Offset* next,
+                        int* events) {
   const auto [first, last] = Range(from, until);
   *next = until;
   *events = 0;
   if (first == last) return {};
   auto bytes = std::make_shared<std::string>();
   bytes->reserve(std::min(bytes_max, BytesOf(first, last).size() / 2));  // about
-  const size_t taken = runs_.Read(first, last, bytes_max, [this](size_t begin, size_t end) { return BytesOf(begin, end); }, bytes.get());
+  const auto bytes_of = [this](size_t begin, size_t end) { return BytesOf(begin, end); };
+  const size_t taken = runs_.Read(first, last, bytes_max, bytes_of, bytes.get());
   if (first + taken != last) *next = entries_[first + taken].offset;
   *events = static_cast<int>(taken);
   return {bytes, *bytes};

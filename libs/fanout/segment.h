@@ -44,6 +44,8 @@ class Segment {
   size_t bytes() const { return size_; }
   size_t memory() const { return capacity_ + entries_.size() * sizeof(Entry) + runs_.memory(); }
 
+  int runs_packed() const { return runs_.packed(); }
+
   // Events in [from, until) up to `bytes_max` (at least one), as one contiguous slice. `*next` is the first event that it holds in
   // the range and did not take; `until` when there is none.
   static Slice Read(const std::shared_ptr<const Segment>& segment, eventlog::Offset from, eventlog::Offset until,

@@ -36,8 +36,8 @@ void SnapshotBlock::Finish(std::vector<eventlog::Offset> heads) {
   heads_ = std::move(heads);
 }
 
-SnapshotBlock::Piece SnapshotBlock::Read(const std::shared_ptr<const SnapshotBlock>& block, size_t from, size_t bytes_max,
-                                         EventForm form) {
+SnapshotBlock::Piece SnapshotBlock::Read(const std::shared_ptr<const SnapshotBlock>& block, size_t from,
+                                         size_t bytes_max, EventForm form) {
   const std::vector<Run>& runs = block->runs_;
   const size_t begin = from == 0 ? 0 : runs[from - 1].end;
   Piece piece;

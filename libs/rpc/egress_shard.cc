@@ -297,7 +297,8 @@ void Shard::Handle(const EgressQueue::Event& event) {
       if (!event.ok) stream->End(now_, absl::CancelledError("the client is gone"));
       stream->FinishIfIdle(options_.retry_after);
       // A stream that has more goes on at once; one that missed a pass, or what it waited for, doesn't wait for the next.
-      if (std::exchange(stream->ask_when_written, false) || stream->news_seen < news_passed_ || stream->source->HasMore()) {
+      if (const bool anew = std::exchange(stream->ask_when_written, false);
+          anew || stream->news_seen < news_passed_ || stream->source->HasMore()) {
         Queue(stream);
       }
       break;
