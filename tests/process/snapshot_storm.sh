@@ -93,14 +93,13 @@ look_at_memory() {
   [[ -n $now ]] || fail "hub-all ended"
   ((now <= most_kb)) || most_kb=$now
 }
-metric() { # NAME{LABELS}: its value on the hub's page
-  { exec 3<>"/dev/tcp/${ops/://}" && printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3 && awk -v name="$1" '$1 == name { printf "%d", $2 }' <&3; } || true
+page() { # the hub's figures
+  exec 3<>"/dev/tcp/${ops/://}" && printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3 && cat <&3
   exec 3>&-
 }
+metric() { page | awk -v name="$1" '$1 == name { printf "%d", $2 }' || true; } # NAME{LABELS}
 slow_writes() { # synced writes of the log, so far, that took above 50 ms
-  { exec 3<>"/dev/tcp/${ops/://}" && printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3 &&
-    awk '/^fraudhub_eventlog_commit_seconds_count/ { all += $2 } /^fraudhub_eventlog_commit_seconds_bucket.*le="0.05"/ { quick += $2 } END { print all - quick }' <&3; } || true
-  exec 3>&-
+  page | awk '/^fraudhub_eventlog_commit_seconds_count/ { all += $2 } /^fraudhub_eventlog_commit_seconds_bucket.*le="0.05"/ { quick += $2 } END { print all - quick }' || true
 }
 new_figures
 slow_at_first=$(slow_writes)
