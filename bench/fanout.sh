@@ -10,6 +10,7 @@
 
 retries=${HUB_BENCH_RETRIES:-3}
 paced_seconds=${HUB_BENCH_PACED_SECONDS:-10}
+broker_warm_up=${HUB_BENCH_BROKER_WARM_UP:-60} # seconds of load before the first leg: its compiler takes half a core for half a minute
 paced=(--mode paced --warm-up 3 --seconds "$paced_seconds") # a broker's first second, and a connection's, are not what is asked for
 others="1-$(($(nproc) - 1))"
 [[ $(nproc) -gt 1 ]] || others=0
@@ -58,7 +59,7 @@ start_fanout() { # NAME clear|mtls [--set SETTING]...
   local name=$1 way=$2 prefix="bench-$1-$RANDOM-" key more=()
   shift 2
   [[ -z ${leg_pid[$name]:-} ]] || return 0
-  start_broker
+  [[ -n $broker ]] || start_warm_broker
   if [[ ! -d $work/fanout-keys ]]; then
     mkdir "$work/fanout-keys"
     for key in routing log cursor; do od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >"$work/fanout-keys/$key.key"; done
@@ -74,6 +75,15 @@ start_fanout() { # NAME clear|mtls [--set SETTING]...
   start_one "$name" 's/.*hub_serves port=\([0-9]*\).*/\1/p' "$bin/hub-fanout" --config deploy/config/hub.textproto --set policy_file=bench/fanout/policy.textproto \
     --set "data_dir=$work/$name" --set "key_dir=$work/fanout-keys" --set listen.address=127.0.0.1:0 --set listen.ops_address=127.0.0.1:0 \
     --set log.kind=kafka --set "log.kafka_bootstrap=$broker" --set "log.kafka_topic_prefix=$prefix" --set fanout.streams_max=6000 "${more[@]}" "$@"
+}
+
+# A broker as in production, past its first minute.
+start_warm_broker() {
+  start_broker --for-load
+  start_fanout warm clear
+  retries=0 leg warm-up warm hub --mode paced --subscribers 8 --seconds "$broker_warm_up"
+  worst_foreign=0
+  stop_one warm
 }
 
 # One leg; its line goes to $work/ID.NAME. Those that stay disturbed are counted all the same, and the verdict says void.

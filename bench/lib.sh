@@ -92,8 +92,8 @@ start_server() { # BINARY NAME SETTINGS: sets hub_pid, server and ops_port; its 
   ops_port=$(sed 's/.*ops_port=\([0-9]*\).*/\1/' <<<"$line")
 }
 stop_hub() { kill -TERM "$hub_pid"; wait "$hub_pid" || true; hub_pid=""; }
-start_broker() {
-  [[ -n $broker ]] || broker=$(deploy/kafka.sh start --dir "$out/kafka" --port auto --fresh | sed -n 's/^bootstrap=//p' | tail -n 1)
+start_broker() { # [--for-load], which counts for the first start
+  [[ -n $broker ]] || broker=$(deploy/kafka.sh start --dir "$out/kafka" --port auto --fresh "$@" | sed -n 's/^bootstrap=//p' | tail -n 1)
 }
 # Quantiles of the hub's own histograms, as JSON: {"NAME":[p50,p99],...} in milliseconds, the upper edge of the bucket that holds them.
 hops() { # LOG NAME...

@@ -23,6 +23,8 @@ constexpr ReadLimits kFillLimits{2048, size_t{2} << 20};
 constexpr absl::Duration kWaitMax = absl::Milliseconds(200);  // so that the destructor is quick, and Offsets stay fresh
 constexpr int kQuietRounds = 5;                               // waits in vain between two questions for the ends
 constexpr absl::Duration kPause = absl::Seconds(1);           // after an error
+constexpr absl::Duration kGather = absl::Milliseconds(20);    // after a round of few: a commit costs the same with one record or fifty
+constexpr size_t kFew = kFillLimits.records_max / 4;          // of one partition
 constexpr int kNice = 5;                                      // who reads at the end does not read the copy
 
 std::string MetaKey(int32_t partition) {
@@ -248,13 +250,13 @@ class Impl final : public MirroredLog {
     int quiet = 0;
     absl::Duration next_trim = clock_->Monotonic();
     while (!stop.stop_requested()) {
-      bool more = false;
+      size_t most = 0;  // of one partition
       absl::Status status;
       std::vector<WaitFor> ends;
       for (int32_t i = 0; i < options_.partitions && !stop.stop_requested(); ++i) {
-        const absl::StatusOr<bool> filled = FillOnce(i);
+        const absl::StatusOr<size_t> filled = FillOnce(i);
         status.Update(filled.status());
-        more = more || (filled.ok() && *filled);
+        most = std::max(most, filled.value_or(0));
         ends.push_back({{options_.topic, i}, Held(i).end});
       }
       if (clock_->Monotonic() >= next_trim) {
@@ -265,7 +267,9 @@ class Impl final : public MirroredLog {
         failures_.Increment();
         HUB_LOG_EVERY(30, WARN, "copy_not_filled", {{"topic", options_.topic}, {"status", status.ToString()}});
         PauseUnless(stop);
-      } else if (!more) {
+      } else if (most > 0 && most < kFew) {
+        behind_->Wait({}, kGather);
+      } else if (most == 0) {
         const absl::Duration before = real.Monotonic();
         behind_->Wait(ends, kWaitMax);
         // With nothing to read, retention is the only news.
@@ -282,8 +286,8 @@ class Impl final : public MirroredLog {
     }
   }
 
-  // True when it read something.
-  absl::StatusOr<bool> FillOnce(int32_t partition) {
+  // How many records it read; holes that it passed count for one.
+  absl::StatusOr<size_t> FillOnce(int32_t partition) {
     HUB_ASSIGN_OR_RETURN(const OffsetRange range, OffsetsYounger(partition, kOffsetsAge / 2));
     Stretch held;
     bool begun = false;
@@ -303,7 +307,7 @@ class Impl final : public MirroredLog {
     if (absl::IsOutOfRange(answer.status())) ForgetOffsets(partition);  // retention went on meanwhile
     HUB_RETURN_IF_ERROR(answer.status());
     const ReadResult& read = *answer;
-    if (read.next == held.end) return false;
+    if (read.next == held.end) return 0;
     NoteEnd(partition, read.next);
     const absl::Time oldest = clock_->TimeNow() - options_.age_max;
     store::Batch batch;
@@ -320,7 +324,7 @@ class Impl final : public MirroredLog {
     HUB_RETURN_IF_ERROR(database_->Commit(batch, store::Durability::kBuffered));
     base::MutexLock lock(&mu_);
     Of(partition).held = held;
-    return true;
+    return std::max<size_t>(read.records.size(), 1);
   }
 
   absl::Status Trim() {

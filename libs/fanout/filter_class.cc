@@ -64,13 +64,15 @@ FilterClass::FilterClass(uint64_t id, model::Filter filter, const wire::Audience
       mask_(AttributeMask::Of(filter_)),
       audiences_(audiences),
       memory_(std::move(memory)),
-      stripes_(static_cast<size_t>(partitions), Stripe{kNoBase, {}, kFirstSegmentBytes}) {}
+      stripes_(static_cast<size_t>(partitions), Stripe{kNoBase, {}, kFirstSegmentBytes}),
+      last_runs_(stripes_.size()) {}
 
 FilterClass::~FilterClass() {
   base::MutexLock lock(&mu_);
   for (const Stripe& stripe : stripes_) {
     for (const Held& held : stripe.segments) CountMemory(-static_cast<int64_t>(held.segment->memory()));
   }
+  for (size_t p = 0; p < last_runs_.size(); ++p) KeepLastRuns(static_cast<int32_t>(p), {});
 }
 
 Verdict FilterClass::Judge(const PendingEvent& event) const {
@@ -114,6 +116,7 @@ void FilterClass::Restart(int32_t partition, eventlog::Offset base) {
   for (const Held& held : stripe.segments) CountMemory(-static_cast<int64_t>(held.segment->memory()));
   stripe.segments.clear();
   stripe.base = base;
+  KeepLastRuns(partition, {});
 }
 
 void FilterClass::ListSegments(std::vector<SegmentRef>* out) {
@@ -128,6 +131,7 @@ void FilterClass::ListSegments(std::vector<SegmentRef>* out) {
 void FilterClass::DropOldest(int32_t partition) {
   base::MutexLock lock(&mu_);
   DropOldestLocked(&stripes_[static_cast<size_t>(partition)]);
+  KeepLastRuns(partition, {});
 }
 
 int64_t FilterClass::DropBefore(uint64_t birth) {
@@ -151,30 +155,61 @@ void FilterClass::DropOldestLocked(Stripe* stripe) {
   if (stripe->segments.empty()) stripe->capacity_next = kFirstSegmentBytes;
 }
 
+std::deque<FilterClass::Held>::const_iterator FilterClass::SegmentAt(const std::deque<Held>& segments,
+                                                                     eventlog::Offset from) {
+  return std::partition_point(segments.begin(), segments.end(),
+                              [from](const Held& held) { return held.segment->end() <= from; });
+}
+
 std::optional<FilterClass::MemoryRead> FilterClass::Read(int32_t partition, eventlog::Offset from,
                                                          eventlog::Offset until, size_t bytes_max,
                                                          EventForm form) const {
   base::MutexLock lock(&mu_);
   const Stripe& stripe = stripes_[static_cast<size_t>(partition)];
   if (from < stripe.base) return std::nullopt;
+  if (form == EventForm::kRuns) return ReadRunsLocked(partition, from, until, bytes_max);
   MemoryRead read;
   read.next = until;
-  const auto it = std::partition_point(stripe.segments.begin(), stripe.segments.end(),
-                                       [from](const Held& held) { return held.segment->end() <= from; });
+  const auto it = SegmentAt(stripe.segments, from);
   if (it == stripe.segments.end()) return read;
-  if (form == EventForm::kRuns) {
-    const size_t memory = it->segment->memory();
-    read.runs_packed = -it->segment->runs_packed();
-    read.slice = it->segment->ReadRuns(from, until, bytes_max, &read.next, &read.events);
-    read.runs_packed += it->segment->runs_packed();
-    CountMemory(static_cast<int64_t>(it->segment->memory() - memory));
-  } else {
-    read.slice = Segment::Read(it->segment, from, until, bytes_max, &read.next, &read.events);
-  }
+  read.slice = Segment::Read(it->segment, from, until, bytes_max, &read.next, &read.events);
   if (read.next == until && std::next(it) != stripe.segments.end()) {
     read.next = std::min(until, std::next(it)->segment->first());
   }
   return read;
+}
+
+FilterClass::MemoryRead FilterClass::ReadRunsLocked(int32_t partition, eventlog::Offset from, eventlog::Offset until,
+                                                    size_t bytes_max) const {
+  const LastRuns& last = last_runs_[static_cast<size_t>(partition)];
+  if (last.Serves(from, until, bytes_max)) return last.read;
+  const std::deque<Held>& segments = stripes_[static_cast<size_t>(partition)].segments;
+  MemoryRead read;
+  read.next = until;
+  const auto it = SegmentAt(segments, from);
+  if (it == segments.end()) return read;
+  const int packed = it->segment->runs_packed();
+  const size_t memory = it->segment->memory();
+  read.slice = it->segment->ReadRuns(from, until, bytes_max, &read.next, &read.events);
+  CountMemory(static_cast<int64_t>(it->segment->memory() - memory));
+  const bool whole = read.next == until;
+  if (whole && std::next(it) != segments.end()) read.next = std::min(until, std::next(it)->segment->first());
+  KeepLastRuns(partition, {from, until, bytes_max, whole, read});
+  read.runs_packed = it->segment->runs_packed() - packed;
+  return read;
+}
+
+bool FilterClass::LastRuns::Serves(eventlog::Offset wanted_from, eventlog::Offset wanted_until,
+                                   size_t wanted_bytes_max) const {
+  if (from != wanted_from || until != wanted_until) return false;
+  return whole ? read.slice.bytes.size() <= wanted_bytes_max : bytes_max == wanted_bytes_max;
+}
+
+void FilterClass::KeepLastRuns(int32_t partition, LastRuns runs) const {
+  LastRuns& last = last_runs_[static_cast<size_t>(partition)];
+  CountMemory(static_cast<int64_t>(runs.read.slice.bytes.size()) -
+              static_cast<int64_t>(last.read.slice.bytes.size()));
+  last = std::move(runs);
 }
 
 }  // namespace hub::fanout

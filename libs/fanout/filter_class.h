@@ -133,6 +133,19 @@ class FilterClass {
     std::deque<Held> segments;
     size_t capacity_next;  // of a segment; doubles with each, so that a quiet class stays small
   };
+  // What was read last in runs: streams that stand at the same place read the same, one after the other.
+  struct LastRuns {
+    eventlog::Offset from = -1, until = -1;
+    size_t bytes_max = 0;
+    bool whole = false;  // not cut by bytes_max
+    MemoryRead read;
+    bool Serves(eventlog::Offset from, eventlog::Offset until, size_t bytes_max) const;
+  };
+  // The first that holds anything from there on.
+  static std::deque<Held>::const_iterator SegmentAt(const std::deque<Held>& segments, eventlog::Offset from);
+  MemoryRead ReadRunsLocked(int32_t partition, eventlog::Offset from, eventlog::Offset until, size_t bytes_max) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void KeepLastRuns(int32_t partition, LastRuns runs) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DropOldestLocked(Stripe* stripe) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CountMemory(int64_t bytes) const { memory_->fetch_add(bytes, std::memory_order_relaxed); }
 
@@ -144,6 +157,7 @@ class FilterClass {
   bool active_ = false;
   mutable base::Mutex mu_;
   std::vector<Stripe> stripes_ ABSL_GUARDED_BY(mu_);
+  mutable std::vector<LastRuns> last_runs_ ABSL_GUARDED_BY(mu_);  // of each partition; their bytes count as memory
 };
 
 }  // namespace hub::fanout

@@ -202,5 +202,42 @@ TEST_CASE("Memory answers from its base on, in order, over segments", "[fanout][
   CHECK(memory->load() == 0);
 }
 
+TEST_CASE("Who stands at the same place shares what was read there in runs", "[fanout][class]") {
+  const auto memory = NoMemory();
+  const std::string event(50, 'e');  // one segment holds them all
+  FilterClass filter_class(1, model::Filter(), {}, 1, memory);
+  filter_class.Activate({0});
+  uint64_t births = 0;
+  std::vector<FilterClass::Match> matches;
+  for (eventlog::Offset offset = 0; offset < 40; ++offset) matches.push_back(MatchOf(offset, event));
+  filter_class.Append(0, matches, kSegmentBytes, &births);
+  const auto read = [&](eventlog::Offset from, eventlog::Offset until, size_t bytes_max) {
+    return *filter_class.Read(0, from, until, bytes_max, EventForm::kRuns);
+  };
+
+  const FilterClass::MemoryRead first = read(1, 40, 100'000);
+  CHECK(first.runs_packed > 0);
+  const FilterClass::MemoryRead second = read(1, 40, 50'000);
+  CHECK(second.slice.owner == first.slice.owner);
+  CHECK(second.slice.bytes == first.slice.bytes);
+  CHECK((second.events == 39 && second.next == 40 && second.runs_packed == 0));
+
+  // Another place, another end, or less room: a read of its own.
+  CHECK(read(2, 40, 100'000).events == 38);
+  CHECK(read(1, 39, 100'000).events == 38);
+  const FilterClass::MemoryRead little = read(1, 40, first.slice.bytes.size() - 1);
+  CHECK((little.events < 39 && little.next < 40));
+  CHECK(little.slice.bytes.size() < first.slice.bytes.size());
+  // What was cut is no answer for who has more room.
+  CHECK(read(1, 40, 100'000).events == 39);
+
+  // What came later is read by whoever reads on.
+  filter_class.Append(0, {{MatchOf(40, event)}}, kSegmentBytes, &births);
+  CHECK(read(1, 41, 100'000).events == 40);
+  filter_class.DropOldest(0);
+  CHECK(!filter_class.Read(0, 1, 41, 100'000, EventForm::kRuns).has_value());
+  CHECK(memory->load() == 0);
+}
+
 }  // namespace
 }  // namespace hub::fanout

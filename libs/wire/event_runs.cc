@@ -16,7 +16,7 @@ namespace {
 namespace api = ::fraudhub::v1;
 using google::protobuf::io::CodedOutputStream;
 
-constexpr int kLevel = 1;  // events are some 185 bytes; sixteen of them become 75 each, with level 3 as well
+constexpr int kLevel = -1;  // half of level 1's time; see 0070
 
 uint32_t Tag(int field, int wire_type) { return static_cast<uint32_t>(field) << 3 | static_cast<uint32_t>(wire_type); }
 

@@ -1,5 +1,7 @@
 #include "services/query/replica_feeder.h"
 
+#include <algorithm>
+
 #include "libs/base/log.h"
 #include "libs/base/mutex.h"
 #include "libs/base/status_macros.h"
@@ -17,6 +19,8 @@ constexpr absl::Duration kWaitMax = absl::Milliseconds(200);  // so that Stop is
 constexpr absl::Duration kWholeFor =
     absl::Hours(24 * 6);  // younger records compaction leaves alone, with a day to spare
 constexpr absl::Duration kPause = absl::Milliseconds(500);  // after an error
+constexpr absl::Duration kGather = absl::Milliseconds(10);  // after a round of few: a commit costs the same with one record or fifty
+constexpr size_t kFew = kLimits.records_max / 4;            // of one partition
 constexpr int kNice = 5;  // reports and streams come first; it takes more at once when it is behind
 
 }  // namespace
@@ -45,7 +49,8 @@ void ReplicaFeeder::Run(const std::stop_token& stop) {
   base::Mutex mu;
   base::CondVar never;
   while (!stop.stop_requested()) {
-    bool any = false, failed = false;
+    size_t most = 0;  // of one partition
+    bool failed = false;
     std::vector<eventlog::Log::WaitFor> ends;
     for (const Topic topic : {Topic::kEvents, Topic::kHistory}) {
       if (topic == Topic::kHistory && !with_history_) continue;
@@ -54,9 +59,9 @@ void ReplicaFeeder::Run(const std::stop_token& stop) {
       for (size_t i = 0; i < next.size() && !stop.stop_requested(); ++i) {
         const auto partition = static_cast<int32_t>(i);
         ends.push_back({{name, partition}, next[i]});
-        const absl::StatusOr<bool> fed = FeedOnce(topic, partition, next[i]);
+        const absl::StatusOr<size_t> fed = FeedOnce(topic, partition, next[i]);
         if (fed.ok()) {
-          any = any || *fed;
+          most = std::max(most, *fed);
         } else {
           failed = true;
           HUB_LOG_EVERY(5, WARN, "replica_not_fed",
@@ -64,16 +69,16 @@ void ReplicaFeeder::Run(const std::stop_token& stop) {
         }
       }
     }
-    if (failed) {
+    if (failed || (most > 0 && most < kFew)) {
       base::MutexLock lock(&mu);
-      never.WaitFor(&mu, kPause);
-    } else if (!any) {
+      never.WaitFor(&mu, failed ? kPause : kGather);
+    } else if (most == 0) {
       log_->Wait(ends, kWaitMax);
     }
   }
 }
 
-absl::StatusOr<bool> ReplicaFeeder::FeedOnce(Topic topic, int32_t partition, int64_t from) {
+absl::StatusOr<size_t> ReplicaFeeder::FeedOnce(Topic topic, int32_t partition, int64_t from) {
   const eventlog::TopicPartition at{topic == Topic::kEvents ? eventlog::kEventsTopic : eventlog::kHistoryTopic,
                                     partition};
   // Before the read: what it reaches then is the end as it was (DESIGN.md 5 R9).
@@ -84,13 +89,13 @@ absl::StatusOr<bool> ReplicaFeeder::FeedOnce(Topic topic, int32_t partition, int
             {{"topic", at.topic}, {"partition", partition}, {"from", from}, {"to", range.first}});
     if (topic == Topic::kEvents) HUB_RETURN_IF_ERROR(replica_->NoteGap(partition));
     HUB_RETURN_IF_ERROR(Apply(topic, {}, partition, range.first, false));
-    return true;
+    return kFew;  // what follows is not waited with
   }
   const absl::StatusOr<eventlog::ReadResult> answer = log_->Read(at, from, kLimits);
   if (absl::IsOutOfRange(answer.status())) known_.erase(at);  // retention went on meanwhile: the next round asks
   HUB_RETURN_IF_ERROR(answer.status());
   const eventlog::ReadResult& read = *answer;
-  if (read.records.empty() && read.next == from && from < range.end) return false;
+  if (read.records.empty() && read.next == from && from < range.end) return 0;
   if (topic == Topic::kEvents && read.next > from && Gap(from, read.records)) {
     HUB_RETURN_IF_ERROR(replica_->NoteGap(partition));
   }
@@ -99,7 +104,7 @@ absl::StatusOr<bool> ReplicaFeeder::FeedOnce(Topic topic, int32_t partition, int
   if (topic == Topic::kHistory && on_history_) HUB_RETURN_IF_ERROR(on_history_(decoded));
   HUB_RETURN_IF_ERROR(Apply(topic, decoded, partition, read.next, read.next >= range.end));
   records_.Increment(static_cast<double>(read.records.size()));
-  return !read.records.empty();
+  return read.records.size();
 }
 
 absl::StatusOr<eventlog::OffsetRange> ReplicaFeeder::Range(const eventlog::TopicPartition& at) {

@@ -37,8 +37,8 @@ class ReplicaFeeder {
  private:
   enum class Topic { kEvents, kHistory };
   void Run(const std::stop_token& stop);
-  // One read of one partition: true when there was anything. Errors are logged; the next round tries again.
-  absl::StatusOr<bool> FeedOnce(Topic topic, int32_t partition, int64_t from);
+  // One read of one partition: how many records there were. Errors are logged; the next round tries again.
+  absl::StatusOr<size_t> FeedOnce(Topic topic, int32_t partition, int64_t from);
   // Of the partition, at most kRangeAge old, so each is a lower bound: a broker is not asked for every event.
   absl::StatusOr<eventlog::OffsetRange> Range(const eventlog::TopicPartition& at);
   bool Gap(int64_t from, const std::vector<eventlog::StoredRecord>& records) const;
