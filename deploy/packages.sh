@@ -13,6 +13,7 @@ product=(
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   librdkafka-dev librocksdb-dev libabsl-dev libphonenumber-dev prometheus-cpp-dev libcivetweb-dev
   libspdlog-dev libcli11-dev libssl-dev libzstd-dev openssl rapidjson-dev libcsv-dev libarchive-dev libboost-dev
+  libjemalloc-dev
 )
 
 have() { command -v "$1" >/dev/null 2>&1; }

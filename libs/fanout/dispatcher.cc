@@ -66,6 +66,8 @@ class Dispatcher::Impl {
   ClassTable* classes() { return &classes_; }
   absl::StatusOr<Chunk> Read(const FilterClass& filter_class, int32_t partition, const PartitionPosition& from,
                              size_t bytes_max, bool with_states, EventForm form);
+  std::optional<Runs> ReadRuns(const FilterClass& filter_class, const std::vector<PartitionPosition>& from,
+                               std::optional<uint64_t> at, size_t bytes_max);
 
   Intake* intake(int32_t partition) const {
     HUB_CHECK(partition >= 0 && partition < options_.partitions);
@@ -311,13 +313,13 @@ absl::StatusOr<Chunk> Dispatcher::Impl::Read(const FilterClass& filter_class, in
   if (here.has_value() && from.term > here->term) {
     at->Learn(from.term);  // this node started behind a mark that its tail did not show; the log tells the truth
   } else if (here.has_value() && !with_states) {
-    if (auto memory = filter_class.Read(partition, from.offset, head, bytes_max, form); memory.has_value()) {
+    if (auto memory = filter_class.Read(partition, from.offset, head, bytes_max); memory.has_value()) {
       // Changes may have been forgotten between the two looks; then the log, too.
       if (const std::optional<PartitionPosition> there = at->At(memory->next); there.has_value()) {
         probe_.reads_live.Increment();
-        if (memory->runs_packed > 0) probe_.runs_packed.Increment(memory->runs_packed);
-        chunk.slice = std::move(memory->slice);
         chunk.events = memory->events;
+        chunk.slice = form == EventForm::kRuns && chunk.events > 0 ? PlainRun(memory->slice.bytes, chunk.events)
+                                                                   : std::move(memory->slice);
         chunk.after = *there;
         chunk.after.tick = std::max(there->tick, from.tick);
         chunk.after.since = std::max(there->since, from.since);
@@ -326,6 +328,36 @@ absl::StatusOr<Chunk> Dispatcher::Impl::Read(const FilterClass& filter_class, in
     }
   }
   return ReadLog(filter_class, partition, from, bytes_max, with_states, form);
+}
+
+std::optional<Dispatcher::Runs> Dispatcher::Impl::ReadRuns(const FilterClass& filter_class,
+                                                           const std::vector<PartitionPosition>& from,
+                                                           std::optional<uint64_t> at, size_t bytes_max) {
+  if (log_changed_.load(std::memory_order_relaxed)) return std::nullopt;
+  std::vector<eventlog::Offset> begin, end;
+  for (size_t p = 0; p < from.size(); ++p) {
+    begin.push_back(from[p].offset);
+    end.push_back(intakes_[p]->head_offset());
+    const std::optional<PartitionPosition> here = intakes_[p]->At(from[p].offset);
+    // Ahead of this node, or of what it knows: Read sees to it.
+    if (begin[p] > end[p] || !here.has_value() || from[p].term != here->term) return std::nullopt;
+  }
+  if (begin == end) return std::nullopt;
+  const std::optional<ArrivalOrder::Read> read =
+      filter_class.ReadRuns(begin, end, at.value_or(ArrivalOrder::kNowhere), bytes_max);
+  if (!read.has_value()) return std::nullopt;
+  Runs runs{read->slice, {}, std::nullopt, read->events, read->drained};
+  if (read->at != ArrivalOrder::kNowhere) runs.at = read->at;
+  for (size_t p = 0; p < from.size(); ++p) {
+    std::optional<PartitionPosition> there = intakes_[p]->At(read->after[p]);
+    if (!there.has_value()) return std::nullopt;
+    there->tick = std::max(there->tick, from[p].tick);
+    there->since = std::max(there->since, from[p].since);
+    runs.after.push_back(*there);
+  }
+  probe_.reads_live.Increment();
+  if (read->runs_packed > 0) probe_.runs_packed.Increment(read->runs_packed);
+  return runs;
 }
 
 absl::StatusOr<Chunk> Dispatcher::Impl::ReadLog(const FilterClass& filter_class, int32_t partition,
@@ -367,6 +399,12 @@ absl::StatusOr<Chunk> Dispatcher::Read(const std::shared_ptr<FilterClass>& filte
                                        const PartitionPosition& from, size_t bytes_max, bool with_states,
                                        EventForm form) {
   return impl_->Read(*filter_class, partition, from, bytes_max, with_states, form);
+}
+
+std::optional<Dispatcher::Runs> Dispatcher::ReadRuns(const std::shared_ptr<FilterClass>& filter_class,
+                                                     const std::vector<PartitionPosition>& from,
+                                                     std::optional<uint64_t> at, size_t bytes_max) {
+  return impl_->ReadRuns(*filter_class, from, at, bytes_max);
 }
 
 UrgentCopies Dispatcher::ReadUrgent(const std::shared_ptr<FilterClass>& filter_class, int32_t partition,

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -98,10 +99,21 @@ class Dispatcher {
   // way of blocks shared by all sessions of the class. Never beyond what has been taken in. OutOfRange: `from` is older than the log
   // holds. Refuse(kLogChanged): the log became another while this dispatcher was open; make a new one.
   // `with_states`: for a reader below the compaction bound, where a key's last record may be a silent STATE: reads the log in any case,
-  // and shows STATE records whose row matches as events. With kRuns, what memory gives is packed, and what the log gives is one plain run.
+  // and shows STATE records whose row matches as events. With kRuns it comes as one plain run.
   absl::StatusOr<Chunk> Read(const std::shared_ptr<FilterClass>& filter_class, int32_t partition,
                              const PartitionPosition& from, size_t bytes_max, bool with_states = false,
                              EventForm form = EventForm::kPlain);
+  // The next events of all partitions, in packed runs that all streams of the class share, at most about `bytes_max`. nullopt: there is nothing
+  // new, or one of the places is not in memory or not known here; use Read. `at`: what the call before gave, if `from` is its `after`.
+  struct Runs {
+    Slice slice;                           // empty: nothing matched
+    std::vector<PartitionPosition> after;  // where to go on
+    std::optional<uint64_t> at;
+    int events = 0;
+    bool drained = false;  // that was all
+  };
+  std::optional<Runs> ReadRuns(const std::shared_ptr<FilterClass>& filter_class,
+                               const std::vector<PartitionPosition>& from, std::optional<uint64_t> at, size_t bytes_max);
 
   // The urgent lane: from `from` (of `urgent`) on what has been copied ahead of `passed`, at most about `bytes_max`. The lane begins where
   // this node started to read and keeps the newest; what it has no copy of comes in its order.

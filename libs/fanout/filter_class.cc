@@ -65,14 +65,14 @@ FilterClass::FilterClass(uint64_t id, model::Filter filter, const wire::Audience
       audiences_(audiences),
       memory_(std::move(memory)),
       stripes_(static_cast<size_t>(partitions), Stripe{kNoBase, {}, kFirstSegmentBytes}),
-      last_runs_(stripes_.size()) {}
+      order_(partitions) {}
 
 FilterClass::~FilterClass() {
   base::MutexLock lock(&mu_);
   for (const Stripe& stripe : stripes_) {
     for (const Held& held : stripe.segments) CountMemory(-static_cast<int64_t>(held.segment->memory()));
   }
-  for (size_t p = 0; p < last_runs_.size(); ++p) KeepLastRuns(static_cast<int32_t>(p), {});
+  CountMemory(-static_cast<int64_t>(order_.memory()));
 }
 
 Verdict FilterClass::Judge(const PendingEvent& event) const {
@@ -95,7 +95,7 @@ void FilterClass::Activate(const std::vector<eventlog::Offset>& bases) {
 void FilterClass::Append(int32_t partition, absl::Span<const Match> matches, size_t segment_bytes, uint64_t* birth) {
   base::MutexLock lock(&mu_);
   Stripe& stripe = stripes_[static_cast<size_t>(partition)];
-  int64_t added = 0;
+  int64_t added = -static_cast<int64_t>(order_.memory());
   for (const Match& match : matches) {
     if (stripe.segments.empty() || !stripe.segments.back().segment->Fits(match.bytes.size())) {
       const size_t capacity = std::min(stripe.capacity_next, segment_bytes);
@@ -104,19 +104,22 @@ void FilterClass::Append(int32_t partition, absl::Span<const Match> matches, siz
     }
     Segment* open = stripe.segments.back().segment.get();
     added -= static_cast<int64_t>(open->memory());
-    open->Append(match.offset, match.bytes);
+    order_.Append(partition, match.offset, open->Append(match.offset, match.bytes));
     added += static_cast<int64_t>(open->memory());
   }
-  CountMemory(added);
+  CountMemory(added + static_cast<int64_t>(order_.memory()));
 }
 
 void FilterClass::Restart(int32_t partition, eventlog::Offset base) {
   base::MutexLock lock(&mu_);
-  Stripe& stripe = stripes_[static_cast<size_t>(partition)];
-  for (const Held& held : stripe.segments) CountMemory(-static_cast<int64_t>(held.segment->memory()));
-  stripe.segments.clear();
-  stripe.base = base;
-  KeepLastRuns(partition, {});
+  for (Stripe& stripe : stripes_) {
+    if (!stripe.segments.empty()) stripe.base = stripe.segments.back().segment->end();
+    for (const Held& held : stripe.segments) CountMemory(-static_cast<int64_t>(held.segment->memory()));
+    stripe.segments.clear();
+  }
+  stripes_[static_cast<size_t>(partition)].base = base;
+  CountMemory(-static_cast<int64_t>(order_.memory()));
+  order_.Clear();
 }
 
 void FilterClass::ListSegments(std::vector<SegmentRef>* out) {
@@ -131,7 +134,7 @@ void FilterClass::ListSegments(std::vector<SegmentRef>* out) {
 void FilterClass::DropOldest(int32_t partition) {
   base::MutexLock lock(&mu_);
   DropOldestLocked(&stripes_[static_cast<size_t>(partition)]);
-  KeepLastRuns(partition, {});
+  TrimOrder();
 }
 
 int64_t FilterClass::DropBefore(uint64_t birth) {
@@ -143,7 +146,16 @@ int64_t FilterClass::DropBefore(uint64_t birth) {
       ++dropped;
     }
   }
+  if (dropped > 0) TrimOrder();
   return dropped;
+}
+
+void FilterClass::TrimOrder() {
+  std::vector<eventlog::Offset> bases;
+  for (const Stripe& stripe : stripes_) bases.push_back(stripe.base);
+  const auto memory = static_cast<int64_t>(order_.memory());
+  order_.Drop(bases);
+  CountMemory(static_cast<int64_t>(order_.memory()) - memory);
 }
 
 void FilterClass::DropOldestLocked(Stripe* stripe) {
@@ -162,12 +174,10 @@ std::deque<FilterClass::Held>::const_iterator FilterClass::SegmentAt(const std::
 }
 
 std::optional<FilterClass::MemoryRead> FilterClass::Read(int32_t partition, eventlog::Offset from,
-                                                         eventlog::Offset until, size_t bytes_max,
-                                                         EventForm form) const {
+                                                         eventlog::Offset until, size_t bytes_max) const {
   base::MutexLock lock(&mu_);
   const Stripe& stripe = stripes_[static_cast<size_t>(partition)];
   if (from < stripe.base) return std::nullopt;
-  if (form == EventForm::kRuns) return ReadRunsLocked(partition, from, until, bytes_max);
   MemoryRead read;
   read.next = until;
   const auto it = SegmentAt(stripe.segments, from);
@@ -179,37 +189,16 @@ std::optional<FilterClass::MemoryRead> FilterClass::Read(int32_t partition, even
   return read;
 }
 
-FilterClass::MemoryRead FilterClass::ReadRunsLocked(int32_t partition, eventlog::Offset from, eventlog::Offset until,
-                                                    size_t bytes_max) const {
-  const LastRuns& last = last_runs_[static_cast<size_t>(partition)];
-  if (last.Serves(from, until, bytes_max)) return last.read;
-  const std::deque<Held>& segments = stripes_[static_cast<size_t>(partition)].segments;
-  MemoryRead read;
-  read.next = until;
-  const auto it = SegmentAt(segments, from);
-  if (it == segments.end()) return read;
-  const int packed = it->segment->runs_packed();
-  const size_t memory = it->segment->memory();
-  read.slice = it->segment->ReadRuns(from, until, bytes_max, &read.next, &read.events);
-  CountMemory(static_cast<int64_t>(it->segment->memory() - memory));
-  const bool whole = read.next == until;
-  if (whole && std::next(it) != segments.end()) read.next = std::min(until, std::next(it)->segment->first());
-  KeepLastRuns(partition, {from, until, bytes_max, whole, read});
-  read.runs_packed = it->segment->runs_packed() - packed;
+std::optional<ArrivalOrder::Read> FilterClass::ReadRuns(ArrivalOrder::Places from, ArrivalOrder::Places until,
+                                                        uint64_t at, size_t bytes_max) const {
+  base::MutexLock lock(&mu_);
+  for (size_t p = 0; p < stripes_.size(); ++p) {
+    if (from[p] < stripes_[p].base) return std::nullopt;
+  }
+  const auto memory = static_cast<int64_t>(order_.memory());
+  ArrivalOrder::Read read = order_.ReadRuns(from, until, at, bytes_max);
+  CountMemory(static_cast<int64_t>(order_.memory()) - memory);
   return read;
-}
-
-bool FilterClass::LastRuns::Serves(eventlog::Offset wanted_from, eventlog::Offset wanted_until,
-                                   size_t wanted_bytes_max) const {
-  if (from != wanted_from || until != wanted_until) return false;
-  return whole ? read.slice.bytes.size() <= wanted_bytes_max : bytes_max == wanted_bytes_max;
-}
-
-void FilterClass::KeepLastRuns(int32_t partition, LastRuns runs) const {
-  LastRuns& last = last_runs_[static_cast<size_t>(partition)];
-  CountMemory(static_cast<int64_t>(runs.read.slice.bytes.size()) -
-              static_cast<int64_t>(last.read.slice.bytes.size()));
-  last = std::move(runs);
 }
 
 }  // namespace hub::fanout

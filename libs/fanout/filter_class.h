@@ -2,8 +2,9 @@
 //
 // Judge and the identity: any thread, immutable. Append, Activate, Restart and DropOldest: the dispatcher's thread. Read: any thread.
 // Invariant 1: for every partition, memory holds each matching event in [base, what the dispatcher has taken in).
-// Invariant 2: a Segment of a stripe is touched under `mu_` only, also by who packs its runs (half a millisecond at most, a segment's
-// worth); slices of it need no lock.
+// Invariant 2: a Segment of a stripe is touched under `mu_` only, also by who packs runs of it (half a millisecond, a message's worth); slices of
+// it need no lock.
+// Invariant 3: order_ holds every event of the segments.
 #pragma once
 
 #include <atomic>
@@ -16,6 +17,7 @@
 
 #include "absl/types/span.h"
 #include "libs/base/mutex.h"
+#include "libs/fanout/arrival_order.h"
 #include "libs/fanout/segment.h"
 #include "libs/model/event.h"
 #include "libs/model/filter.h"
@@ -96,7 +98,7 @@ class FilterClass {
   };
   // New segments set aside `segment_bytes` at most. `*birth` numbers segments in the order they were made, over all classes.
   void Append(int32_t partition, absl::Span<const Match> matches, size_t segment_bytes, uint64_t* birth);
-  // Forgets a partition: its memory begins anew at `base`.
+  // Forgets everything: memory begins anew, at `base` in this partition.
   void Restart(int32_t partition, eventlog::Offset base);
 
   struct SegmentRef {
@@ -117,11 +119,13 @@ class FilterClass {
     Slice slice;
     eventlog::Offset next = 0;
     int events = 0;
-    int runs_packed = 0;  // for the first time
   };
   // nullopt: memory does not reach back to `from`. REQUIRES: from < until.
-  std::optional<MemoryRead> Read(int32_t partition, eventlog::Offset from, eventlog::Offset until, size_t bytes_max,
-                                 EventForm form = EventForm::kPlain) const;
+  std::optional<MemoryRead> Read(int32_t partition, eventlog::Offset from, eventlog::Offset until,
+                                 size_t bytes_max) const;
+  // All partitions in runs, see ArrivalOrder::ReadRuns. nullopt: memory does not reach back to `from` in one of them.
+  std::optional<ArrivalOrder::Read> ReadRuns(ArrivalOrder::Places from, ArrivalOrder::Places until, uint64_t at,
+                                             size_t bytes_max) const;
 
  private:
   struct Held {
@@ -133,19 +137,10 @@ class FilterClass {
     std::deque<Held> segments;
     size_t capacity_next;  // of a segment; doubles with each, so that a quiet class stays small
   };
-  // What was read last in runs: streams that stand at the same place read the same, one after the other.
-  struct LastRuns {
-    eventlog::Offset from = -1, until = -1;
-    size_t bytes_max = 0;
-    bool whole = false;  // not cut by bytes_max
-    MemoryRead read;
-    bool Serves(eventlog::Offset from, eventlog::Offset until, size_t bytes_max) const;
-  };
   // The first that holds anything from there on.
   static std::deque<Held>::const_iterator SegmentAt(const std::deque<Held>& segments, eventlog::Offset from);
-  MemoryRead ReadRunsLocked(int32_t partition, eventlog::Offset from, eventlog::Offset until, size_t bytes_max) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void KeepLastRuns(int32_t partition, LastRuns runs) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Forgets in order_ what the stripes no longer hold.
+  void TrimOrder() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DropOldestLocked(Stripe* stripe) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CountMemory(int64_t bytes) const { memory_->fetch_add(bytes, std::memory_order_relaxed); }
 
@@ -157,7 +152,7 @@ class FilterClass {
   bool active_ = false;
   mutable base::Mutex mu_;
   std::vector<Stripe> stripes_ ABSL_GUARDED_BY(mu_);
-  mutable std::vector<LastRuns> last_runs_ ABSL_GUARDED_BY(mu_);  // of each partition; their bytes count as memory
+  mutable ArrivalOrder order_ ABSL_GUARDED_BY(mu_);  // counts as memory
 };
 
 }  // namespace hub::fanout

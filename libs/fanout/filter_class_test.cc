@@ -176,9 +176,9 @@ TEST_CASE("Memory answers from its base on, in order, over segments", "[fanout][
     CHECK(events == 10);
     CHECK(reads == 3);
 
-    // Runs count, and go with their segment.
+    // Runs count as memory.
     const int64_t plain = memory->load();
-    CHECK(filter_class.Read(0, 14, 100, 100'000, EventForm::kRuns)->events == 5);
+    CHECK(filter_class.ReadRuns({{14, 0}}, {{100, 0}}, ArrivalOrder::kNowhere, 100'000)->events == 8);
     CHECK(memory->load() > plain);
 
     // The oldest goes; what was read of it stays.
@@ -202,41 +202,25 @@ TEST_CASE("Memory answers from its base on, in order, over segments", "[fanout][
   CHECK(memory->load() == 0);
 }
 
-TEST_CASE("Who stands at the same place shares what was read there in runs", "[fanout][class]") {
+TEST_CASE("A class forgets all partitions when one begins anew", "[fanout][class]") {
   const auto memory = NoMemory();
-  const std::string event(50, 'e');  // one segment holds them all
-  FilterClass filter_class(1, model::Filter(), {}, 1, memory);
-  filter_class.Activate({0});
+  FilterClass filter_class(1, model::Filter(), {}, 2, memory);
+  filter_class.Activate({0, 0});
   uint64_t births = 0;
-  std::vector<FilterClass::Match> matches;
-  for (eventlog::Offset offset = 0; offset < 40; ++offset) matches.push_back(MatchOf(offset, event));
-  filter_class.Append(0, matches, kSegmentBytes, &births);
-  const auto read = [&](eventlog::Offset from, eventlog::Offset until, size_t bytes_max) {
-    return *filter_class.Read(0, from, until, bytes_max, EventForm::kRuns);
+  const std::string event(50, 'e');
+  for (int32_t p = 0; p < 2; ++p) filter_class.Append(p, {{MatchOf(5, event)}}, kSegmentBytes, &births);
+  const auto read = [&](eventlog::Offset first, eventlog::Offset second) {
+    return filter_class.ReadRuns({{first, second}}, {{9, 100}}, ArrivalOrder::kNowhere, 100'000);
   };
-
-  const FilterClass::MemoryRead first = read(1, 40, 100'000);
-  CHECK(first.runs_packed > 0);
-  const FilterClass::MemoryRead second = read(1, 40, 50'000);
-  CHECK(second.slice.owner == first.slice.owner);
-  CHECK(second.slice.bytes == first.slice.bytes);
-  CHECK((second.events == 39 && second.next == 40 && second.runs_packed == 0));
-
-  // Another place, another end, or less room: a read of its own.
-  CHECK(read(2, 40, 100'000).events == 38);
-  CHECK(read(1, 39, 100'000).events == 38);
-  const FilterClass::MemoryRead little = read(1, 40, first.slice.bytes.size() - 1);
-  CHECK((little.events < 39 && little.next < 40));
-  CHECK(little.slice.bytes.size() < first.slice.bytes.size());
-  // What was cut is no answer for who has more room.
-  CHECK(read(1, 40, 100'000).events == 39);
-
-  // What came later is read by whoever reads on.
-  filter_class.Append(0, {{MatchOf(40, event)}}, kSegmentBytes, &births);
-  CHECK(read(1, 41, 100'000).events == 40);
-  filter_class.DropOldest(0);
-  CHECK(!filter_class.Read(0, 1, 41, 100'000, EventForm::kRuns).has_value());
-  CHECK(memory->load() == 0);
+  REQUIRE(read(5, 5).has_value());
+  CHECK(read(5, 5)->events == 2);
+  filter_class.Restart(1, 70);
+  CHECK(!read(5, 70).has_value());
+  CHECK(!read(6, 69).has_value());
+  REQUIRE(read(6, 70).has_value());
+  CHECK(read(6, 70)->events == 0);
+  filter_class.Append(1, {{MatchOf(71, event)}}, kSegmentBytes, &births);
+  CHECK(read(6, 70)->events == 1);
 }
 
 }  // namespace

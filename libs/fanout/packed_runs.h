@@ -1,9 +1,10 @@
 // Runs of a sequence of events, packed once for all who read it. Not for use outside this library.
 //
-// A reader's range is cut into sixteens, fours and what is left, which goes plain; sixteens and fours begin at multiples of themselves, so that
+// A reader's range is cut into sixty-fours, sixteens, fours and what is left, which goes plain; each begins at a multiple of itself, so that
 // whoever reads the same events shares the same runs. Not thread-safe.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -25,10 +26,11 @@ class PackedRuns {
   int packed() const { return packed_; }  // runs that are kept
 
  private:
-  static constexpr size_t kFew = 4, kMany = 16;
-  const std::string& Packed(size_t of, size_t first, BytesOf bytes_of);
+  static constexpr std::array<size_t, 3> kSizes = {64, 16, 4};
+  static constexpr size_t kFew = kSizes.back();
+  const std::string& Packed(size_t size, size_t first, BytesOf bytes_of);
 
-  std::vector<std::string> few_, many_;  // by the first event's place; empty: not asked for yet
+  std::array<std::vector<std::string>, kSizes.size()> kept_;  // by the first event's place; empty: not asked for yet
   size_t memory_ = 0;
   int packed_ = 0;
 };

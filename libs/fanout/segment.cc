@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <string>
 
 #include "libs/base/check.h"
 
@@ -13,7 +12,7 @@ Segment::Segment(eventlog::Offset first, size_t capacity)
 
 bool Segment::Fits(size_t bytes) const { return entries_.empty() || bytes <= capacity_ - size_; }
 
-void Segment::Append(eventlog::Offset offset, absl::string_view bytes) {
+absl::string_view Segment::Append(eventlog::Offset offset, absl::string_view bytes) {
   HUB_CHECK(Fits(bytes.size()) && offset >= end_);
   if (data_ == nullptr) {
     capacity_ = std::max(capacity_wanted_, bytes.size());
@@ -23,6 +22,7 @@ void Segment::Append(eventlog::Offset offset, absl::string_view bytes) {
   size_ += bytes.size();
   entries_.push_back({offset, static_cast<uint32_t>(size_)});
   end_ = offset + 1;
+  return {data_.get() + size_ - bytes.size(), bytes.size()};
 }
 
 std::pair<size_t, size_t> Segment::Range(eventlog::Offset from, eventlog::Offset until) const {
@@ -52,21 +52,6 @@ Slice Segment::Read(const std::shared_ptr<const Segment>& segment, eventlog::Off
   if (stop != last) *next = entries[stop].offset;
   *events = static_cast<int>(stop - first);
   return {segment, segment->BytesOf(first, stop)};
-}
-
-Slice Segment::ReadRuns(eventlog::Offset from, eventlog::Offset until, size_t bytes_max, eventlog::Offset* next,
-                        int* events) {
-  const auto [first, last] = Range(from, until);
-  *next = until;
-  *events = 0;
-  if (first == last) return {};
-  auto bytes = std::make_shared<std::string>();
-  bytes->reserve(std::min(bytes_max, BytesOf(first, last).size() / 2));  // about
-  const auto bytes_of = [this](size_t begin, size_t end) { return BytesOf(begin, end); };
-  const size_t taken = runs_.Read(first, last, bytes_max, bytes_of, bytes.get());
-  if (first + taken != last) *next = entries_[first + taken].offset;
-  *events = static_cast<int>(taken);
-  return {bytes, *bytes};
 }
 
 }  // namespace hub::fanout

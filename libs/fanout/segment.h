@@ -1,9 +1,8 @@
 // Encoded events of one filter class and one partition, shared by all sessions of the class: appended to by the dispatcher,
 // read by many, freed with the last reference.
 //
-// Thread safety: the dispatcher appends, and who reads runs adds to those that are kept; Append, Read and ReadRuns exclude each other by the
-// lock of their class (filter_class.h). Slices stay
-// valid and unchanged as long as they live, without a lock.
+// Thread safety: the dispatcher appends; Append and Read exclude each other by the lock of their class (filter_class.h). Slices stay valid and
+// unchanged as long as they live, without a lock.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +12,6 @@
 
 #include "absl/strings/string_view.h"
 #include "libs/eventlog/log.h"
-#include "libs/fanout/packed_runs.h"
 
 namespace hub::fanout {
 
@@ -36,22 +34,18 @@ class Segment {
 
   // Room left for `bytes`? Always true for an empty segment.
   bool Fits(size_t bytes) const;
-  // REQUIRES: Fits; offset >= end().
-  void Append(eventlog::Offset offset, absl::string_view bytes);
+  // REQUIRES: Fits; offset >= end(). Returns where the bytes lie as long as the segment does.
+  absl::string_view Append(eventlog::Offset offset, absl::string_view bytes);
 
   eventlog::Offset first() const { return first_; }
   eventlog::Offset end() const { return end_; }  // one past the last event
   size_t bytes() const { return size_; }
-  size_t memory() const { return capacity_ + entries_.size() * sizeof(Entry) + runs_.memory(); }
-
-  int runs_packed() const { return runs_.packed(); }
+  size_t memory() const { return capacity_ + entries_.size() * sizeof(Entry); }
 
   // Events in [from, until) up to `bytes_max` (at least one), as one contiguous slice. `*next` is the first event that it holds in
   // the range and did not take; `until` when there is none.
   static Slice Read(const std::shared_ptr<const Segment>& segment, eventlog::Offset from, eventlog::Offset until,
                     size_t bytes_max, eventlog::Offset* next, int* events);
-  // The same in runs, which the segment keeps for the next reader.
-  Slice ReadRuns(eventlog::Offset from, eventlog::Offset until, size_t bytes_max, eventlog::Offset* next, int* events);
 
  private:
   struct Entry {
@@ -69,7 +63,6 @@ class Segment {
   const size_t capacity_wanted_;
   size_t size_ = 0;
   std::vector<Entry> entries_;
-  PackedRuns runs_;
 };
 
 }  // namespace hub::fanout

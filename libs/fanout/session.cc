@@ -231,6 +231,7 @@ absl::Status Session::Gather(Message* message, size_t bytes_max) {
     GatherStates(message, bytes_max);
     return absl::OkStatus();
   }
+  if (GatherRuns(message, bytes_max)) return absl::OkStatus();
   int without_news = 0;
   int log_reads = 0;
   if (std::exchange(read_log_, false)) bytes_max = std::min(bytes_max, kLogMessageBytesMax);
@@ -248,6 +249,7 @@ absl::Status Session::Gather(Message* message, size_t bytes_max) {
     without_news = chunk->after.offset == position->offset ? without_news + 1 : 0;
     log_reads += chunk->from_log ? 1 : 0;
     read_log_ |= chunk->from_log;
+    if (chunk->after.offset != position->offset) in_order_.reset();
     *position = chunk->after;
     if (chunk->events == 0) continue;
     message->bytes += chunk->slice.bytes.size();
@@ -256,6 +258,21 @@ absl::Status Session::Gather(Message* message, size_t bytes_max) {
   }
   message->drained = without_news >= dispatcher_->partitions();
   return absl::OkStatus();
+}
+
+// True: what there was is in memory, of all partitions, and in the message.
+bool Session::GatherRuns(Message* message, size_t bytes_max) {
+  if (options_.form != EventForm::kRuns || read_log_ || Bootstrapping()) return false;
+  std::optional<Dispatcher::Runs> runs = dispatcher_->ReadRuns(class_, positions_, in_order_, bytes_max);
+  if (!runs.has_value()) return false;
+  positions_ = std::move(runs->after);
+  in_order_ = runs->at;
+  message->drained = runs->drained;
+  if (runs->events == 0) return true;
+  message->bytes = runs->slice.bytes.size();
+  message->events = runs->events;
+  message->slices.push_back(std::move(runs->slice));
+  return true;
 }
 
 // After the events of the message: what they bring in its order needs no copy.
@@ -361,6 +378,7 @@ absl::Status Session::SwitchClass(std::shared_ptr<FilterClass> filter_class) {
     walk_->GoOnWith(std::move(run));
   }
   class_ = std::move(filter_class);
+  in_order_.reset();
   return absl::OkStatus();
 }
 

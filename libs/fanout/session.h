@@ -130,6 +130,7 @@ class Session {
   void Begin(std::vector<PartitionPosition> positions, std::vector<eventlog::Offset> bootstrap_end);
   void BeginWalk(std::shared_ptr<const SnapshotRun> run, uint32_t part, uint32_t parts);
   absl::Status Gather(Message* message, size_t bytes_max);
+  bool GatherRuns(Message* message, size_t bytes_max);
   void GatherUrgent(Message* message);
   void GatherStates(Message* message, size_t bytes_max);
   wire::SnapshotMark Mark(bool due);
@@ -148,6 +149,7 @@ class Session {
   const uint64_t filter_fingerprint_;
   std::string log_id_;
   std::vector<PartitionPosition> positions_;
+  std::optional<uint64_t> in_order_;    // positions_ as Dispatcher::ReadRuns gave them, if it did
   std::vector<eventlog::Offset> told_;  // of positions_, what trailers have said: the bound of acks
   // R9, per partition: no progress before this offset; -1 when the session started above the compaction bound.
   std::vector<eventlog::Offset> bootstrap_end_;

@@ -1,7 +1,6 @@
 #include "libs/rpc/egress.h"
 
 #include <grpcpp/grpcpp.h>
-#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/clock.h"
 #include "libs/base/log.h"
+#include "libs/base/memory.h"
 #include "libs/base/mutex.h"
 #include "libs/base/thread.h"
 #include "libs/rpc/egress_shard.h"
@@ -103,7 +103,7 @@ class Loop final : public EgressLoop {
       if (over) {
         HUB_LOG_EVERY(5, WARN, "egress_short_of_memory", {{"bytes", used}, {"bytes_max", options.memory_bytes_max}});
         for (const std::unique_ptr<EgressShard>& shard : shards_) shard->Shed(shard->load() / kShedShare + 1);
-        malloc_trim(0);  // what was freed before counts until it is given back
+        base::ReturnFreedMemory();  // what was freed before counts until then
       }
       base::MutexLock lock(&memory_mu_);
       if (!stop.stop_requested()) memory_stop_.WaitFor(&memory_mu_, kMemoryLookInterval);

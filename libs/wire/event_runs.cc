@@ -16,7 +16,9 @@ namespace {
 namespace api = ::fraudhub::v1;
 using google::protobuf::io::CodedOutputStream;
 
-constexpr int kLevel = -1;  // half of level 1's time; see 0070
+// Level -1 leaves literals as they are: half of level 1's time for a few kilobytes, nearly all of it for many, which level 1 packs a tenth better (0070).
+constexpr int kLevel = -1, kLevelOfMany = 1;
+constexpr size_t kManyBytes = 8 * 1024;
 
 uint32_t Tag(int field, int wire_type) { return static_cast<uint32_t>(field) << 3 | static_cast<uint32_t>(wire_type); }
 
@@ -55,8 +57,8 @@ void AppendPackedRun(absl::string_view slices, int events, std::string* out) {
   thread_local const std::unique_ptr<ZSTD_CCtx, Free> context(ZSTD_createCCtx());
   thread_local std::string frame;
   frame.resize(ZSTD_compressBound(slices.size()));
-  const size_t size =
-      ZSTD_compressCCtx(context.get(), frame.data(), frame.size(), slices.data(), slices.size(), kLevel);
+  const int level = slices.size() < kManyBytes ? kLevel : kLevelOfMany;
+  const size_t size = ZSTD_compressCCtx(context.get(), frame.data(), frame.size(), slices.data(), slices.size(), level);
   HUB_CHECK(ZSTD_isError(size) == 0);
   AppendRun(api::EventRun::kZstdFieldNumber, absl::string_view(frame).substr(0, size), events, out);
 }

@@ -385,6 +385,7 @@ void World::Acknowledge(Client* client) {
     for (const auto& [id, held] : client->view) {
       if (truth_.at(id).partition == only) client->safe_view[id] = held;
     }
+    if (Draw(8) == 0) CrashClient(client);
     return;
   }
   client->safe_view = client->view;
