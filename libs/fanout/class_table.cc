@@ -139,8 +139,8 @@ void ClassTable::Distribute(int32_t partition, std::vector<PendingEvent>* events
   probe_->encoded_live.Increment(static_cast<double>(encoded));
 }
 
-// What was begun before a mark is older than it; a segment's events are all older than its successor. So the newest of each class and partition
-// stays, however old: 64 KB at most, and as much again of runs.
+// What took its last event before a mark is older than it, also where nothing has come since: else one event of a quiet partition would hold
+// all that came after it in the class's order of arrival. Where no segment was made since then, of any class, the newest stay.
 void ClassTable::DropOld(absl::Duration monotonic) {
   if (!births_at_.empty() && monotonic - births_at_.back().first < kAgeLook) return;
   births_at_.emplace_back(monotonic, births_);

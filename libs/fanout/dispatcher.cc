@@ -340,7 +340,7 @@ std::optional<Dispatcher::Runs> Dispatcher::Impl::ReadRuns(const FilterClass& fi
     end.push_back(intakes_[p]->head_offset());
     const std::optional<PartitionPosition> here = intakes_[p]->At(from[p].offset);
     // Ahead of this node, or of what it knows: Read sees to it.
-    if (begin[p] > end[p] || !here.has_value() || from[p].term != here->term) return std::nullopt;
+    if (begin[p] > end[p] || !here.has_value() || from[p].term > here->term) return std::nullopt;
   }
   if (begin == end) return std::nullopt;
   const std::optional<ArrivalOrder::Read> read =

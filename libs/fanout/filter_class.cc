@@ -99,10 +99,12 @@ void FilterClass::Append(int32_t partition, absl::Span<const Match> matches, siz
   for (const Match& match : matches) {
     if (stripe.segments.empty() || !stripe.segments.back().segment->Fits(match.bytes.size())) {
       const size_t capacity = std::min(stripe.capacity_next, segment_bytes);
-      stripe.segments.push_back({(*birth)++, std::make_shared<Segment>(match.offset, capacity)});
+      stripe.segments.push_back({*birth, *birth, std::make_shared<Segment>(match.offset, capacity)});
+      ++*birth;
       stripe.capacity_next = std::min(capacity * 2, kSegmentBytes);
     }
     Segment* open = stripe.segments.back().segment.get();
+    stripe.segments.back().next_birth = *birth;
     added -= static_cast<int64_t>(open->memory());
     order_.Append(partition, match.offset, open->Append(match.offset, match.bytes));
     added += static_cast<int64_t>(open->memory());
@@ -141,7 +143,7 @@ int64_t FilterClass::DropBefore(uint64_t birth) {
   base::MutexLock lock(&mu_);
   int64_t dropped = 0;
   for (Stripe& stripe : stripes_) {
-    while (stripe.segments.size() > 1 && stripe.segments[1].birth < birth) {
+    while (!stripe.segments.empty() && stripe.segments.front().next_birth < birth) {
       DropOldestLocked(&stripe);
       ++dropped;
     }

@@ -112,7 +112,7 @@ class FilterClass {
   // Seals the oldest segment of the partition, if it is open, and drops it; its readers go to the log.
   void DropOldest(int32_t partition);
 
-  // Drops what is followed by a segment of a birth before this one; how many.
+  // Drops segments that took their last event before the segment of this birth was made; how many.
   int64_t DropBefore(uint64_t birth);
 
   struct MemoryRead {
@@ -130,6 +130,7 @@ class FilterClass {
  private:
   struct Held {
     uint64_t birth;
+    uint64_t next_birth;  // at its last event
     std::shared_ptr<Segment> segment;
   };
   struct Stripe {

@@ -202,6 +202,29 @@ TEST_CASE("Memory answers from its base on, in order, over segments", "[fanout][
   CHECK(memory->load() == 0);
 }
 
+TEST_CASE("An old event of a quiet partition doesn't hold what came after it", "[fanout][class]") {
+  const auto memory = NoMemory();
+  FilterClass filter_class(1, model::Filter(), {}, 2, memory);
+  filter_class.Activate({0, 0});
+  uint64_t births = 1;
+  const std::string event(1000, 'e');
+  filter_class.Append(1, {{MatchOf(0, event)}}, kSegmentBytes, &births);
+  eventlog::Offset offset = 0;
+  const auto come = [&](int events) {
+    for (int i = 0; i < events; ++i) filter_class.Append(0, {{MatchOf(offset++, event)}}, kSegmentBytes, &births);
+    return filter_class.ReadRuns({{offset - events, 1}}, {{offset, 1}}, ArrivalOrder::kNowhere, 1 << 20)->events;
+  };
+  CHECK(come(600) == 600);
+  const int64_t held = memory->load();
+  for (int i = 0; i < 10; ++i) {
+    const uint64_t mark = births;
+    CHECK(come(600) == 600);
+    filter_class.DropBefore(mark);
+  }
+  CHECK(memory->load() < 2 * held);
+  CHECK(!filter_class.ReadRuns({{offset, 0}}, {{offset, 1}}, ArrivalOrder::kNowhere, 1 << 20).has_value());
+}
+
 TEST_CASE("A class forgets all partitions when one begins anew", "[fanout][class]") {
   const auto memory = NoMemory();
   FilterClass filter_class(1, model::Filter(), {}, 2, memory);
