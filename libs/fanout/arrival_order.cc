@@ -11,6 +11,7 @@ namespace hub::fanout {
 namespace {
 
 constexpr int kWorthPacking = 4;  // events
+constexpr int kPackedMax = 12;    // runs for the first time, but for a block's: half a millisecond
 
 size_t Index(int32_t partition) { return static_cast<size_t>(partition); }
 
@@ -32,12 +33,13 @@ void ArrivalOrder::Drop(Places bases) {
   const auto gone = [bases](const Entry& entry) { return entry.offset < bases[Index(entry.partition)]; };
   while (!blocks_.empty()) {
     const Block& block = *blocks_.front();
-    if (block.entries.size() < kBlockEvents || !std::all_of(block.entries.begin(), block.entries.end(), gone)) return;
+    if (!std::all_of(block.entries.begin(), block.entries.end(), gone)) break;
     Count(-static_cast<int64_t>(sizeof(Block) + ends_.size() * sizeof(eventlog::Offset) +
-                                kBlockEvents * sizeof(Entry) + block.runs.memory()));
+                                block.entries.size() * sizeof(Entry) + block.runs.memory()));
     blocks_.pop_front();
     first_ += kBlockEvents;
   }
+  if (last_.begin < first_) Forget();
 }
 
 void ArrivalOrder::Clear() {
@@ -45,6 +47,11 @@ void ArrivalOrder::Clear() {
   blocks_.clear();
   last_ = {};
   memory_ = 0;
+}
+
+void ArrivalOrder::Forget() {
+  Count(-static_cast<int64_t>(last_.slice.bytes.size()));
+  last_ = {};
 }
 
 uint64_t ArrivalOrder::PlaceOf(size_t partition, eventlog::Offset event, size_t block) const {
@@ -99,27 +106,35 @@ ArrivalOrder::Read ArrivalOrder::ReadRuns(Places from, Places until, uint64_t at
     auto owned = std::make_shared<const std::string>(std::move(apart));
     read.slice = {owned, *owned};
   }
-  read.at = reached;
   if (reached < together || !read.slice.bytes.empty()) {
-    if (reached < together) read.at = kNowhere;
+    if (reached == together) read.at = together;
+    PassOthers(until, &read.after);
     return read;  // not drained: the next goes on with what comes together
   }
-  const uint64_t end = EndOfSeen(together, std::min(total(), together + kEventsMax), until);
+  const uint64_t limit = std::min(total(), together + kEventsMax);
+  const uint64_t end = EndOfSeen(together, limit, until);
   uint64_t stop = end;
   if (end > together) read.slice = ReadTogether(together, end, bytes_max, &stop, &read.runs_packed);
   Pass(together, stop, &read.after);
   read.events = static_cast<int>(stop - together);
   read.at = stop;
-  if (stop < end || total() - end > kEventsMax) return read;
-  // All there was: what is left are events that nobody may see yet, and records that are none of the class.
-  read.drained = true;
-  std::vector<eventlog::Offset> bounds(until.begin(), until.end());
-  for (uint64_t i = end; i < total(); ++i) {
-    eventlog::Offset& bound = bounds[Index(EntryAt(i).partition)];
-    bound = std::min(bound, EntryAt(i).offset);
-  }
-  for (size_t p = 0; p < bounds.size(); ++p) read.after[p] = std::max(read.after[p], bounds[p]);
+  PassOthers(until, &read.after);
+  // What is left are events that nobody may see yet: who publishes them says so.
+  read.drained = stop == end && (end < limit || limit == total());
   return read;
+}
+
+// `places` up to the next event of each partition, past records that are none of the class.
+void ArrivalOrder::PassOthers(Places until, std::vector<eventlog::Offset>* places) const {
+  for (size_t p = 0; p < places->size(); ++p) {
+    eventlog::Offset bound = until[p];
+    if ((*places)[p] < ends_[p]) {
+      uint64_t before = 0, first = 0;
+      Find(p, (*places)[p], &before, &first);
+      if (first < total()) bound = std::min(bound, EntryAt(first).offset);
+    }
+    (*places)[p] = std::max((*places)[p], bound);
+  }
 }
 
 // The first event of [begin, end) that lies at or after `until` in its partition; `end`: none.
@@ -205,7 +220,7 @@ Slice ArrivalOrder::ReadTogether(uint64_t begin, uint64_t end, size_t bytes_max,
     const auto memory = static_cast<int64_t>(block.runs.memory());
     const int packed = block.runs.packed();
     const size_t room = bytes_max - std::min(bytes_max, bytes->size());
-    if (room == 0) break;
+    if (room == 0 || *runs_packed >= kPackedMax) break;
     std::string more;
     const size_t taken = block.runs.Read(first, last, room, bytes_of, &more);
     Count(static_cast<int64_t>(block.runs.memory()) - memory);

@@ -83,6 +83,8 @@ class ArrivalOrder {
   void Find(size_t partition, eventlog::Offset offset, uint64_t* before, uint64_t* first) const;
   uint64_t PlaceOf(size_t partition, eventlog::Offset event, size_t block) const;
   uint64_t EndOfSeen(uint64_t begin, uint64_t end, Places until) const;
+  void PassOthers(Places until, std::vector<eventlog::Offset>* places) const;
+  void Forget();  // last_
   void Pass(uint64_t begin, uint64_t end, std::vector<eventlog::Offset>* places) const;
   uint64_t ReadApart(Places from, Places until, uint64_t begin, uint64_t end, size_t bytes_max, Read* read,
                      std::string* out) const;

@@ -93,7 +93,7 @@ void ClassTable::Restart(int32_t partition, eventlog::Offset base) {
   }
 }
 
-// What one segment may set aside: open segments, one for each class and partition, take a quarter of the room at most, with their runs. Else the newest
+// What one segment may set aside: open segments, one for each class and partition, take about a quarter of the room, with their runs. Else the newest
 // ones would be dropped before anybody has read them.
 size_t ClassTable::SegmentBytes() const {
   const size_t stripes = std::max<size_t>(1, index_.size() * static_cast<size_t>(options_.partitions));

@@ -338,11 +338,13 @@ std::optional<Dispatcher::Runs> Dispatcher::Impl::ReadRuns(const FilterClass& fi
   for (size_t p = 0; p < from.size(); ++p) {
     begin.push_back(from[p].offset);
     end.push_back(intakes_[p]->head_offset());
-    const std::optional<PartitionPosition> here = intakes_[p]->At(from[p].offset);
+  }
+  if (begin == end) return std::nullopt;
+  for (size_t p = 0; p < from.size(); ++p) {
+    const std::optional<PartitionPosition> here = intakes_[p]->At(begin[p]);
     // Ahead of this node, or of what it knows: Read sees to it.
     if (begin[p] > end[p] || !here.has_value() || from[p].term > here->term) return std::nullopt;
   }
-  if (begin == end) return std::nullopt;
   const std::optional<ArrivalOrder::Read> read =
       filter_class.ReadRuns(begin, end, at.value_or(ArrivalOrder::kNowhere), bytes_max);
   if (!read.has_value()) return std::nullopt;

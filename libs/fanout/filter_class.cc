@@ -97,7 +97,8 @@ void FilterClass::Append(int32_t partition, absl::Span<const Match> matches, siz
   Stripe& stripe = stripes_[static_cast<size_t>(partition)];
   int64_t added = -static_cast<int64_t>(order_.memory());
   for (const Match& match : matches) {
-    if (stripe.segments.empty() || !stripe.segments.back().segment->Fits(match.bytes.size())) {
+    if (stripe.segments.empty() || stripe.segments.back().birth < closed_before_ ||
+        !stripe.segments.back().segment->Fits(match.bytes.size())) {
       const size_t capacity = std::min(stripe.capacity_next, segment_bytes);
       stripe.segments.push_back({*birth, *birth, std::make_shared<Segment>(match.offset, capacity)});
       ++*birth;
@@ -141,6 +142,7 @@ void FilterClass::DropOldest(int32_t partition) {
 
 int64_t FilterClass::DropBefore(uint64_t birth) {
   base::MutexLock lock(&mu_);
+  closed_before_ = birth;
   int64_t dropped = 0;
   for (Stripe& stripe : stripes_) {
     while (!stripe.segments.empty() && stripe.segments.front().next_birth < birth) {

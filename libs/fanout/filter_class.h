@@ -2,8 +2,8 @@
 //
 // Judge and the identity: any thread, immutable. Append, Activate, Restart and DropOldest: the dispatcher's thread. Read: any thread.
 // Invariant 1: for every partition, memory holds each matching event in [base, what the dispatcher has taken in).
-// Invariant 2: a Segment of a stripe is touched under `mu_` only, also by who packs runs of it (half a millisecond, a message's worth); slices of
-// it need no lock.
+// Invariant 2: a Segment of a stripe is touched under `mu_` only, also by who packs runs of it (about a millisecond at most); slices of it need
+// no lock.
 // Invariant 3: order_ holds every event of the segments.
 #pragma once
 
@@ -112,7 +112,7 @@ class FilterClass {
   // Seals the oldest segment of the partition, if it is open, and drops it; its readers go to the log.
   void DropOldest(int32_t partition);
 
-  // Drops segments that took their last event before the segment of this birth was made; how many.
+  // Drops segments that took their last event before the segment of this birth was made; how many. Those that were begun before take no more.
   int64_t DropBefore(uint64_t birth);
 
   struct MemoryRead {
@@ -153,6 +153,7 @@ class FilterClass {
   bool active_ = false;
   mutable base::Mutex mu_;
   std::vector<Stripe> stripes_ ABSL_GUARDED_BY(mu_);
+  uint64_t closed_before_ ABSL_GUARDED_BY(mu_) = 0;  // segments of births before this one take no more
   mutable ArrivalOrder order_ ABSL_GUARDED_BY(mu_);  // counts as memory
 };
 

@@ -260,7 +260,7 @@ absl::Status Session::Gather(Message* message, size_t bytes_max) {
   return absl::OkStatus();
 }
 
-// True: what there was is in memory, of all partitions, and in the message.
+// True: it is in memory, of all partitions, and as much of it as has room is in the message.
 bool Session::GatherRuns(Message* message, size_t bytes_max) {
   if (options_.form != EventForm::kRuns || read_log_ || Bootstrapping()) return false;
   std::optional<Dispatcher::Runs> runs = dispatcher_->ReadRuns(class_, positions_, in_order_, bytes_max);
