@@ -30,6 +30,7 @@ start_one() { # NAME ADDRESS-PATTERN COMMAND...
   local name=$1 pattern=$2
   shift 2
   [[ -z ${leg_pid[$name]:-} ]] || return 0
+  : >"$work/$name.log" # the child does it later than line_of may read: it would find the port of the server before
   taskset -c 0 "$@" >"$work/$name.log" 2>&1 &
   leg_pid[$name]=$!
   servers+=("$!")
