@@ -97,12 +97,12 @@ void FilterClass::Append(int32_t partition, absl::Span<const Match> matches, siz
   Stripe& stripe = stripes_[static_cast<size_t>(partition)];
   int64_t added = -static_cast<int64_t>(order_.memory());
   for (const Match& match : matches) {
-    if (stripe.segments.empty() || stripe.segments.back().birth < closed_before_ ||
-        !stripe.segments.back().segment->Fits(match.bytes.size())) {
+    const bool aged = !stripe.segments.empty() && stripe.segments.back().birth < closed_before_;
+    if (stripe.segments.empty() || aged || !stripe.segments.back().segment->Fits(match.bytes.size())) {
       const size_t capacity = std::min(stripe.capacity_next, segment_bytes);
       stripe.segments.push_back({*birth, *birth, std::make_shared<Segment>(match.offset, capacity)});
       ++*birth;
-      stripe.capacity_next = std::min(capacity * 2, kSegmentBytes);
+      if (!aged) stripe.capacity_next = std::min(capacity * 2, kSegmentBytes);  // a quiet one stays small
     }
     Segment* open = stripe.segments.back().segment.get();
     stripe.segments.back().next_birth = *birth;

@@ -240,6 +240,11 @@ TEST_CASE("Nor does a partition with an event now and then", "[fanout][class]") 
     if (round == 2) held = memory->load();
   }
   CHECK(memory->load() < held + held / 2);
+  std::vector<FilterClass::SegmentRef> segments;
+  filter_class.ListSegments(&segments);
+  for (const FilterClass::SegmentRef& segment : segments) {
+    if (segment.partition == 1) CHECK(segment.memory < 3 * FilterClass::kFirstSegmentBytes);  // and what is quiet stays small
+  }
 }
 
 TEST_CASE("A class forgets all partitions when one begins anew", "[fanout][class]") {
