@@ -20,13 +20,14 @@ struct Member {
   fraudhub::v1::Filter filter;
   SslContext identity;
   bool auditor = false;
+  bool packed = true;    // asks for runs; some do as clients that know nothing of them
   size_t server = 0;   // the next to try
   std::string cursor;  // empty: tokens
   bool partial = false;  // it went on where another process was
 
   std::unique_ptr<H2Stream> stream;
   std::unique_ptr<Receiver> receiver;
-  int number = 0;             // the checker's
+  int number = 0;             // the checker's, if there is one
   absl::Duration hint;        // of a drain
   absl::Duration connect_at;  // monotonic, when there is no stream
   absl::Duration acked_at;

@@ -169,8 +169,8 @@ absl::Status Swarm::Impl::AddMember(const config::Stakeholder& stakeholder, cons
     member->identity = *std::move(identity);
   }
   member->receiver = std::make_unique<Receiver>(&keys_, auditor || members_.size() % static_cast<size_t>(options_.look_into) == 0);
-  if (checker_ != nullptr)
-    member->number = checker_->AddStream(stakeholder, member->filter, auditor, member->receiver.get());
+  member->packed = members_.size() % 8 != 7;
+  if (checker_) member->number = checker_->AddStream(stakeholder, member->filter, auditor, member->receiver.get());
   members_.push_back(std::move(member));
   return absl::OkStatus();
 }
@@ -216,7 +216,7 @@ void Swarm::Impl::Connect(Member* member) {
   }
   // The auditor is the reference for order: nothing overtakes there.
   request.mutable_open()->set_urgent(options_.urgent && !member->auditor);
-  request.mutable_open()->set_packed(member->number % 8 != 0);  // one in eight as clients that know nothing of runs
+  request.mutable_open()->set_packed(member->packed);
   request.mutable_open()->set_client_id("hub-swarm");
   member->stream->Send(request.SerializeAsString());
   Watch(member, EPOLL_CTL_ADD);
