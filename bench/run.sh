@@ -144,7 +144,7 @@ end_to_end() { # ID local|kafka RATE MORE-BANKS P50-GOAL P99-GOAL
       read -rt 0.2 <> <(:) || true
     done
     for warm in "$warm_up" 0; do
-      "$bin/bench_p07_load" --server "$server" --identity "$work/pki/bank-psb-01/main" --reports $((rate * (warm ? warm : seconds))) --batch "$batch" --in-flight 8 --rate "$rate" \
+      "$bin/bench_p07_load" --server "$server" --identity "$work/pki/bank-psb-01/main" --reports $((rate * (warm ? warm : seconds))) --batch "$batch" --in-flight 8 --stream --rate "$rate" \
         --seed "$pair$warm" >/dev/null
       ((warm == 0)) || { read -rt 3 <> <(:) || true; new_figures; } # when the last of it has arrived
     done

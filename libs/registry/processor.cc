@@ -81,6 +81,7 @@ class Processor::Impl {
     if (!progressed.ok()) outbox_.Discarded();
     result.status = progressed.status();
     result.progressed = progressed.value_or(false);
+    result.records = result.progressed ? std::exchange(decided_, 0) : 0;
     if (phase_ == ProcessorPhase::kRunning) {
       result.wait_for = {{Reports(), state_.reports_next}, {Events(), state_.events_next}};
       result.wait_at_most =
@@ -168,6 +169,7 @@ class Processor::Impl {
     FlushPass pass = flush_;
     HUB_ASSIGN_OR_RETURN(const bool flushed, Flush(&pass, &commit));
     bool decided = false;
+    decided_ = 0;
     if (outbox_.rows() < options_.outbox_rows_max) {
       HUB_ASSIGN_OR_RETURN(decided, Decide(&commit));
     } else {
@@ -334,6 +336,7 @@ class Processor::Impl {
     HUB_ASSIGN_OR_RETURN(const auto read, log_->Read(Reports(), commit->state.reports_next, limits));
     reports_end_ = std::max(reports_end_, read.next);
     if (read.next == commit->state.reports_next) return false;
+    decided_ = read.records.size();
     CommitContext context;
     context.rules = &rules_;
     context.tokeniser = tokeniser_;
@@ -397,6 +400,7 @@ class Processor::Impl {
   UrgentBudget urgent_budget_;
   const std::unique_ptr<Takeover> takeover_;
   bool taken_over_ = false;
+  size_t decided_ = 0;  // records, by this step
   ProcessorPhase phase_ = ProcessorPhase::kTakingOver;
   PartitionState state_;
   model::Rules rules_;

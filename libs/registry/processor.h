@@ -44,6 +44,7 @@ std::vector<store::TableSpec> ProcessorTables();
 
 struct StepResult {
   bool progressed = false;
+  size_t records = 0;                            // of `reports`, decided on and committed
   std::vector<eventlog::Log::WaitFor> wait_for;  // when !progressed
   absl::Duration wait_at_most = absl::Seconds(1);
   absl::Status status;  // not OK: nothing was lost; call Step again after a pause (the reason is logged)

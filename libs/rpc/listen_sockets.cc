@@ -2,6 +2,7 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -47,6 +48,10 @@ uint16_t PortOf(int fd) {
                                            : reinterpret_cast<const sockaddr_in&>(bound).sin_port);
 }
 
+// Debian's default, whatever the machine's is: BBR paces each of many small writes with a timer (decision 0075). Accepted sockets have it of
+// the listening one; set later, BBR's pacing stays. Where the kernel has none it stays the machine's.
+constexpr char kCongestionControl[] = "cubic";
+
 // -1 with errno set when it doesn't work.
 int OpenOne(const addrinfo& wanted, uint16_t port, int backlog) {
   sockaddr_storage address = {};
@@ -56,6 +61,7 @@ int OpenOne(const addrinfo& wanted, uint16_t port, int backlog) {
   const int fd = socket(wanted.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   const int on = 1, off = 0;
+  setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, kCongestionControl, sizeof(kCongestionControl) - 1);
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));  // connections of the process before may linger
   if (wanted.ai_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
   if (bind(fd, reinterpret_cast<const sockaddr*>(&address), wanted.ai_addrlen) == 0 && ::listen(fd, backlog) == 0) return fd;

@@ -17,6 +17,9 @@ constexpr absl::Duration kPauseMax = absl::Seconds(5);
 // Time to learn whether the partition is still ours: two who take it from each other in turns would serve nobody.
 constexpr absl::Duration kDeposedPause = absl::Seconds(2);
 constexpr absl::Duration kWaitMax = absl::Milliseconds(200);  // so that Stop is quick
+// A commit costs about the same with one report or fifty, so after one of few as much is gathered as came while it was made.
+constexpr size_t kMany = 128;
+constexpr absl::Duration kGatherMax = absl::Milliseconds(10);
 constexpr absl::Duration kPutAgainAfter = absl::Seconds(30);  // rules that were put and don't show
 
 eventlog::Record RulesRecord(const model::Rules& rules) {
@@ -83,6 +86,7 @@ void RegistryApp::Run(const std::shared_ptr<Partition>& partition, const std::st
       Pause(stop, kWaitMax);
       continue;
     }
+    const absl::Duration began = clock_->Monotonic();
     const registry::StepResult step = processor->Step();
     {
       base::MutexLock lock(&partition->mu);
@@ -104,6 +108,7 @@ void RegistryApp::Run(const std::shared_ptr<Partition>& partition, const std::st
     pause = kPauseMin;
     PutRulesIfOlder(partition);
     if (!step.progressed) log_->Wait(step.wait_for, std::min(step.wait_at_most, kWaitMax));
+    if (step.records > 0 && step.records < kMany) Pause(stop, std::min(clock_->Monotonic() - began, kGatherMax));
   }
 }
 
