@@ -130,7 +130,7 @@ wait_for_registry() { # until the last commit is some time ago
 # caches are cold, and the linger has not found the load.
 end_to_end() { # ID local|kafka RATE MORE-BANKS P50-GOAL P99-GOAL
   local id=$1 log=$2 rate=$3 subscribers=$((560 + $4)) pair warm batch=$(($3 < 400 ? 1 : $3 / 200))
-  local warm_up=5 broker_way=() # a load that fills the cores wants the broker as in production, past its first minute
+  local warm_up=5 bytes=0 broker_way=() # a load that fills the cores wants the broker as in production, past its first minute
   ((rate < 2000)) || { broker_way=(--for-load); warm_up=$broker_warm_up; }
   [[ $log == local ]] || start_broker "${broker_way[@]}"
   : >"$work/p50" && : >"$work/p99" && : >"$work/pair50" && : >"$work/pair99"
@@ -157,6 +157,7 @@ end_to_end() { # ID local|kafka RATE MORE-BANKS P50-GOAL P99-GOAL
     read -rt 2 <> <(:) || true
     hops "$work/hub.log" fraudhub_ingest_append_seconds fraudhub_registry_decided_seconds fraudhub_registry_commit_seconds fraudhub_fanout_intake_seconds \
       fraudhub_egress_pass_seconds fraudhub_egress_write_seconds >"$work/hops"
+    bytes=$(metric fraudhub_egress_bytes_total | awk -v n="$(metric fraudhub_fanout_deliveries_total)" '{printf "%.0f", (n > 0 ? $1 / n : 0)}')
     kill -TERM "$swarm_pid" && wait "$swarm_pid" || { cat "$work/swarm.log" >&2; exit 1; }
     swarm_pid=""
     field p50 <"$work/swarm.json" >>"$work/p50"
@@ -166,7 +167,7 @@ end_to_end() { # ID local|kafka RATE MORE-BANKS P50-GOAL P99-GOAL
   local ours p99 peer=0 peer99=0
   ours=$(median <"$work/p50") p99=$(median <"$work/p99")
   [[ $log == local ]] || { peer=$(median <"$work/pair50"); peer99=$(median <"$work/pair99"); }
-  emit "$id" "{\"id\":\"$id\",\"unit\":\"ms p50\",\"ours\":$ours,\"peer\":$peer,\"ratio\":$(awk -v a="$ours" -v b="$peer" 'BEGIN {printf "%.2f", (b > 0 ? a / b : 0)}'),\"goal\":$5,\"pass\":$(awk -v a="$ours" -v b="$p99" -v c="$5" -v d="$6" 'BEGIN {print (a <= c && b <= d) ? "true" : "false"}'),\"pairs\":$pairs,\"spread\":$(spread <"$work/p50"),\"machine\":\"$machine\",\"log\":\"$log\",\"p99\":$p99,\"p99_goal\":$6,\"peer_p99\":$peer99,\"subscribers\":$subscribers,\"reports_per_second\":$rate,\"hops_p50_p99_ms\":$(<"$work/hops")}"
+  emit "$id" "{\"id\":\"$id\",\"unit\":\"ms p50\",\"ours\":$ours,\"peer\":$peer,\"ratio\":$(awk -v a="$ours" -v b="$peer" 'BEGIN {printf "%.2f", (b > 0 ? a / b : 0)}'),\"goal\":$5,\"pass\":$(awk -v a="$ours" -v b="$p99" -v c="$5" -v d="$6" 'BEGIN {print (a <= c && b <= d) ? "true" : "false"}'),\"pairs\":$pairs,\"spread\":$(spread <"$work/p50"),\"machine\":\"$machine\",\"log\":\"$log\",\"p99\":$p99,\"p99_goal\":$6,\"peer_p99\":$peer99,\"subscribers\":$subscribers,\"reports_per_second\":$rate,\"bytes_per_delivery\":$bytes,\"hops_p50_p99_ms\":$(<"$work/hops")}"
 }
 new_figures() { # of the swarm, from now on
   local before

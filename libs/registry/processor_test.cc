@@ -199,6 +199,19 @@ TEST_CASE("a read without an answer never passes for the end of a log", "[regist
   hub.processor.reset();                 // before the log that it reads
 }
 
+TEST_CASE("a step says how many records it decided on and committed", "[registry][processor]") {
+  Hub hub;
+  for (int i = 0; i < 3; ++i) hub.Put(hub.Make(i, "bank-1", i));
+  hub.database.refuse = true;
+  CHECK(hub.processor->Step().records == 0);
+  hub.database.refuse = false;
+  CHECK(hub.processor->Step().records == 3);
+  hub.log.Pump();
+  const StepResult after = hub.processor->Step();
+  CHECK(after.progressed);  // its own events came back
+  CHECK(after.records == 0);
+}
+
 TEST_CASE("a disk that refuses loses nothing and publishes nothing early", "[registry][processor]") {
   Hub hub;
   hub.database.refuse = true;
