@@ -75,13 +75,14 @@ class Processor::Impl {
 
   StepResult Step() {
     StepResult result;
+    decided_ = 0;
     absl::StatusOr<bool> progressed = phase_ == ProcessorPhase::kRunning      ? Run()
                                       : phase_ == ProcessorPhase::kTakingOver ? TakeOver()
                                                                               : false;
     if (!progressed.ok()) outbox_.Discarded();
     result.status = progressed.status();
     result.progressed = progressed.value_or(false);
-    result.records = result.progressed ? std::exchange(decided_, 0) : 0;
+    result.records = result.progressed ? decided_ : 0;
     if (phase_ == ProcessorPhase::kRunning) {
       result.wait_for = {{Reports(), state_.reports_next}, {Events(), state_.events_next}};
       result.wait_at_most =
@@ -169,7 +170,6 @@ class Processor::Impl {
     FlushPass pass = flush_;
     HUB_ASSIGN_OR_RETURN(const bool flushed, Flush(&pass, &commit));
     bool decided = false;
-    decided_ = 0;
     if (outbox_.rows() < options_.outbox_rows_max) {
       HUB_ASSIGN_OR_RETURN(decided, Decide(&commit));
     } else {

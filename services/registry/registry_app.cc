@@ -107,8 +107,11 @@ void RegistryApp::Run(const std::shared_ptr<Partition>& partition, const std::st
     }
     pause = kPauseMin;
     PutRulesIfOlder(partition);
-    if (!step.progressed) log_->Wait(step.wait_for, std::min(step.wait_at_most, kWaitMax));
-    if (step.records > 0 && step.records < kMany) Pause(stop, std::min(clock_->Monotonic() - began, kGatherMax));
+    if (!step.progressed) {
+      log_->Wait(step.wait_for, std::min(step.wait_at_most, kWaitMax));
+    } else if (step.records > 0 && step.records < kMany) {
+      Pause(stop, std::min(clock_->Monotonic() - began, kGatherMax));
+    }
   }
 }
 
