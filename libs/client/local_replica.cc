@@ -52,6 +52,7 @@ LocalReplica::LocalReplica(LocalReplicaOptions options, const base::Clock* clock
   disk_free_ = metrics_->AddGauge("fraudhub_edge_disk_free_bytes", "Free bytes of the disk that the replica is on");
   damages_ = metrics_->AddCounter("fraudhub_edge_damaged_total",
                                   "Times the replica was damaged, set aside, and fetched again");
+  for (base::Gauge* const gauge : {&age_, &answers_age_, &indicators_}) gauge->Set(-1);
 }
 
 LocalReplica::~LocalReplica() { Stop(); }

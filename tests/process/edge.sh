@@ -25,7 +25,8 @@ common_open edge "$folder"
 [[ -x $bin/hub-edge ]] || fail "$bin has no hub-edge"
 
 hub_settings=(registry.tick_ms=200)
-edge_settings=(lookup_max_age_seconds=4)
+# An idle stream tells every five seconds up to when it is complete; an edge that hears of it in time never answers UNKNOWN.
+edge_settings=(lookup_max_age_seconds=12)
 analyst=dot-diu/analyst-1 police=police-mh/main reporter=regulator-bank-01/main
 make_identities "$bank" "$police" "$reporter" "$analyst" tsp-01/main
 start_hub
@@ -89,7 +90,7 @@ for ((n = 1; n <= kills; ++n)); do
   until_true 20 "kill $n: what came while it was away" verdict "$number" INDICATOR || fail "kill $n lost an event"
   verdict 5550000302 NO_INDICATOR || fail "kill $n: a flag that was withdrawn is back"
 done
-# Killed again and again it may not have heard yet up to when it is complete; here that is too old after seconds.
+# Killed again and again it may not have heard yet up to when it is complete, and what follows takes its time on a busy machine.
 soon "it is told up to when it is complete" eval '[[ $(metric fraudhub_edge_age_seconds) =~ ^[01]$ ]]'
 check "nothing was lost" same MOBILE:5550000301 MOBILE:5550000302 MOBILE:5550000401 "MOBILE:$((5550000400 + kills))"
 check "it went on from its own disk" eval '[[ $(metric fraudhub_edge_snapshots_total) == 0 ]]'
