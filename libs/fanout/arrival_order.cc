@@ -50,7 +50,7 @@ void ArrivalOrder::Clear() {
 }
 
 void ArrivalOrder::Forget() {
-  Count(-static_cast<int64_t>(last_.slice.bytes.size()));
+  Count(-static_cast<int64_t>(last_.copied));
   last_ = {};
 }
 
@@ -103,10 +103,11 @@ ArrivalOrder::Read ArrivalOrder::ReadRuns(Places from, Places until, uint64_t at
   std::string apart;
   const uint64_t reached = ReadApart(from, until, begin, together, bytes_max, &read, &apart);
   if (!apart.empty()) {
+    read.bytes = apart.size();
     auto owned = std::make_shared<const std::string>(std::move(apart));
-    read.slice = {owned, *owned};
+    read.slices.push_back({owned, *owned});
   }
-  if (reached < together || !read.slice.bytes.empty()) {
+  if (reached < together || !read.slices.empty()) {
     if (reached == together) read.at = together;
     PassOthers(until, &read.after);
     return read;  // not drained: the next goes on with what comes together
@@ -114,7 +115,12 @@ ArrivalOrder::Read ArrivalOrder::ReadRuns(Places from, Places until, uint64_t at
   const uint64_t limit = std::min(total(), together + kEventsMax);
   const uint64_t end = EndOfSeen(together, limit, until);
   uint64_t stop = end;
-  if (end > together) read.slice = ReadTogether(together, end, bytes_max, &stop, &read.runs_packed);
+  if (end > together) {
+    const Last& had = ReadTogether(together, end, bytes_max, &read.runs_packed);
+    read.slices = had.slices;
+    read.bytes = had.bytes;
+    stop = had.stop;
+  }
   Pass(together, stop, &read.after);
   read.events = static_cast<int>(stop - together);
   read.at = stop;
@@ -199,16 +205,15 @@ uint64_t ArrivalOrder::ReadApart(Places from, Places until, uint64_t begin, uint
   return at;
 }
 
-Slice ArrivalOrder::ReadTogether(uint64_t begin, uint64_t end, size_t bytes_max, uint64_t* stop, int* runs_packed) {
+const ArrivalOrder::Last& ArrivalOrder::ReadTogether(uint64_t begin, uint64_t end, size_t bytes_max, int* runs_packed) {
   if (last_.begin == begin && last_.end == end &&
-      (last_.whole ? last_.slice.bytes.size() <= bytes_max : last_.bytes_max == bytes_max)) {
-    *stop = last_.stop;
-    return last_.slice;
+      (last_.whole ? last_.bytes <= bytes_max : last_.bytes_max == bytes_max)) {
+    return last_;
   }
-  auto bytes = std::make_shared<std::string>();
+  RunSlices runs;
   std::string scattered;
   uint64_t at = begin;
-  while (at < end) {
+  while (at < end && *runs_packed < kPackedMax) {
     Block& block = BlockOf(at);
     const size_t first = (at - first_) % kBlockEvents;
     const size_t last = std::min<size_t>(kBlockEvents, first + (end - at));
@@ -219,22 +224,16 @@ Slice ArrivalOrder::ReadTogether(uint64_t begin, uint64_t end, size_t bytes_max,
     };
     const auto memory = static_cast<int64_t>(block.runs.memory());
     const int packed = block.runs.packed();
-    const size_t room = bytes_max - std::min(bytes_max, bytes->size());
-    if (room == 0 || *runs_packed >= kPackedMax) break;
-    std::string more;
-    const size_t taken = block.runs.Read(first, last, room, bytes_of, &more);
+    const size_t taken = block.runs.Read(first, last, bytes_max, bytes_of, &runs);
     Count(static_cast<int64_t>(block.runs.memory()) - memory);
     *runs_packed += block.runs.packed() - packed;
-    if (!bytes->empty() && more.size() > room) break;
-    bytes->append(more);
     at += taken;
     if (first + taken < last) break;
   }
-  bytes->shrink_to_fit();
-  *stop = at;
-  Count(static_cast<int64_t>(bytes->size()) - static_cast<int64_t>(last_.slice.bytes.size()));
-  last_ = {begin, end, bytes_max, at == end, {bytes, *bytes}, at};
-  return last_.slice;
+  const size_t bytes = runs.bytes(), copied = runs.copied();
+  Count(static_cast<int64_t>(copied) - static_cast<int64_t>(last_.copied));
+  last_ = {begin, end, bytes_max, at == end, std::move(runs).Take(), bytes, copied, at};
+  return last_;
 }
 
 }  // namespace hub::fanout

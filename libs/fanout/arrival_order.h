@@ -38,7 +38,8 @@ class ArrivalOrder {
   void Clear();
 
   struct Read {
-    Slice slice;  // runs
+    std::vector<Slice> slices;  // runs
+    size_t bytes = 0;           // of them
     int events = 0;
     std::vector<eventlog::Offset> after;  // where the reader stands then
     uint64_t at = kNowhere;               // the same, in this order: for the next read
@@ -69,7 +70,8 @@ class ArrivalOrder {
     uint64_t begin = kNowhere, end = 0;
     size_t bytes_max = 0;
     bool whole = false;
-    Slice slice;
+    std::vector<Slice> slices;
+    size_t bytes = 0, copied = 0;  // RunSlices
     uint64_t stop = 0;
   };
 
@@ -88,7 +90,7 @@ class ArrivalOrder {
   void Pass(uint64_t begin, uint64_t end, std::vector<eventlog::Offset>* places) const;
   uint64_t ReadApart(Places from, Places until, uint64_t begin, uint64_t end, size_t bytes_max, Read* read,
                      std::string* out) const;
-  Slice ReadTogether(uint64_t begin, uint64_t end, size_t bytes_max, uint64_t* stop, int* runs_packed);
+  const Last& ReadTogether(uint64_t begin, uint64_t end, size_t bytes_max, int* runs_packed);
   void Count(int64_t bytes) { memory_ = static_cast<size_t>(static_cast<int64_t>(memory_) + bytes); }
 
   std::vector<eventlog::Offset> ends_;  // as of Block, of all that came

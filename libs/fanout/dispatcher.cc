@@ -345,10 +345,10 @@ std::optional<Dispatcher::Runs> Dispatcher::Impl::ReadRuns(const FilterClass& fi
     // Ahead of this node, or of what it knows: Read sees to it.
     if (begin[p] > end[p] || !here.has_value() || from[p].term > here->term) return std::nullopt;
   }
-  const std::optional<ArrivalOrder::Read> read =
+  std::optional<ArrivalOrder::Read> read =
       filter_class.ReadRuns(begin, end, at.value_or(ArrivalOrder::kNowhere), bytes_max);
   if (!read.has_value()) return std::nullopt;
-  Runs runs{read->slice, {}, std::nullopt, read->events, read->drained};
+  Runs runs{std::move(read->slices), read->bytes, {}, std::nullopt, read->events, read->drained};
   if (read->at != ArrivalOrder::kNowhere) runs.at = read->at;
   for (size_t p = 0; p < from.size(); ++p) {
     std::optional<PartitionPosition> there = intakes_[p]->At(read->after[p]);

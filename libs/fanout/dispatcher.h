@@ -106,7 +106,8 @@ class Dispatcher {
   // The next events of all partitions, in packed runs that all streams of the class share, at most about `bytes_max`. nullopt: there is nothing
   // new, or one of the places is not in memory or not known here; use Read. `at`: what the call before gave, if `from` is its `after`.
   struct Runs {
-    Slice slice;                           // empty: nothing matched
+    std::vector<Slice> slices;             // empty: nothing matched
+    size_t bytes = 0;                      // of them
     std::vector<PartitionPosition> after;  // where to go on
     std::optional<uint64_t> at;
     int events = 0;

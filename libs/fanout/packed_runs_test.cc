@@ -2,8 +2,10 @@
 #include "libs/fanout/packed_runs.h"
 
 #include <algorithm>
+#include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -42,9 +44,13 @@ struct Sequence {
 std::string ReadAll(PackedRuns* runs, const Sequence& sequence, size_t first, size_t last, size_t bytes_max) {
   std::string plain;
   while (first < last) {
-    std::string out;
+    RunSlices slices;
     const size_t taken =
-        runs->Read(first, last, bytes_max, [&](size_t from, size_t until) { return sequence.Of(from, until); }, &out);
+        runs->Read(first, last, bytes_max, [&](size_t from, size_t until) { return sequence.Of(from, until); }, &slices);
+    const size_t bytes = slices.bytes();
+    std::string out;
+    for (const Slice& slice : std::move(slices).Take()) absl::StrAppend(&out, slice.bytes);
+    REQUIRE(out.size() == bytes);
     REQUIRE(taken > 0);
     REQUIRE(taken <= last - first);
     fraudhub::v1::SubscribeResponse response;
@@ -88,6 +94,29 @@ TEST_CASE("A run is packed once, whoever asks", "[fanout][runs]") {
   CHECK(runs.packed() == 4 + 4);
   ReadAll(&runs, sequence, 0, 64, 1 << 20);
   CHECK(runs.packed() == 8);
+}
+
+TEST_CASE("Large runs are shared and small ones copied together, all in their order", "[fanout][runs]") {
+  const auto run = [](size_t bytes, char what) {
+    auto owned = std::make_shared<const std::string>(bytes, what);
+    return Slice{owned, *owned};
+  };
+  const Slice large = run(5000, 'l'), small = run(100, 's');
+  RunSlices runs;
+  runs.Add(small);
+  runs.Copies()->append("p");
+  runs.Add(large);
+  runs.Add(large);
+  runs.Add(small);
+  runs.Add(small);
+  CHECK(runs.bytes() == 100 + 1 + 2 * 5000 + 2 * 100);
+  CHECK(runs.copied() == 100 + 1 + 2 * 100);
+  const std::vector<Slice> slices = std::move(runs).Take();
+  REQUIRE(slices.size() == 4);
+  CHECK(slices[0].bytes == absl::StrCat(std::string(100, 's'), "p"));
+  CHECK((slices[1].bytes.data() == large.bytes.data() && slices[2].bytes.data() == large.bytes.data()));
+  CHECK((slices[1].owner == large.owner && slices[3].owner != small.owner));
+  CHECK(slices[3].bytes == std::string(200, 's'));
 }
 
 // One session takes what comes plain, another in runs; both are told the same, from memory and from the log.

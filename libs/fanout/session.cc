@@ -269,9 +269,9 @@ bool Session::GatherRuns(Message* message, size_t bytes_max) {
   in_order_ = runs->at;
   message->drained = runs->drained;
   if (runs->events == 0) return true;
-  message->bytes = runs->slice.bytes.size();
+  message->bytes = runs->bytes;
   message->events = runs->events;
-  message->slices.push_back(std::move(runs->slice));
+  message->slices = std::move(runs->slices);
   return true;
 }
 

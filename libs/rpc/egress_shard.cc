@@ -21,7 +21,8 @@
 namespace hub::rpc {
 namespace {
 
-constexpr absl::Duration kSweepInterval = absl::Milliseconds(100);  // between two looks at every stream's timers
+constexpr absl::Duration kSweepInterval = absl::Milliseconds(100);  // between two looks at the times of all streams
+constexpr absl::Duration kLookInterval = absl::Milliseconds(500);   // between two at one stream's, at most
 constexpr absl::Duration kDrainSweepInterval = absl::Milliseconds(5);
 constexpr absl::Duration kAskAgain =
     absl::Milliseconds(2);  // a source that reads the log and had nothing to write this time
@@ -91,7 +92,7 @@ class Shard final : public EgressShard {
   }
   bool MayWrite(const EgressStream& stream) const { return stream.call->CanWrite() && !stream.ending; }
   void Queue(EgressStream* stream) {
-    if (!MayWrite(*stream)) return;
+    if (stream->turn.queued || !MayWrite(*stream)) return;  // before what is in no cache
     const Lane lane = LaneOf(*stream);
     lanes_.Push(stream, lane, lane == Lane::kCatchup ? stream->source->Place() : lanes_.kNowhere);
   }
@@ -115,6 +116,7 @@ class Shard final : public EgressShard {
   EgressPace pace_;
   Lanes<EgressStream> lanes_;
   std::vector<EgressStream*> streams_;
+  std::vector<absl::Duration> look_at_;  // beside streams_, so that a sweep does not go through all of their memory
   // Of cancelled streams: what a peer that reads nothing has made gRPC hold goes with its connection only.
   std::deque<std::pair<absl::Duration, std::string>> cuts_;
   std::deque<EgressStream*> delayed_reads_, asking_again_;  // in the order of their times, or nearly
@@ -248,9 +250,12 @@ void Shard::TakeDelayed() {
 
 void Shard::Sweep() {
   for (size_t i = 0; i < streams_.size(); ++i) {
+    if (now_ < look_at_[i] && !draining_) continue;
     EgressStream* const stream = streams_[i];
     CheckTimers(stream);
     if (now_ >= stream->ask_at) Queue(stream);
+    const absl::Duration ask_at = now_ >= stream->ask_at ? now_ + kSweepInterval : stream->ask_at;
+    look_at_[i] = std::min({ask_at, stream->leave_at, now_ + kLookInterval});
   }
   for (; !cuts_.empty() && now_ >= cuts_.front().first; cuts_.pop_front()) {
     if (house_.cut && house_.cut(cuts_.front().second)) probe_.cut.Increment();
@@ -320,6 +325,7 @@ void Shard::Arrive(EgressStream* stream, bool ok) {
   stream->index = streams_.size();
   stream->serial = ++serials_;
   streams_.push_back(stream);
+  look_at_.push_back(now_);
   absl::Status refusal;
   if (house_.draining.load(std::memory_order_relaxed)) {
     refusal = WhyEgressEnded(EgressEnd::kDrain);
@@ -457,6 +463,8 @@ void Shard::FreeIfOver(EgressStream* stream) {
   streams_[stream->index] = streams_.back();
   streams_[stream->index]->index = stream->index;
   streams_.pop_back();
+  look_at_[stream->index] = look_at_.back();
+  look_at_.pop_back();
   const bool was_open = stream->source != nullptr;
   if (was_open) stream->source->OnDone();
   delete stream;
