@@ -14,6 +14,7 @@
 #include "libs/base/mutex.h"
 #include "libs/base/status_macros.h"
 #include "libs/fanout/filter_class.h"
+#include "libs/fanout/snapshot_convoy.h"
 #include "libs/model/refusal.h"
 
 namespace hub::fanout {
@@ -21,6 +22,7 @@ namespace {
 
 constexpr uint64_t kPartsMax = 1 << 16;  // beyond 65 million states parts grow
 constexpr uint32_t kAhead = 2;           // parts made before they are asked for
+constexpr int64_t kRoomMin = 4 * kAhead;  // parts of a run, however large they are
 constexpr int64_t kBlockOverhead = 256;  // bytes of a block's places in the map and the list, about
 
 size_t Index(int32_t partition) { return static_cast<size_t>(partition); }
@@ -75,7 +77,8 @@ class SnapshotSource::Impl {
 
   absl::StatusOr<RunPtr> Join(const std::shared_ptr<FilterClass>& filter_class,
                               const std::vector<PartitionPosition>* first, uint32_t parts);
-  BlockPtr Find(const RunPtr& run, uint32_t part);
+  std::shared_ptr<SnapshotReader> Enter(const SnapshotRun& run, uint32_t part);
+  BlockPtr Find(const RunPtr& run, uint32_t part, SnapshotReader* reader);
   bool Step();
   void WaitForWork(absl::Duration timeout) {
     base::MutexLock lock(&mu_);
@@ -91,6 +94,8 @@ class SnapshotSource::Impl {
   struct Held {
     RunPtr run;
     std::vector<bool> made;  // by part: has been scanned before
+    SnapshotConvoy convoy;
+    uint32_t passed = 0;  // blocks before this part go first
   };
   struct Want {
     RunPtr run;
@@ -108,7 +113,9 @@ class SnapshotSource::Impl {
   }
   absl::StatusOr<std::vector<PartitionPosition>> Places() const;
   absl::StatusOr<uint32_t> CountParts() const;
-  void WantLocked(const RunPtr& run, uint32_t part) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void WantLocked(const RunPtr& run, uint32_t part, Held* held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  uint32_t RoomLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void LetPassedGoLocked(uint64_t run, Held* held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::StatusOr<std::shared_ptr<SnapshotBlock>> Make(const SnapshotRun& run, uint32_t part);
   void KeepLocked(const Key& key, BlockPtr block) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   static int64_t Cost(const SnapshotBlock& block) { return static_cast<int64_t>(block.memory()) + kBlockOverhead; }
@@ -123,7 +130,7 @@ class SnapshotSource::Impl {
   uint64_t run_ids_ ABSL_GUARDED_BY(mu_) = 0;
   std::map<uint64_t, Held> runs_ ABSL_GUARDED_BY(mu_);  // at most twice runs_max: idle ones go first
   std::map<Key, Entry> blocks_ ABSL_GUARDED_BY(mu_);
-  std::list<Key> used_ ABSL_GUARDED_BY(mu_);  // least recently first
+  std::list<Key> used_ ABSL_GUARDED_BY(mu_);  // what all have passed, then least recently first
   int64_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
   // Asked for and not made; no part twice, so at most `parts` of each run.
   std::deque<Want> wanted_ ABSL_GUARDED_BY(mu_);
@@ -176,7 +183,7 @@ absl::StatusOr<SnapshotSource::Impl::RunPtr> SnapshotSource::Impl::Join(
   if (const std::optional<RunPtr> shared = ShareLocked(*filter_class, first, parts); shared.has_value()) return *shared;
   const uint64_t id = ++run_ids_;
   RunPtr run(new SnapshotRun{id, filter_class, std::move(places), parts, clock_->Monotonic()});
-  runs_[id] = {run, std::vector<bool>(parts)};
+  runs_.emplace(id, Held{run, std::vector<bool>(parts), SnapshotConvoy(run->began)});
   probe_.runs.Increment();
   return run;
 }
@@ -226,24 +233,49 @@ void SnapshotSource::Impl::DropBlocksLocked(uint64_t run) {
   probe_.bytes.Set(static_cast<double>(bytes_));
 }
 
-SnapshotSource::Impl::BlockPtr SnapshotSource::Impl::Find(const RunPtr& run, uint32_t part) {
+std::shared_ptr<SnapshotReader> SnapshotSource::Impl::Enter(const SnapshotRun& run, uint32_t part) {
+  base::MutexLock lock(&mu_);
+  return runs_.at(run.id).convoy.Enter(part, clock_->Monotonic());
+}
+
+SnapshotSource::Impl::BlockPtr SnapshotSource::Impl::Find(const RunPtr& run, uint32_t part, SnapshotReader* reader) {
   HUB_CHECK(part < run->parts);
   base::MutexLock lock(&mu_);
+  Held* const held = &runs_.at(run->id);
+  reader->part = part;
+  LetPassedGoLocked(run->id, held);
   BlockPtr block;
   if (const auto it = blocks_.find({run->id, part}); it != blocks_.end()) {
     used_.splice(used_.end(), used_, it->second.used);
     probe_.shared.Increment();
     block = it->second.block;
   } else {
-    WantLocked(run, part);
+    WantLocked(run, part, held);
   }
   for (uint32_t ahead = part + 1; ahead <= part + kAhead && ahead < run->parts; ++ahead) {
-    if (blocks_.count({run->id, ahead}) == 0) WantLocked(run, ahead);
+    if (blocks_.count({run->id, ahead}) == 0) WantLocked(run, ahead, held);
   }
   return block;
 }
 
-void SnapshotSource::Impl::WantLocked(const RunPtr& run, uint32_t part) {
+// Parts that are kept of one run while there are as many as now.
+uint32_t SnapshotSource::Impl::RoomLocked() const {
+  if (blocks_.empty()) return kPartsMax;
+  const int64_t blocks = options_.cache_bytes_max / (bytes_ / static_cast<int64_t>(blocks_.size()));
+  return static_cast<uint32_t>(std::max(kRoomMin, blocks * 3 / 4 / std::max(BusyLocked(), 1)));
+}
+
+void SnapshotSource::Impl::LetPassedGoLocked(uint64_t run, Held* held) {
+  const uint32_t last = held->convoy.last(clock_->Monotonic());
+  if (last > held->run->parts) return;  // nobody moves: who had what is not known to matter no more
+  for (auto it = blocks_.lower_bound({run, held->passed}); it != blocks_.end() && it->first < Key(run, last); ++it) {
+    used_.splice(used_.begin(), used_, it->second.used);
+  }
+  held->passed = last;
+}
+
+void SnapshotSource::Impl::WantLocked(const RunPtr& run, uint32_t part, Held* held) {
+  if (!held->made[part] && !held->convoy.MayGoOn(part, RoomLocked(), clock_->Monotonic())) return;
   if (!waited_for_.insert({run->id, part}).second) return;  // single flight
   wanted_.push_back({run, part});
   asked_.NotifyOne();
@@ -320,8 +352,11 @@ absl::StatusOr<std::shared_ptr<const SnapshotRun>> SnapshotSource::GoOn(
   return impl_->Join(filter_class, &first, parts);
 }
 std::shared_ptr<const SnapshotBlock> SnapshotSource::Find(const std::shared_ptr<const SnapshotRun>& run,
-                                                          uint32_t part) {
-  return impl_->Find(run, part);
+                                                          uint32_t part, SnapshotReader* reader) {
+  return impl_->Find(run, part, reader);
+}
+std::shared_ptr<SnapshotReader> SnapshotSource::Enter(const SnapshotRun& run, uint32_t part) {
+  return impl_->Enter(run, part);
 }
 bool SnapshotSource::Step() { return impl_->Step(); }
 void SnapshotSource::WaitForWork(absl::Duration timeout) { impl_->WaitForWork(timeout); }

@@ -4,7 +4,8 @@
 // range of keys, are each read at some later moment. Every change after `first` comes again with the tail, and the version rule drops
 // what a block had already: nothing holds an old view of the database open, however slow the readers are (libs/decisions/0016).
 // Sessions that begin within `share_for` of each other share a run, hence its scan. Blocks are made by Step, on a thread of its own, in
-// the order in which they were asked for; the cache is bounded, and a block that fell out is made again for who comes late.
+// the order in which they were asked for. The cache is bounded: those in front wait for the others (snapshot_convoy.h), what all have passed is
+// the first to go, and a block that fell out is made again for who comes late.
 // Thread safety: any thread. The replica and the log are read without a lock held.
 #pragma once
 
@@ -33,6 +34,7 @@ struct SnapshotOptions {
 
 // One class's snapshot as its sessions go through it. Immutable.
 class FilterClass;
+struct SnapshotReader;
 struct SnapshotRun {
   uint64_t id;
   std::shared_ptr<FilterClass> filter_class;
@@ -55,8 +57,11 @@ class SnapshotSource {
   absl::StatusOr<std::shared_ptr<const SnapshotRun>> GoOn(const std::shared_ptr<FilterClass>& filter_class,
                                                           const std::vector<PartitionPosition>& first, uint32_t parts);
 
-  // Null: not there yet; asking made sure that it will be. REQUIRES: part < run.parts.
-  std::shared_ptr<const SnapshotBlock> Find(const std::shared_ptr<const SnapshotRun>& run, uint32_t part);
+  // Who goes through a run, from `part` on, holds this meanwhile.
+  std::shared_ptr<SnapshotReader> Enter(const SnapshotRun& run, uint32_t part);
+  // Null: not there yet; ask again, at the latest after half a second. REQUIRES: part < run.parts; the reader entered this run.
+  std::shared_ptr<const SnapshotBlock> Find(const std::shared_ptr<const SnapshotRun>& run, uint32_t part,
+                                            SnapshotReader* reader);
 
   // Makes the block that was asked for first; false when nobody waits for one. Errors are logged and counted; who still wants the block
   // asks again.

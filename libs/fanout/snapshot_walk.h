@@ -35,6 +35,7 @@ class SnapshotWalk {
  private:
   SnapshotSource* const source_;
   std::shared_ptr<const SnapshotRun> run_;
+  std::shared_ptr<SnapshotReader> reader_;  // of run_
   uint32_t part_;
   const uint32_t parts_;
   std::vector<eventlog::Offset> heads_;
