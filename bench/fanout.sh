@@ -60,7 +60,7 @@ start_fanout() { # NAME clear|mtls [--set SETTING]...
   local name=$1 way=$2 prefix="bench-$1-$RANDOM-" key more=()
   shift 2
   [[ -z ${leg_pid[$name]:-} ]] || return 0
-  [[ -n $broker ]] || start_warm_broker
+  [[ -n $broker && $broker_way == --for-load ]] || start_warm_broker
   if [[ ! -d $work/fanout-keys ]]; then
     mkdir "$work/fanout-keys"
     for key in routing log cursor; do od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >"$work/fanout-keys/$key.key"; done

@@ -8,12 +8,12 @@ out=$root/build/bench
 bin=$root/build/release/bin
 machine="$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1 | tr -d '"\\'), $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2 / 1048576}' /proc/meminfo)"
 work=$(mktemp -d)
-hub_pid="" swarm_pid="" registry_pid="" broker="" servers=() more_banks=0
+hub_pid="" swarm_pid="" registry_pid="" broker="" broker_way="" servers=() more_banks=0
 cleanup() {
   local pid
   for pid in $swarm_pid $hub_pid $registry_pid "${servers[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
   for pid in $swarm_pid $hub_pid $registry_pid "${servers[@]}"; do wait "$pid" 2>/dev/null || true; done
-  [[ -z $broker ]] || deploy/kafka.sh stop --dir "$out/kafka" >/dev/null || true
+  stop_broker
   rm -rf "$work"
 }
 trap cleanup EXIT
@@ -92,8 +92,15 @@ start_server() { # BINARY NAME SETTINGS: sets hub_pid, server and ops_port; its 
   ops_port=$(sed 's/.*ops_port=\([0-9]*\).*/\1/' <<<"$line")
 }
 stop_hub() { kill -TERM "$hub_pid"; wait "$hub_pid" || true; hub_pid=""; }
-start_broker() { # [--for-load], which counts for the first start
+# One at a time; one that was started the other way, for the benchmark before, is ended first.
+start_broker() { # [--for-load]
+  [[ $broker_way == "$*" ]] || stop_broker
   [[ -n $broker ]] || broker=$(deploy/kafka.sh start --dir "$out/kafka" --port auto --fresh "$@" | sed -n 's/^bootstrap=//p' | tail -n 1)
+  broker_way="$*"
+}
+stop_broker() {
+  [[ -z $broker ]] || deploy/kafka.sh stop --dir "$out/kafka" >/dev/null || true
+  broker=""
 }
 # Quantiles of the hub's own histograms, as JSON: {"NAME":[p50,p99],...} in milliseconds, the upper edge of the bucket that holds them.
 hops() { # LOG NAME...

@@ -6,7 +6,7 @@
 # Writes build/bench/ID.json: {"id","unit","ours","peer","ratio","goal","pass","pairs","spread","machine"} and what else was measured;
 # "void" is true where others took more than 5 % of the CPU meanwhile.
 # Builds what it needs in build/release first (P16: a build of its own). HUB_BENCH_PAIRS (default 5), HUB_BENCH_SECONDS (P11, default 15)
-# make it longer.
+# make it longer. HUB_BENCH_BROKER_WARM_UP (default 60): seconds of load before a leg on a broker that is to be past its first minute.
 # P7 and P11 run on both logs, the fan-out's on Kafka; they start a broker on loopback. P1 to P4, P10 and P12 want nats-server and redis-server
 # (deploy/packages.sh --bench).
 set -euo pipefail
@@ -130,9 +130,9 @@ wait_for_registry() { # until the last commit is some time ago
 # caches are cold, and the linger has not found the load.
 end_to_end() { # ID local|kafka RATE MORE-BANKS P50-GOAL P99-GOAL
   local id=$1 log=$2 rate=$3 subscribers=$((560 + $4)) pair warm batch=$(($3 < 400 ? 1 : $3 / 200))
-  local warm_up=5 bytes=0 broker_way=() # a load that fills the cores wants the broker as in production, past its first minute
-  ((rate < 2000)) || { broker_way=(--for-load); warm_up=$broker_warm_up; }
-  [[ $log == local ]] || start_broker "${broker_way[@]}"
+  local warm_up=5 bytes=0 way=() # a load that fills the cores wants the broker as in production, past its first minute
+  ((rate < 2000)) || { way=(--for-load); warm_up=$broker_warm_up; }
+  [[ $log == local ]] || start_broker "${way[@]}"
   : >"$work/p50" && : >"$work/p99" && : >"$work/pair50" && : >"$work/pair99"
   for ((pair = 1; pair <= pairs; ++pair)); do
     start_hub "$log" "$4"
