@@ -89,7 +89,8 @@ class SnapshotSource::Impl {
   using Key = std::pair<uint64_t, uint32_t>;  // run, part
   struct Entry {
     BlockPtr block;
-    std::list<Key>::iterator used;
+    std::list<Key>::iterator place;  // in LineOf
+    bool passed = false;             // by all who are waited for
   };
   struct Held {
     RunPtr run;
@@ -116,6 +117,9 @@ class SnapshotSource::Impl {
   void WantLocked(const RunPtr& run, uint32_t part, Held* held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   uint32_t RoomLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LetPassedGoLocked(uint64_t run, Held* held) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::list<Key>& LineOf(const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return entry.passed ? passed_ : used_;
+  }
   absl::StatusOr<std::shared_ptr<SnapshotBlock>> Make(const SnapshotRun& run, uint32_t part);
   void KeepLocked(const Key& key, BlockPtr block) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   static int64_t Cost(const SnapshotBlock& block) { return static_cast<int64_t>(block.memory()) + kBlockOverhead; }
@@ -130,7 +134,8 @@ class SnapshotSource::Impl {
   uint64_t run_ids_ ABSL_GUARDED_BY(mu_) = 0;
   std::map<uint64_t, Held> runs_ ABSL_GUARDED_BY(mu_);  // at most twice runs_max: idle ones go first
   std::map<Key, Entry> blocks_ ABSL_GUARDED_BY(mu_);
-  std::list<Key> used_ ABSL_GUARDED_BY(mu_);  // what all have passed, then least recently first
+  // Which goes first: of those that all have passed the first, then least recently used.
+  std::list<Key> passed_ ABSL_GUARDED_BY(mu_), used_ ABSL_GUARDED_BY(mu_);
   int64_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
   // Asked for and not made; no part twice, so at most `parts` of each run.
   std::deque<Want> wanted_ ABSL_GUARDED_BY(mu_);
@@ -227,7 +232,7 @@ void SnapshotSource::Impl::DropIdleLocked() {
 void SnapshotSource::Impl::DropBlocksLocked(uint64_t run) {
   for (auto it = blocks_.lower_bound({run, 0}); it != blocks_.end() && it->first.first == run;) {
     bytes_ -= Cost(*it->second.block);
-    used_.erase(it->second.used);
+    LineOf(it->second).erase(it->second.place);
     it = blocks_.erase(it);
   }
   probe_.bytes.Set(static_cast<double>(bytes_));
@@ -246,7 +251,8 @@ SnapshotSource::Impl::BlockPtr SnapshotSource::Impl::Find(const RunPtr& run, uin
   LetPassedGoLocked(run->id, held);
   BlockPtr block;
   if (const auto it = blocks_.find({run->id, part}); it != blocks_.end()) {
-    used_.splice(used_.end(), used_, it->second.used);
+    used_.splice(used_.end(), LineOf(it->second), it->second.place);
+    it->second.passed = false;
     probe_.shared.Increment();
     block = it->second.block;
   } else {
@@ -269,7 +275,8 @@ void SnapshotSource::Impl::LetPassedGoLocked(uint64_t run, Held* held) {
   const uint32_t last = held->convoy.last(clock_->Monotonic());
   if (last > held->run->parts) return;  // nobody moves: who had what is not known to matter no more
   for (auto it = blocks_.lower_bound({run, held->passed}); it != blocks_.end() && it->first < Key(run, last); ++it) {
-    used_.splice(used_.begin(), used_, it->second.used);
+    passed_.splice(passed_.end(), LineOf(it->second), it->second.place);
+    it->second.passed = true;
   }
   held->passed = last;
 }
@@ -327,11 +334,12 @@ void SnapshotSource::Impl::KeepLocked(const Key& key, BlockPtr block) {
   bytes_ += Cost(*block);
   const auto [it, fresh] = blocks_.emplace(key, Entry{std::move(block), {}});
   HUB_CHECK(fresh);
-  it->second.used = used_.insert(used_.end(), key);
+  it->second.place = used_.insert(used_.end(), key);
   // The block just made stays: somebody waits for it.
-  while (bytes_ > options_.cache_bytes_max && used_.size() > 1) {
-    const auto oldest = blocks_.find(used_.front());
-    used_.pop_front();
+  while (bytes_ > options_.cache_bytes_max && blocks_.size() > 1) {
+    std::list<Key>& line = passed_.empty() ? used_ : passed_;
+    const auto oldest = blocks_.find(line.front());
+    line.pop_front();
     bytes_ -= Cost(*oldest->second.block);
     blocks_.erase(oldest);
   }

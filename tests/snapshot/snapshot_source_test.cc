@@ -1,6 +1,13 @@
 #include "libs/fanout/snapshot_source.h"
 
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "libs/fanout/filter_class.h"
+#include "libs/fanout/snapshot_walk.h"
 #include "libs/model/refusal.h"
 #include "tests/catch.h"
 #include "tests/snapshot/snapshot_kit.h"
@@ -27,10 +34,14 @@ struct Stage {
     return options;
   }
   std::shared_ptr<FilterClass> Class(Level from) { return *node->dispatcher->Join(LevelFrom(from), kit::Everyone()); }
+  // As one who is there for this part only.
+  std::shared_ptr<const SnapshotBlock> Find(const std::shared_ptr<const SnapshotRun>& run, uint32_t part) {
+    return node->snapshots->Find(run, part, node->snapshots->Enter(*run, part).get());
+  }
   std::shared_ptr<const SnapshotBlock> Make(const std::shared_ptr<const SnapshotRun>& run, uint32_t part) {
-    node->snapshots->Find(run, part);
+    Find(run, part);
     node->MakeBlocks();
-    return node->snapshots->Find(run, part);
+    return Find(run, part);
   }
   double Parts(const std::string& how) {
     return node->metrics.AddCounter("fraudhub_fanout_snapshot_parts_total", "", {{"how", how}}).Value();
@@ -62,10 +73,10 @@ TEST_CASE("Sessions of a class that begin close together share one scan", "[fano
   size_t events = 0;
   for (uint32_t part = 0; part < 32; ++part) {
     // Both ask before it is there: it is made once.
-    stage.node->snapshots->Find(*one, part);
-    stage.node->snapshots->Find(*other, part);
+    stage.Find(*one, part);
+    stage.Find(*other, part);
     events += stage.Make(*one, part)->events();
-    CHECK(stage.node->snapshots->Find(*other, part) == stage.node->snapshots->Find(*one, part));
+    CHECK(stage.Find(*other, part) == stage.Find(*one, part));
   }
   CHECK(events == 256);
   CHECK(stage.Parts("first") == 32);
@@ -89,10 +100,43 @@ TEST_CASE("What does not fit in memory is scanned again for who comes late, and 
   }
   CHECK(stage.Parts("first") == 32);
   CHECK(stage.Parts("again") == 0);
-  CHECK(stage.node->snapshots->Find(*run, 0) == nullptr);
+  CHECK(stage.Find(*run, 0) == nullptr);
   CHECK(held->events() > 0);  // who still sends from it has it
   CHECK(stage.Make(*run, 0)->events() == held->events());
   CHECK(stage.Parts("again") > 0);
+}
+
+TEST_CASE("Who is a third as fast finds what the first had made", "[fanout][snapshot]") {
+  SnapshotOptions options = Stage::Small();
+  options.cache_bytes_max = 20 * 1024;
+  Stage stage(options, 4096);
+  std::vector<std::unique_ptr<SnapshotWalk>> walks;
+  uint32_t parts = 0;
+  for (int i = 0; i < 2; ++i) {
+    auto run = stage.node->snapshots->Begin(stage.Class(Level::kUnspecified));
+    REQUIRE(run.ok());
+    parts = (*run)->parts;
+    walks.push_back(std::make_unique<SnapshotWalk>(stage.node->snapshots.get(), *std::move(run), 0, parts,
+                                                   std::vector<eventlog::Offset>{0}));
+  }
+  REQUIRE(parts >= 256);
+  int events[2] = {};
+  double kept_most = 0;
+  for (int turn = 0; !walks[0]->done() || !walks[1]->done(); ++turn) {
+    REQUIRE(turn < static_cast<int>(4 * parts));
+    for (size_t reader = 0; reader < 2; ++reader) {
+      for (int i = reader == 0 ? 3 : 1; i > 0 && !walks[reader]->done(); --i) {
+        events[reader] += walks[reader]->Next(1 << 20, EventForm::kRuns).events;
+      }
+    }
+    stage.node->MakeBlocks();
+    stage.feed.clock.Advance(absl::Milliseconds(100));
+    kept_most = std::max(kept_most, stage.Bytes());
+  }
+  CHECK((events[0] == 4096 && events[1] == 4096));
+  CHECK(stage.Parts("first") == parts);
+  CHECK(stage.Parts("again") == 0);
+  CHECK(kept_most > 0.9 * static_cast<double>(options.cache_bytes_max));  // there was not room for all
 }
 
 TEST_CASE("At most so many classes are scanned at a time, and those nobody is in make room", "[fanout][snapshot]") {
