@@ -3,7 +3,7 @@
 // A part is made once for all, and kept while there is room. So that it is still there when the slower ones come, the first wait for them: no
 // part is made for the first time that is further ahead of the last of them than what is kept reaches. Not waited for is who has come less than a
 // quarter as far as the first, or for five seconds was less than a quarter as fast as the first had been before it had to wait: he has parts made
-// again, and nobody's snapshot takes more than four times as long for another's sake.
+// again, and nobody's snapshot takes more than about four times as long for another's sake.
 // Not thread-safe. Bound: the sessions, looked through twenty times a second at most.
 #pragma once
 
@@ -15,9 +15,10 @@
 
 namespace hub::fanout {
 
-// Where one session is; the convoy's to change, and in it as long as somebody holds it.
+// Where one session is. It is in the convoy as long as somebody holds it.
 struct SnapshotReader {
   uint32_t part = 0;  // of which it wants the states next
+  // The convoy's own.
   uint32_t seen_part = 0;
   absl::Duration seen_at;
   bool slow = false;  // before that

@@ -59,7 +59,7 @@ class SnapshotSource {
 
   // Who goes through a run, from `part` on, holds this meanwhile.
   std::shared_ptr<SnapshotReader> Enter(const SnapshotRun& run, uint32_t part);
-  // Null: not there yet; ask again, at the latest after half a second. REQUIRES: part < run.parts; the reader entered this run.
+  // Null: not there yet, or not to be made before others have come nearer; ask again. REQUIRES: part < run.parts; the reader entered this run.
   std::shared_ptr<const SnapshotBlock> Find(const std::shared_ptr<const SnapshotRun>& run, uint32_t part,
                                             SnapshotReader* reader);
 

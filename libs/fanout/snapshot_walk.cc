@@ -29,9 +29,10 @@ SnapshotBlock::Piece SnapshotWalk::Next(size_t bytes_max, EventForm form) {
     }
     if (next_run_ == block_->runs()) {
       block_.reset();
-      if (++part_ < parts_) continue;
-      reader_.reset();
-      run_.reset();  // others may begin theirs
+      if (++part_ == parts_) {
+        reader_.reset();
+        run_.reset();  // others may begin theirs
+      }
     }
   }
   return piece;
