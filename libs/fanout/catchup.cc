@@ -1,6 +1,8 @@
 #include "libs/fanout/catchup.h"
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,57 +20,98 @@ bool IsEvent(LogBlock::Kind kind) { return kind == LogBlock::Kind::kEvent || kin
 CatchupBlock::CatchupBlock(const CatchupLane& lane, const LogBlock& log)
     : start_(log.start()), end_(log.end()), ages_(log.ages()) {
   log.Visit(lane.filter_class, lane.with_states, [this](const LogBlock::Record& record, absl::string_view bytes) {
+    entries_.push_back({record.offset, record.term, record.tick, ends_.size(), record.kind});
+    if (!IsEvent(record.kind)) return;
     absl::StrAppend(&bytes_, bytes);
-    entries_.push_back({record.offset, record.term, record.tick, static_cast<uint32_t>(bytes_.size()), record.kind});
+    ends_.push_back(bytes_.size());
   });
   bytes_.shrink_to_fit();
 }
 
 size_t CatchupBlock::memory() const {
-  return sizeof(*this) + bytes_.capacity() + entries_.capacity() * sizeof(Entry) +
-         ages_.capacity() * sizeof(LogBlock::Age);
+  return sizeof(*this) + bytes_.capacity() + ends_.capacity() * sizeof(size_t) + entries_.capacity() * sizeof(Entry) +
+         ages_.capacity() * sizeof(LogBlock::Age) + runs_memory_.load(std::memory_order_relaxed);
 }
 
-Chunk CatchupBlock::Read(const std::shared_ptr<const CatchupBlock>& block, const PartitionPosition& from,
-                         eventlog::Offset until, size_t bytes_max, FanoutProbe* probe) {
-  Chunk chunk;
-  chunk.from_log = true;
-  chunk.after = from;
-  chunk.after.offset = std::min(until, block->end_);
+absl::string_view CatchupBlock::BytesOf(size_t first, size_t last) const {
+  const size_t begin = first == 0 ? 0 : ends_[first - 1];
+  return absl::string_view(bytes_).substr(begin, ends_[last - 1] - begin);
+}
+
+CatchupBlock::Passed CatchupBlock::Pass(const PartitionPosition& from, eventlog::Offset until,
+                                        size_t events_max) const {
+  Passed passed;
+  passed.after = from;
+  passed.after.offset = std::min(until, end_);
   Fence fence{from.term, from.tick};
-  auto it = std::lower_bound(block->entries_.begin(), block->entries_.end(), from.offset,
-                             [](const Entry& entry, eventlog::Offset offset) { return entry.offset < offset; });
-  size_t at = it == block->entries_.begin() ? 0 : std::prev(it)->end;  // bytes of the entries before
-  size_t begin = 0, end = 0;                                           // of the slice, once there is an event in it
-  for (; it != block->entries_.end() && it->offset < until; ++it) {
-    const size_t size = it->end - at;
-    if (!fence.Accepts(it->term)) {
-      if (IsEvent(it->kind) && chunk.events > 0) {
-        // A slice has no holes: stop before the fenced event, the next call steps over it.
-        chunk.after.offset = it->offset;
-        break;
-      }
-      probe->fenced.Increment();
+  const auto begin =
+      std::lower_bound(entries_.begin(), entries_.end(), from.offset,
+                       [](const Entry& entry, eventlog::Offset offset) { return entry.offset < offset; });
+  for (auto it = begin; it != entries_.end() && it->offset < until; ++it) {
+    const size_t events = passed.last - passed.first;
+    const bool accepted = fence.Accepts(it->term);
+    // No holes: a fenced event ends what is read, the next call steps over it.
+    if (IsEvent(it->kind) && (accepted ? events == events_max : events > 0)) {
+      passed.after.offset = it->offset;
+      break;
+    }
+    if (!accepted) {
+      ++passed.fenced;
     } else if (it->kind == LogBlock::Kind::kMark) {
       fence.OnMark(it->term);
     } else if (it->kind == LogBlock::Kind::kTick) {
       fence.OnTick(it->tick);
     } else {
-      if (chunk.events > 0 && it->end - begin > bytes_max) {
-        chunk.after.offset = it->offset;
-        break;
-      }
-      if (chunk.events++ == 0) begin = at;
-      end = it->end;
+      if (events == 0) passed.first = it->event;
+      passed.last = it->event + 1;
     }
-    at += size;
   }
-  chunk.after.term = fence.term;
-  chunk.after.tick = fence.tick;
-  const auto age = std::lower_bound(block->ages_.begin(), block->ages_.end(), chunk.after.offset,
+  passed.after.term = fence.term;
+  passed.after.tick = fence.tick;
+  const auto age = std::lower_bound(ages_.begin(), ages_.end(), passed.after.offset,
                                     [](const LogBlock::Age& a, eventlog::Offset offset) { return a.offset < offset; });
-  if (age != block->ages_.begin()) chunk.after.since = std::max(from.since, std::prev(age)->appended_at);
-  if (chunk.events > 0) chunk.slice = {block, absl::string_view(block->bytes_).substr(begin, end - begin)};
+  if (age != ages_.begin()) passed.after.since = std::max(from.since, std::prev(age)->appended_at);
+  return passed;
+}
+
+// One at least.
+size_t CatchupBlock::CountThatFit(size_t first, size_t last, size_t bytes_max) const {
+  const size_t begin = first == 0 ? 0 : ends_[first - 1];
+  const auto at = [this](size_t event) { return ends_.begin() + static_cast<ptrdiff_t>(event); };
+  const auto over = std::upper_bound(at(first), at(last), begin + bytes_max);
+  return std::max<size_t>(1, static_cast<size_t>(over - at(first)));
+}
+
+std::vector<Slice> CatchupBlock::ReadRuns(size_t first, size_t last, size_t bytes_max, size_t* events,
+                                          FanoutProbe* probe) const {
+  RunSlices slices;
+  base::MutexLock lock(&mu_);
+  const int packed = runs_.packed();
+  *events = runs_.Read(
+      first, last, bytes_max, [this](size_t begin, size_t end) { return BytesOf(begin, end); }, &slices);
+  if (runs_.packed() > packed) probe->runs_packed.Increment(runs_.packed() - packed);
+  runs_memory_.store(runs_.memory(), std::memory_order_relaxed);
+  return std::move(slices).Take();
+}
+
+Chunk CatchupBlock::Read(const std::shared_ptr<const CatchupBlock>& block, const PartitionPosition& from,
+                         eventlog::Offset until, size_t bytes_max, EventForm form, FanoutProbe* probe) {
+  Chunk chunk;
+  chunk.from_log = true;
+  Passed passed = block->Pass(from, until, std::numeric_limits<size_t>::max());
+  if (const size_t there = passed.last - passed.first; there > 0) {
+    size_t events = 0;
+    if (form == EventForm::kRuns) {
+      chunk.slices = block->ReadRuns(passed.first, passed.last, bytes_max, &events, probe);
+    } else {
+      events = block->CountThatFit(passed.first, passed.last, bytes_max);
+      chunk.slices.push_back({block, block->BytesOf(passed.first, passed.first + events)});
+    }
+    chunk.events = static_cast<int>(events);
+    if (events < there) passed = block->Pass(from, until, events);
+  }
+  if (passed.fenced > 0) probe->fenced.Increment(passed.fenced);
+  chunk.after = passed.after;
   return chunk;
 }
 
@@ -80,7 +123,7 @@ CatchupCache::CatchupCache(int64_t bytes_max, eventlog::Log* log, FanoutProbe* p
       log_blocks_(bytes_max - bytes_max / 2) {}
 
 absl::StatusOr<Chunk> CatchupCache::Read(const CatchupLane& lane, const PartitionPosition& from, eventlog::Offset until,
-                                         size_t bytes_max) {
+                                         size_t bytes_max, EventForm form) {
   const ClassLane class_lane{lane.filter_class.id(), lane.partition, lane.with_states};
   const auto make = [&](eventlog::Offset) -> absl::StatusOr<ClassBlocks::BlockPtr> {
     HUB_ASSIGN_OR_RETURN(const LogBlocks::Found found,
@@ -98,7 +141,7 @@ absl::StatusOr<Chunk> CatchupCache::Read(const CatchupLane& lane, const Partitio
     nothing.from_log = true;
     return nothing;
   }
-  return CatchupBlock::Read(found.block, from, until, bytes_max, probe_);
+  return CatchupBlock::Read(found.block, from, until, bytes_max, form, probe_);
 }
 
 absl::StatusOr<CatchupCache::LogBlocks::BlockPtr> CatchupCache::ReadLog(int32_t partition, eventlog::Offset start,

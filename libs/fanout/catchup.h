@@ -7,17 +7,25 @@
 // Thread safety: any thread. No lock is held while the log is read; of several readers who miss the same block one reads, the others wait.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "libs/base/mutex.h"
 #include "libs/eventlog/log.h"
 #include "libs/fanout/block_cache.h"
 #include "libs/fanout/dispatcher.h"
 #include "libs/fanout/filter_class.h"
 #include "libs/fanout/log_block.h"
+#include "libs/fanout/packed_runs.h"
 #include "libs/fanout/probe.h"
+#include "libs/fanout/segment.h"
 
 namespace hub::fanout {
 
@@ -37,24 +45,39 @@ class CatchupBlock {
   eventlog::Offset end() const { return end_; }
   size_t memory() const;
 
-  // From `from` on, before `until`; REQUIRES: start() <= from.offset < end().
+  // From `from` on, before `until`; REQUIRES: start() <= from.offset < end(). Runs are packed by the first reader who wants them.
   static Chunk Read(const std::shared_ptr<const CatchupBlock>& block, const PartitionPosition& from,
-                    eventlog::Offset until, size_t bytes_max, FanoutProbe* probe);
+                    eventlog::Offset until, size_t bytes_max, EventForm form, FanoutProbe* probe);
 
  private:
   struct Entry {
     eventlog::Offset offset;
-    uint64_t term;     // the record's
-    absl::Time tick;   // kTick
-    uint32_t end = 0;  // in bytes_, kEvent and kState
+    uint64_t term;    // the record's
+    absl::Time tick;  // kTick
+    size_t event;     // kEvent and kState: which of the block's; else the next of them
     LogBlock::Kind kind;
   };
+  // A reader's way over the block, with the events [first, last) in it and no fenced one between them.
+  struct Passed {
+    PartitionPosition after;
+    size_t first = 0, last = 0;
+    int fenced = 0;
+  };
+
+  Passed Pass(const PartitionPosition& from, eventlog::Offset until, size_t events_max) const;
+  absl::string_view BytesOf(size_t first, size_t last) const;
+  size_t CountThatFit(size_t first, size_t last, size_t bytes_max) const;
+  std::vector<Slice> ReadRuns(size_t first, size_t last, size_t bytes_max, size_t* events, FanoutProbe* probe) const;
 
   const eventlog::Offset start_;
   const eventlog::Offset end_;
   std::string bytes_;
+  std::vector<size_t> ends_;  // in bytes_, by event
   std::vector<Entry> entries_;
   std::vector<LogBlock::Age> ages_;
+  mutable base::Mutex mu_;
+  mutable PackedRuns runs_ ABSL_GUARDED_BY(mu_);
+  mutable std::atomic<size_t> runs_memory_ = 0;  // relaxed: for a sum, nothing is ordered by it
 };
 
 class CatchupCache {
@@ -65,7 +88,7 @@ class CatchupCache {
 
   // REQUIRES: from.offset < until. Errors are the log's.
   absl::StatusOr<Chunk> Read(const CatchupLane& lane, const PartitionPosition& from, eventlog::Offset until,
-                             size_t bytes_max);
+                             size_t bytes_max, EventForm form);
 
  private:
   struct ClassLane {

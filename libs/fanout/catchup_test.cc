@@ -9,6 +9,7 @@
 #include "libs/base/hash.h"
 #include "libs/eventlog/local_log.h"
 #include "libs/fanout/fanout_kit_test.h"
+#include "libs/wire/event_runs.h"
 #include "tests/catch.h"
 
 namespace hub::fanout {
@@ -23,22 +24,29 @@ double Blocks(Feed* feed, const char* how) {
   return feed->metrics.AddCounter("fraudhub_fanout_catchup_blocks_total", "", {{"how", how}}).Value();
 }
 
-// The bytes of all events of one partition, with where reading ended.
+// The bytes of all events of one partition as they are when unpacked, with where reading ended.
 struct Whole {
   std::string bytes;
+  size_t read = 0;  // bytes
   int events = 0;
   bool from_log = false;
   PartitionPosition after;
 };
 Whole ReadAll(Dispatcher* dispatcher, const std::shared_ptr<FilterClass>& filter_class, PartitionPosition from,
-              size_t bytes_max, bool with_states = false) {
+              size_t bytes_max, bool with_states = false, EventForm form = EventForm::kPlain) {
   Whole whole;
   while (from.offset < dispatcher->HeadOffset(0)) {
-    const auto chunk = dispatcher->Read(filter_class, 0, from, bytes_max, with_states);
+    const auto chunk = dispatcher->Read(filter_class, 0, from, bytes_max, with_states, form);
     REQUIRE(chunk.ok());
     REQUIRE(chunk->after.offset > from.offset);
-    REQUIRE((chunk->events > 0) == !chunk->slice.bytes.empty());
-    absl::StrAppend(&whole.bytes, chunk->slice.bytes);
+    const std::string read = kit::Bytes(*chunk);
+    REQUIRE((chunk->events > 0) == !read.empty());
+    whole.read += read.size();
+    if (form == EventForm::kRuns) {
+      REQUIRE(wire::UnpackFramedRuns(read, &whole.bytes).ok());
+    } else {
+      whole.bytes += read;
+    }
     whole.events += chunk->events;
     whole.from_log |= chunk->from_log;
     from = chunk->after;
@@ -88,13 +96,15 @@ TEST_CASE("Memory and the log give the same bytes, positions and terms", "[fanou
     CHECK(!memory.from_log);
     auto filter_class = *lagging->Join(filters[i], kit::Everyone());
     for (const size_t bytes_max : {size_t{1}, size_t{900}, size_t{1} << 20}) {
-      const Whole log = ReadAll(lagging.get(), filter_class, start, bytes_max);
-      CHECK(log.from_log);
-      CHECK(log.events == memory.events);
-      CHECK(log.bytes == memory.bytes);
-      CHECK(log.after.offset == memory.after.offset);
-      CHECK(log.after.term == memory.after.term);
-      CHECK(log.after.tick == memory.after.tick);
+      for (const EventForm form : {EventForm::kPlain, EventForm::kRuns}) {
+        const Whole log = ReadAll(lagging.get(), filter_class, start, bytes_max, false, form);
+        CHECK(log.from_log);
+        CHECK(log.events == memory.events);
+        CHECK(log.bytes == memory.bytes);
+        CHECK(log.after.offset == memory.after.offset);
+        CHECK(log.after.term == memory.after.term);
+        CHECK(log.after.tick == memory.after.tick);
+      }
     }
     CHECK(memory.events > 20);
   }
@@ -114,6 +124,26 @@ TEST_CASE("Sessions of a class that lag share blocks, wherever they stand", "[fa
 }
 
 // No time passes: what counts is the bytes.
+TEST_CASE("Runs of the log are packed once for the class, whoever comes", "[fanout][catchup][runs]") {
+  Feed feed(1);
+  for (int i = 0; i < 2000; ++i) feed.Change(0, i, Row(Level::kHigh));
+  auto dispatcher = feed.Open();
+  auto filter_class = *dispatcher->Join(model::Filter::Everything(), kit::Everyone());
+  const auto packed = [&feed] { return feed.metrics.AddCounter("fraudhub_fanout_runs_packed_total", "").Value(); };
+  const Whole plain = ReadAll(dispatcher.get(), filter_class, {}, 1 << 20);
+  CHECK(packed() == 0);
+  double first_packed = 0;
+  for (const eventlog::Offset start : {0, 0, 64, 640}) {
+    const Whole runs = ReadAll(dispatcher.get(), filter_class, {.offset = start}, 1 << 20, false, EventForm::kRuns);
+    CHECK(runs.events == 2000 - start);
+    if (first_packed == 0) first_packed = packed();
+    CHECK(packed() == first_packed);
+    if (start == 0) CHECK(runs.bytes == plain.bytes);
+    if (start == 0) CHECK(runs.read < plain.read / 2);
+  }
+  CHECK(first_packed > 30);
+}
+
 TEST_CASE("A line that breaks after every megabyte gets on, however quick it is", "[fanout][catchup]") {
   const bool in_memory = GENERATE(false, true);
   Feed feed(2);
@@ -180,11 +210,11 @@ TEST_CASE("Blocks over the bound are dropped, slices of them stay", "[fanout][ca
   auto filter_class = *dispatcher->Join(model::Filter::Everything(), kit::Everyone());
   const auto held = dispatcher->Read(filter_class, 0, {}, 1 << 20);
   REQUIRE(held.ok());
-  const std::string bytes(held->slice.bytes);
+  const std::string bytes = kit::Bytes(*held);
   CHECK(ReadAll(dispatcher.get(), filter_class, {}, 1 << 20).events == 2000);
   CHECK(ReadAll(dispatcher.get(), filter_class, {}, 1 << 20).events == 2000);
   CHECK(Blocks(&feed, "made") >= 14);
-  CHECK(held->slice.bytes == bytes);
+  CHECK(kit::Bytes(*held) == bytes);
 }
 
 TEST_CASE("A reader goes over the holes that compaction left, and over whole blocks of them", "[fanout][catchup]") {

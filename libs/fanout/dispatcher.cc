@@ -318,8 +318,10 @@ absl::StatusOr<Chunk> Dispatcher::Impl::Read(const FilterClass& filter_class, in
       if (const std::optional<PartitionPosition> there = at->At(memory->next); there.has_value()) {
         probe_.reads_live.Increment();
         chunk.events = memory->events;
-        chunk.slice = form == EventForm::kRuns && chunk.events > 0 ? PlainRun(memory->slice.bytes, chunk.events)
-                                                                   : std::move(memory->slice);
+        if (chunk.events > 0) {
+          chunk.slices.push_back(form == EventForm::kRuns ? PlainRun(memory->slice.bytes, chunk.events)
+                                                          : std::move(memory->slice));
+        }
         chunk.after = *there;
         chunk.after.tick = std::max(there->tick, from.tick);
         chunk.after.since = std::max(there->since, from.since);
@@ -368,7 +370,7 @@ absl::StatusOr<Chunk> Dispatcher::Impl::ReadLog(const FilterClass& filter_class,
   probe_.reads_catchup.Increment();
   const Intake* const at = intake(partition);
   absl::StatusOr<Chunk> chunk =
-      catchup_.Read({filter_class, partition, with_states}, from, at->head_offset(), bytes_max);
+      catchup_.Read({filter_class, partition, with_states}, from, at->head_offset(), bytes_max, form);
   if (LogIsAnother()) return LogReplaced();
   if (absl::IsOutOfRange(chunk.status())) {
     HUB_ASSIGN_OR_RETURN(const eventlog::OffsetRange range, log_->Offsets(Events(partition)));
@@ -379,7 +381,6 @@ absl::StatusOr<Chunk> Dispatcher::Impl::ReadLog(const FilterClass& filter_class,
   if (const std::optional<PartitionPosition> known = at->At(chunk->after.offset); known.has_value()) {
     chunk->after.since = std::max(chunk->after.since, known->since);
   }
-  if (form == EventForm::kRuns && chunk->events > 0) chunk->slice = PlainRun(chunk->slice.bytes, chunk->events);
   return chunk;
 }
 

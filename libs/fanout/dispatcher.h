@@ -56,8 +56,8 @@ class FilterClass;  // one (filter AND entitlement, audiences)
 
 // What a reader got from one partition.
 struct Chunk {
-  Slice slice;              // empty: nothing matched in the range
-  PartitionPosition after;  // where to go on; at the offset of `from` when there was nothing new
+  std::vector<Slice> slices;  // empty: nothing matched in the range
+  PartitionPosition after;    // where to go on; at the offset of `from` when there was nothing new
   int events = 0;
   bool from_log = false;  // CATCHUP: the caller checks the window (R10)
 };
@@ -99,7 +99,8 @@ class Dispatcher {
   // way of blocks shared by all sessions of the class. Never beyond what has been taken in. OutOfRange: `from` is older than the log
   // holds. Refuse(kLogChanged): the log became another while this dispatcher was open; make a new one.
   // `with_states`: for a reader below the compaction bound, where a key's last record may be a silent STATE: reads the log in any case,
-  // and shows STATE records whose row matches as events. With kRuns it comes as one plain run.
+  // and shows STATE records whose row matches as events. With kRuns what the log gives comes in packed runs, shared as the blocks
+  // are, and what memory gives as one plain run.
   absl::StatusOr<Chunk> Read(const std::shared_ptr<FilterClass>& filter_class, int32_t partition,
                              const PartitionPosition& from, size_t bytes_max, bool with_states = false,
                              EventForm form = EventForm::kPlain);

@@ -122,7 +122,7 @@ TEST_CASE("Classes of equal audiences share the encoding, others have their own"
   CHECK(Value(&feed, "fraudhub_fanout_matches_total", {{"as", "event"}}) == 4);
   CHECK(Value(&feed, "fraudhub_fanout_matches_total", {{"as", "left_view"}}) == 2);
   const auto chunk = dispatcher->Read(b, 0, {}, 10000);
-  const kit::Received received = kit::Parse(chunk->slice.bytes);
+  const kit::Received received = kit::Parse(kit::Bytes(*chunk));
   REQUIRE(received.events.size() == 2);
   CHECK(!received.events[0].left_view);
   CHECK(received.events[1].left_view);
@@ -157,7 +157,7 @@ TEST_CASE("Fenced records are dropped at the positions where they stand", "[fano
       const auto chunk = dispatcher->Read(lagging, 0, from, 10000);
       REQUIRE(chunk.ok());
       CHECK(chunk->from_log);
-      for (const auto& item : kit::Parse(chunk->slice.bytes).events) versions.push_back(item.stamp.version);
+      for (const auto& item : kit::Parse(kit::Bytes(*chunk)).events) versions.push_back(item.stamp.version);
       from = chunk->after;
     }
     CHECK(from.term == 3);
@@ -244,14 +244,14 @@ TEST_CASE("A class dies with its last holder, its memory too, what was read stay
   kit::Drain(dispatcher.get());
   auto chunk = dispatcher->Read(filter_class, 0, {}, 1000);
   REQUIRE(chunk->events == 1);
-  const std::string bytes(chunk->slice.bytes);
+  const std::string bytes = kit::Bytes(*chunk);
   CHECK(SegmentBytes(&feed) > 0);
   filter_class.reset();
   other.reset();
   dispatcher->Step();
   CHECK(SegmentBytes(&feed) == 0);
   CHECK(feed.metrics.AddGauge("fraudhub_fanout_classes", "").Value() == 0);
-  CHECK(chunk->slice.bytes == bytes);
+  CHECK(kit::Bytes(*chunk) == bytes);
   CHECK(dispatcher->Join(LevelFrom(Level::kVeryHigh), kit::Everyone()).ok());
 }
 

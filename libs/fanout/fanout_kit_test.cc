@@ -180,11 +180,13 @@ void Drain(Dispatcher* dispatcher) {
   }
 }
 
-std::string Bytes(const Session::Message& message) {
+static std::string Together(const std::vector<Slice>& slices) {
   std::string bytes;
-  for (const Slice& slice : message.slices) absl::StrAppend(&bytes, slice.bytes);
+  for (const Slice& slice : slices) absl::StrAppend(&bytes, slice.bytes);
   return bytes;
 }
+std::string Bytes(const Session::Message& message) { return Together(message.slices); }
+std::string Bytes(const Chunk& chunk) { return Together(chunk.slices); }
 
 Received::Item ItemOf(const fraudhub::v1::Event& event) {
   return {event.indicator().indicator_id(),

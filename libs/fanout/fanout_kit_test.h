@@ -113,6 +113,7 @@ struct Received {
   wire::SnapshotMark snapshot;  // parts == 0: the batch said nothing of one
 };
 std::string Bytes(const Session::Message& message);
+std::string Bytes(const Chunk& chunk);
 Received Parse(absl::string_view bytes);
 // Next, which must succeed, parsed.
 Received NextOf(Session* session);

@@ -252,9 +252,11 @@ absl::Status Session::Gather(Message* message, size_t bytes_max) {
     if (chunk->after.offset != position->offset) in_order_.reset();
     *position = chunk->after;
     if (chunk->events == 0) continue;
-    message->bytes += chunk->slice.bytes.size();
     message->events += chunk->events;
-    message->slices.push_back(std::move(chunk->slice));
+    for (Slice& slice : chunk->slices) {
+      message->bytes += slice.bytes.size();
+      message->slices.push_back(std::move(slice));
+    }
   }
   message->drained = without_news >= dispatcher_->partitions();
   return absl::OkStatus();
